@@ -1,0 +1,1 @@
+"""What the database is: tables, columns, links and times, as found or as a person corrected them."""
