@@ -1,0 +1,1 @@
+"""Features: what may be known of an entity at a cutoff, synthesised from the schema."""

@@ -1,0 +1,68 @@
+"""The matrix: feature values for rows of (entity, cutoff), in named columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Codes: TypeAlias = npt.NDArray[np.int32]
+Instants: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Numeric:
+    """A numeric column: float64, NaN where there is no value. Booleans are 0 and 1."""
+
+    values: Floats  # (rows,)
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """A categorical column: codes into `categories`, -1 where there is no value."""
+
+    codes: Codes  # (rows,)
+    categories: tuple[str, ...]
+
+
+Values: TypeAlias = Numeric | Categorical
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Feature values, one row per (entity, cutoff) in the order of the rows that were asked for."""
+
+    names: tuple[str, ...]
+    columns: tuple[Values, ...]
+    rows: int
+
+    def __post_init__(self) -> None:
+        assert len(self.names) == len(self.columns)
+        for name, column in zip(self.names, self.columns):
+            held = column.values if isinstance(column, Numeric) else column.codes
+            assert held.shape == (self.rows,), f"{name}: {held.shape}, expected ({self.rows},)"
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+    def __getitem__(self, name: str) -> Values:
+        return self.columns[self.names.index(name)]
+
+    def take(self, index: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Matrix:
+        """The rows at `index` (positions or a mask)."""
+        columns: list[Values] = []
+        for column in self.columns:
+            if isinstance(column, Numeric):
+                columns.append(Numeric(column.values[index]))
+            else:
+                columns.append(Categorical(column.codes[index], column.categories))
+        rows = int(index.sum()) if index.dtype == np.bool_ else len(index)
+        return Matrix(self.names, tuple(columns), rows)
+
+    def select(self, names: Sequence[str]) -> Matrix:
+        """The named columns, in that order."""
+        return Matrix(tuple(names), tuple(self[n] for n in names), self.rows)

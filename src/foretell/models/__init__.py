@@ -1,0 +1,1 @@
+"""Learners: baselines, linear models, trees, and what blends and calibrates them."""

@@ -1,0 +1,195 @@
+"""The tree of a query. Nodes are frozen, compare by meaning (source positions excepted) and print canonically.
+
+Three kinds of expression share the same small set of nodes:
+
+- value and condition level: what is predicted or filtered per (entity, cutoff): `Aggregate`s, entity `Column`s,
+  arithmetic, comparisons, AND/OR/NOT;
+- row level: what stands inside an aggregate: `Column`s of one table and SQL scalar functions;
+- constants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from foretell.core.time import Instant, Offset
+
+Span: TypeAlias = tuple[int, int]
+"""Character offsets (start, end) into the query's text; (0, 0) when there is no text."""
+
+
+class Function(StrEnum):
+    """The aggregates of the language."""
+
+    COUNT = "COUNT"
+    COUNT_DISTINCT = "COUNT_DISTINCT"
+    SUM = "SUM"
+    AVG = "AVG"
+    MIN = "MIN"
+    MAX = "MAX"
+    FIRST = "FIRST"
+    LAST = "LAST"
+    EXISTS = "EXISTS"
+    MEDIAN = "MEDIAN"
+    STDDEV = "STDDEV"
+    QUANTILE = "QUANTILE"
+    MODE = "MODE"
+    LIST_DISTINCT = "LIST_DISTINCT"
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A number, a string, TRUE, FALSE or NULL (value None). Dates are strings that the binder reads by type."""
+
+    value: float | int | str | bool | None
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Column:
+    """`[schema.]table.name`; name '*' is every row. `table` is '' where the text leaves it out (inside an
+    aggregate: the aggregate's table); the binder fills it in."""
+
+    table: str
+    name: str
+    schema: str = ""
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Unary:
+    """`op` is '-' or 'NOT'."""
+
+    op: str
+    operand: Expr
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Binary:
+    """`op` is one of + - * / % || AND OR = != < <= > >= LIKE 'NOT LIKE' CONTAINS 'STARTS WITH' 'ENDS WITH'."""
+
+    op: str
+    left: Expr
+    right: Expr
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class In:
+    operand: Expr
+    values: tuple[Expr, ...]
+    negated: bool = False
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Between:
+    operand: Expr
+    low: Expr
+    high: Expr
+    negated: bool = False
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class IsNull:
+    operand: Expr
+    negated: bool = False
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Case:
+    """CASE [operand] WHEN … THEN … [ELSE …] END."""
+
+    whens: tuple[tuple[Expr, Expr], ...]
+    default: Expr | None = None
+    operand: Expr | None = None
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A SQL scalar function, by upper-case name; `CAST(x AS type)` is Call('CAST', (x, Literal(type)))."""
+
+    name: str
+    args: tuple[Expr, ...]
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """`FUNCTION(value [WHERE condition] [VIA path] [, start, end [, unit]])`.
+
+    `value` is a row-level expression (Column(table, '*') for COUNT(t.*)). `via` is the dotted path as written,
+    one (table, column) pair a hop. `start` is None where the window is left out. `parameter` is QUANTILE's q.
+    After binding every Column inside has its table.
+    """
+
+    function: Function
+    value: Expr
+    where: Expr | None = None
+    via: tuple[tuple[str, str], ...] = ()
+    start: Offset | None = None
+    end: Offset | None = None
+    parameter: float | None = None
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+Expr: TypeAlias = Literal | Column | Unary | Binary | In | Between | IsNull | Case | Call | Aggregate
+
+
+class Verb(StrEnum):
+    EXPLAIN = "EXPLAIN"
+    CHECK = "CHECK"
+    BACKTEST = "BACKTEST"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """FORECAST n TIMEFRAMES"""
+
+    steps: int
+
+
+@dataclass(frozen=True)
+class Rank:
+    """RANK TOP k"""
+
+    top: int
+
+
+@dataclass(frozen=True)
+class Classify:
+    """CLASSIFY"""
+
+
+Spec: TypeAlias = Forecast | Rank | Classify
+
+
+@dataclass(frozen=True)
+class Returns:
+    """What a prediction is given as: kind is PROBABILITY, CLASS, QUANTILES or INTERVAL with its numbers."""
+
+    kind: str
+    numbers: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Query:
+    """One whole query. `entity_values` are the entities named by FOR … = / IN, or None for all."""
+
+    target: Expr
+    entity: Column
+    entity_values: tuple[Literal, ...] | None = None
+    spec: Spec | None = None
+    where: Expr | None = None
+    assuming: Expr | None = None
+    as_of: Instant | None = None
+    every: Offset | None = None
+    returns: Returns | None = None
+    verb: Verb | None = None
+    text: str = field(default="", compare=False, repr=False)

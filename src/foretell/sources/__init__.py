@@ -1,0 +1,1 @@
+"""Databases of every kind, read as one consistent snapshot."""

@@ -1,0 +1,68 @@
+"""What every source offers: one read-only snapshot, its declared shape, and its rows as Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class RawColumn:
+    """A column as the database declares it; `native` is the type in the database's own words."""
+
+    name: str
+    native: str
+    nullable: bool = True
+
+
+@dataclass(frozen=True)
+class RawKey:
+    """A declared foreign key."""
+
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A table or view as the database declares it. `unique` holds declared UNIQUE column sets."""
+
+    name: str
+    columns: tuple[RawColumn, ...]
+    primary_key: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    foreign_keys: tuple[RawKey, ...] = ()
+    is_view: bool = False
+
+
+class Snapshot(Protocol):
+    """One consistent, read-only view of a database; everything read through it belongs together."""
+
+    @property
+    def tables(self) -> Sequence[RawTable]: ...
+
+    def read(self, table: str) -> pa.RecordBatchReader:
+        """All rows of one table, with every column of its RawTable under the same name, in batches."""
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Source(Protocol):
+    """A database that can be opened. `name` is fit to show: passwords are masked."""
+
+    @property
+    def name(self) -> str: ...
+
+    def snapshot(self) -> Snapshot: ...

@@ -1,0 +1,1 @@
+"""The working copy of a snapshot, encoded once."""

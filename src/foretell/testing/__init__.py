@@ -1,0 +1,1 @@
+"""Generated databases and conformance suites, for plugin writers and our own tests."""
