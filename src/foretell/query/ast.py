@@ -193,3 +193,25 @@ class Query:
     returns: Returns | None = None
     verb: Verb | None = None
     text: str = field(default="", compare=False, repr=False)
+
+
+def columns(expr: Expr | None) -> tuple[Column, ...]:
+    """Every column that an expression reads, in order, without those inside aggregates."""
+    match expr:
+        case Column():
+            return (expr,)
+        case Unary(operand=operand) | IsNull(operand=operand):
+            return columns(operand)
+        case Binary(left=left, right=right):
+            return columns(left) + columns(right)
+        case In(operand=operand, values=values):
+            return columns(operand) + tuple(c for v in values for c in columns(v))
+        case Between(operand=operand, low=low, high=high):
+            return columns(operand) + columns(low) + columns(high)
+        case Case(whens=whens, default=default, operand=operand):
+            inner = tuple(c for when, then in whens for c in columns(when) + columns(then))
+            return columns(operand) + inner + columns(default)
+        case Call(args=args):
+            return tuple(c for a in args for c in columns(a))
+        case _:
+            return ()

@@ -69,7 +69,7 @@ class BoundExpr:
     @property
     def columns(self) -> tuple[ast.Column, ...]:
         """The entity table's own columns that the expression reads."""
-        return tuple(c for c in columns_of(self.expr) if c.table)
+        return tuple(c for c in ast.columns(self.expr) if c.table)
 
 
 @dataclass(frozen=True)
@@ -102,25 +102,3 @@ class Task:
     def entity_key(self) -> tuple[str, ...]:
         """The columns that name an entity: the table's primary key, or the FOR EACH column where it has none."""
         return self.entity.primary_key or (self.query.entity.name,)
-
-
-def columns_of(expr: ast.Expr | None) -> tuple[ast.Column, ...]:
-    """Every column that an expression reads, in order, without those inside nested aggregates."""
-    match expr:
-        case None | ast.Literal() | ast.Aggregate():
-            return ()
-        case ast.Column():
-            return (expr,)
-        case ast.Unary(operand=operand) | ast.IsNull(operand=operand):
-            return columns_of(operand)
-        case ast.Binary(left=left, right=right):
-            return columns_of(left) + columns_of(right)
-        case ast.In(operand=operand, values=values):
-            return columns_of(operand) + tuple(c for v in values for c in columns_of(v))
-        case ast.Between(operand=operand, low=low, high=high):
-            return columns_of(operand) + columns_of(low) + columns_of(high)
-        case ast.Case(whens=whens, default=default, operand=operand):
-            inner = tuple(c for when, then in whens for c in columns_of(when) + columns_of(then))
-            return columns_of(operand) + inner + columns_of(default)
-        case ast.Call(args=args):
-            return tuple(c for a in args for c in columns_of(a))

@@ -1,0 +1,228 @@
+"""Relational plans that carry time: every scan and every hop says until when its rows are read.
+
+A plan is what the proof walks and what an engine executes. Nothing else decides which rows are visible: an
+engine turns each `Until` into a filter, so a plan that the proof accepts cannot read past its cutoff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from foretell.core.time import Offset, Window
+from foretell.query import ast
+from foretell.schema.model import DType, Hop
+
+
+class Until(StrEnum):
+    """Until when the rows of a scan or a hop are read."""
+
+    CUTOFF = "cutoff"  # the row's time is at or before the cutoff
+    ROW = "row"  # a parent, visible at the time of the row that points at it
+    NOW = "now"  # the table has no time: as of the snapshot, and flagged so
+    WINDOW = "window"  # labels alone: the row's time is inside the target's window
+    OWN = "own"  # a static target's own row: it is the row being asked about
+    END = "end"  # no bound. The proof refuses it wherever the table has a time
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The rows of a table."""
+
+    table: str
+    until: Until
+
+    @property
+    def end(self) -> str:
+        return self.table
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Each row of `source` joined with the row (or rows) at the other end of a hop."""
+
+    source: Relation
+    hop: Hop
+    until: Until
+
+    @property
+    def end(self) -> str:
+        return self.hop.end
+
+
+Relation: TypeAlias = Scan | Follow
+
+
+@dataclass(frozen=True)
+class Input:
+    """One value read of each event: an expression over the columns of the table that `up` leads to.
+
+    `up` are hops from the event's table to a parent, each bounded by `until`; () is the event itself.
+    `known_at` names the column of that table before whose time the value is not known.
+    """
+
+    expr: ast.Expr
+    dtype: DType
+    up: tuple[Hop, ...] = ()
+    until: Until = Until.ROW
+    known_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Events:
+    """Timed rows that reach an anchor row, with the values read of them.
+
+    `rows` starts at the event table and follows links up to the anchor's table. The time of an event is the
+    latest time along that path, and of the `delays`: columns of the event table that tell when it was known.
+    """
+
+    rows: Relation
+    inputs: tuple[Input, ...] = ()
+    where: ast.Expr | None = None
+    delays: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> str:
+        return base(self.rows).table
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One output column of an aggregate: `input` indexes the events' inputs (None: the rows themselves);
+    `window` indexes the windows (None: all history)."""
+
+    name: str
+    measure: str
+    input: int | None = None
+    window: int | None = None
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """Measures of the events before each row's cutoff, over several look-back windows.
+
+    `anchor` leads from the entity to the row that the events point at. `windows` are lengths, ascending.
+    """
+
+    anchor: Relation
+    events: Events | PastLabels
+    windows: tuple[Offset, ...]
+    outputs: tuple[Measured, ...]
+
+
+@dataclass(frozen=True)
+class Read:
+    """One output column of an as-of lookup; `age` gives the days from a time column to the cutoff."""
+
+    name: str
+    column: str
+    dtype: DType
+    known_at: str | None = None
+    age: bool = False
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """Columns of the entity's row, or of a parent's, as they are known at the cutoff."""
+
+    source: Relation
+    outputs: tuple[Read, ...]
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Parts of the cutoff itself: (output name, part) with part month, weekday, day, hour or year_day."""
+
+    outputs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class TargetAggregate:
+    """One aggregate of a target or a condition, over a window around the cutoff."""
+
+    events: Events
+    function: ast.Function
+    window: Window
+    dtype: DType
+    parameter: float | None = None
+
+
+@dataclass(frozen=True)
+class Formula:
+    """An expression over the entity's columns and `Column("", "a<i>")`, i indexing the target's aggregates."""
+
+    expr: ast.Expr
+    dtype: DType
+
+
+@dataclass(frozen=True)
+class Target:
+    """Labels: the population at each cutoff, and what is computed for it.
+
+    `population` scans the entity's table; with `end_time` a row leaves once that time has passed.
+    A static target (`horizon` None) has one row per entity, at the instant before the row's own time.
+    """
+
+    population: Scan
+    key: tuple[str, ...]
+    aggregates: tuple[TargetAggregate, ...]
+    target: Formula
+    where: Formula | None
+    assuming: Formula | None
+    horizon: Offset | None
+    end_time: str | None = None
+
+
+@dataclass(frozen=True)
+class PastLabels:
+    """The entity's own labels at earlier cutoffs, as events whose time is the close of their window."""
+
+    target: Target
+    until: Until
+
+
+Block: TypeAlias = Aggregate | AsOf | Calendar
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """Everything that is computed for rows of (entity, cutoff). `entity` is the table of the entities."""
+
+    entity: str
+    key: tuple[str, ...]
+    blocks: tuple[Block, ...]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The output columns' names, in the order of the blocks."""
+        return tuple(name for block in self.blocks for name in output_names(block))
+
+
+def output_names(block: Block) -> tuple[str, ...]:
+    if isinstance(block, Calendar):
+        return tuple(name for name, _ in block.outputs)
+    return tuple(o.name for o in block.outputs)
+
+
+def base(relation: Relation) -> Scan:
+    """The scan that a relation starts from."""
+    while isinstance(relation, Follow):
+        relation = relation.source
+    return relation
+
+
+def hops(relation: Relation) -> tuple[Follow, ...]:
+    """The hops of a relation, in the order they are walked."""
+    found: list[Follow] = []
+    while isinstance(relation, Follow):
+        found.append(relation)
+        relation = relation.source
+    return tuple(reversed(found))
+
+
+def steps(relation: Relation) -> Iterator[Scan | Follow]:
+    """The scan and then each hop."""
+    yield base(relation)
+    yield from hops(relation)

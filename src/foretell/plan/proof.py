@@ -1,0 +1,123 @@
+"""The past-only proof: one walk over a plan, before anything runs.
+
+It takes nothing from the plan on trust but the `Until` of each step, which is what engines execute; whether a
+table has a time is asked of the schema. Features: every scan and hop of a timed table ends at the cutoff, or at
+the time of a row that does. Labels: windows start at or after the cutoff; conditions that choose the population
+end at or before it.
+"""
+
+from __future__ import annotations
+
+from foretell.core.errors import LeakError
+from foretell.plan import nodes
+from foretell.plan.nodes import Until
+from foretell.query import ast
+from foretell.schema.model import Schema
+
+
+def prove(plan: nodes.FeaturePlan | nodes.Target, schema: Schema) -> None:
+    """Return in silence if the plan reads the past only; raise LeakError otherwise."""
+    if isinstance(plan, nodes.Target):
+        _target(plan, schema)
+        return
+    for block in plan.blocks:
+        match block:
+            case nodes.AsOf():
+                _anchor(block.source, schema)
+                for read in block.outputs:
+                    declared = schema.table(block.source.end).column(read.column).known_at
+                    if declared is not None and read.known_at != declared:
+                        raise LeakError(f"feature {read.name!r} reads {read.column!r} before it is known")
+            case nodes.Aggregate(events=nodes.PastLabels() as past):
+                _anchor(block.anchor, schema)
+                if past.until is not Until.CUTOFF:
+                    raise LeakError("past labels must have closed at the cutoff")
+                _target(past.target, schema)
+            case nodes.Aggregate(events=nodes.Events() as events):
+                _anchor(block.anchor, schema)
+                _events(events, schema, Until.CUTOFF)
+                if events.rows.end != block.anchor.end:
+                    raise LeakError(
+                        f"events of {events.table!r} end at {events.rows.end!r}, not at {block.anchor.end!r}"
+                    )
+            case nodes.Calendar():
+                pass
+
+
+def _step(table: str, until: Until, schema: Schema, allowed: frozenset[Until]) -> None:
+    timed = schema.is_timed(table)
+    if timed and until not in allowed:
+        raise LeakError(
+            f"rows of {table!r} would be read until {until.value!r}",
+            mend=f"a table with a time is read until {' or '.join(sorted(a.value for a in allowed))}",
+            table=table,
+        )
+    if not timed and until not in (allowed | {Until.NOW}):
+        raise LeakError(f"rows of {table!r}, which has no time, would be read until {until.value!r}", table=table)
+
+
+def _anchor(relation: nodes.Relation, schema: Schema) -> None:
+    """From the entity's own row, up: the row is given, every parent must be visible at the cutoff."""
+    scan = nodes.base(relation)
+    _step(scan.table, scan.until, schema, frozenset({Until.CUTOFF, Until.OWN}))
+    for follow in nodes.hops(relation):
+        if not follow.hop.up:
+            raise LeakError(f"{follow.hop} leads to many rows and needs an aggregate")
+        _step(follow.end, follow.until, schema, frozenset({Until.CUTOFF}))
+
+
+def _events(events: nodes.Events, schema: Schema, until: Until) -> None:
+    steps = list(nodes.steps(events.rows))
+    for step in steps[:-1] if len(steps) > 1 else steps:
+        _step(step.end, step.until, schema, frozenset({until}))
+    for follow in nodes.hops(events.rows):
+        if not follow.hop.up:
+            raise LeakError(f"{follow.hop} would repeat events")
+    table = schema.table(events.table)
+    for value in events.inputs:
+        end = events.table
+        for hop in value.up:
+            end = hop.end
+            _step(end, value.until, schema, frozenset({Until.ROW}))
+        for column in _names(value.expr):
+            declared = schema.table(end).column(column).known_at
+            if declared is None:
+                continue
+            if value.up and value.known_at != declared:
+                raise LeakError(f"{end}.{column} is read before it is known at {declared!r}")
+            if not value.up and declared not in events.delays and until is Until.CUTOFF:
+                raise LeakError(f"{end}.{column} is read before it is known at {declared!r}")
+    if until is Until.CUTOFF and events.where is not None:
+        for column in _names(events.where):
+            declared = table.column(column).known_at
+            if declared is not None and declared not in events.delays:
+                raise LeakError(f"{table.name}.{column} is read before it is known at {declared!r}")
+
+
+def _target(target: nodes.Target, schema: Schema) -> None:
+    static = target.horizon is None
+    _step(
+        target.population.table,
+        target.population.until,
+        schema,
+        frozenset({Until.OWN if static else Until.CUTOFF}),
+    )
+    chosen = _aggregates(target.where)
+    future = _aggregates(target.target) | _aggregates(target.assuming)
+    for index, aggregate in enumerate(target.aggregates):
+        window = aggregate.window
+        if index in chosen and not window.is_past:
+            raise LeakError(f"WHERE reads {window} of {aggregate.events.table!r}, after the cutoff")
+        if index in future and not window.is_future:
+            raise LeakError(f"the target reads {window} of {aggregate.events.table!r}, before the cutoff")
+        _events(aggregate.events, schema, Until.CUTOFF if index in chosen else Until.WINDOW)
+
+
+def _aggregates(formula: nodes.Formula | None) -> set[int]:
+    if formula is None:
+        return set()
+    return {int(c.name[1:]) for c in ast.columns(formula.expr) if not c.table}
+
+
+def _names(expr: ast.Expr) -> list[str]:
+    return [c.name for c in ast.columns(expr) if c.name != "*"]

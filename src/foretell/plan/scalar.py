@@ -1,0 +1,94 @@
+"""Scalar expressions of the query language as SQL expressions; each primitive is mapped on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from foretell.core.errors import QueryError
+from foretell.query import ast
+
+Resolve = Callable[[ast.Column], exp.Expression]
+
+_BINARY: dict[str, type[exp.Binary]] = {
+    "+": exp.Add,
+    "-": exp.Sub,
+    "*": exp.Mul,
+    "%": exp.Mod,
+    "||": exp.DPipe,
+    "AND": exp.And,
+    "OR": exp.Or,
+    "=": exp.EQ,
+    "!=": exp.NEQ,
+    "<": exp.LT,
+    "<=": exp.LTE,
+    ">": exp.GT,
+    ">=": exp.GTE,
+    "LIKE": exp.Like,
+}
+_TEXT_TESTS = {"CONTAINS": "CONTAINS", "STARTS WITH": "STARTS_WITH", "ENDS WITH": "ENDS_WITH"}
+_TYPES = {
+    "INT": "BIGINT",
+    "INTEGER": "BIGINT",
+    "BIGINT": "BIGINT",
+    "FLOAT": "DOUBLE",
+    "DOUBLE": "DOUBLE",
+    "REAL": "DOUBLE",
+    "NUMERIC": "DOUBLE",
+    "DECIMAL": "DOUBLE",
+    "TEXT": "VARCHAR",
+    "VARCHAR": "VARCHAR",
+    "STRING": "VARCHAR",
+    "BOOLEAN": "BOOLEAN",
+    "BOOL": "BOOLEAN",
+    "TIMESTAMP": "TIMESTAMP",
+    "DATE": "TIMESTAMP",
+}
+
+
+def to_sql(expr: ast.Expr, resolve: Resolve) -> exp.Expression:
+    """The expression over the columns that `resolve` gives. Literals stay literals: nothing is pasted."""
+
+    def go(node: ast.Expr) -> exp.Expression:
+        match node:
+            case ast.Literal(value=value):
+                return exp.convert(value)
+            case ast.Column():
+                return resolve(node)
+            case ast.Unary(op="-", operand=operand):
+                return exp.Neg(this=exp.paren(go(operand)))
+            case ast.Unary(operand=operand):
+                return exp.Not(this=exp.paren(go(operand)))
+            case ast.Binary(op="/", left=left, right=right):
+                # x / 0 has no value; DOUBLE so that integers divide as numbers do.
+                over = exp.func("NULLIF", exp.cast(go(right), "DOUBLE"), exp.Literal.number(0))
+                return exp.paren(exp.Div(this=exp.paren(go(left)), expression=over))
+            case ast.Binary(op="NOT LIKE", left=left, right=right):
+                return exp.Not(this=exp.paren(exp.Like(this=go(left), expression=go(right))))
+            case ast.Binary(op=op, left=left, right=right) if op in _TEXT_TESTS:
+                return exp.Anonymous(this=_TEXT_TESTS[op], expressions=[go(left), go(right)])
+            case ast.Binary(op=op, left=left, right=right):
+                return exp.paren(_BINARY[op](this=go(left), expression=go(right)))
+            case ast.In(operand=operand, values=values, negated=negated):
+                test: exp.Expression = exp.In(this=go(operand), expressions=[go(v) for v in values])
+                return exp.Not(this=exp.paren(test)) if negated else exp.paren(test)
+            case ast.Between(operand=operand, low=low, high=high, negated=negated):
+                test = exp.Between(this=go(operand), low=go(low), high=go(high))
+                return exp.Not(this=exp.paren(test)) if negated else exp.paren(test)
+            case ast.IsNull(operand=operand, negated=negated):
+                test = exp.paren(exp.Is(this=go(operand), expression=exp.Null()))
+                return exp.Not(this=test) if negated else test
+            case ast.Case(whens=whens, default=default, operand=operand):
+                case = exp.Case(this=go(operand) if operand is not None else None)
+                for when, then in whens:
+                    case = case.when(go(when), go(then))
+                return case.else_(go(default)) if default is not None else case
+            case ast.Call(name="CAST", args=(inner, ast.Literal(value=str(type_name)))):
+                return exp.TryCast(this=go(inner), to=exp.DataType.build(_TYPES[type_name.upper()]))
+            case ast.Call(name=name, args=args):
+                return exp.Anonymous(this=name, expressions=[go(a) for a in args])
+            case _:
+                raise QueryError(f"{type(node).__name__} cannot stand inside a row")
+
+    return go(expr)
