@@ -1,0 +1,196 @@
+"""A feature: a stable name, what it reads, and what it means in English."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from foretell.core.errors import ModelFileError
+from foretell.core.time import Offset, Unit
+from foretell.schema.model import Hop, Schema
+
+
+class Kind(StrEnum):
+    """How a feature's values are held in the matrix."""
+
+    NUMERIC = "numeric"
+    CATEGORICAL = "categorical"
+
+
+@dataclass(frozen=True)
+class Value:
+    """What is read of an event: a column of its own table, or of a parent that `up` leads to.
+
+    `equals` makes it 1 where the column has that value and 0 where it has another. `target` reads the static
+    target's own expression instead of a column: the outcomes of earlier rows.
+    """
+
+    column: str
+    up: tuple[Hop, ...] = ()
+    equals: str | None = None
+    target: bool = False
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A column of the entity (up = ()) or of a parent, as known at the cutoff; `age`: days since that time."""
+
+    column: str
+    up: tuple[Hop, ...] = ()
+    age: bool = False
+
+
+@dataclass(frozen=True)
+class Aggregated:
+    """A measure of events: `up` leads from the entity to the anchor, `down` from the anchor to the events.
+
+    `value` None measures the rows themselves. `window` None is all history before the cutoff.
+    """
+
+    measure: str
+    down: tuple[Hop, ...]
+    up: tuple[Hop, ...] = ()
+    value: Value | None = None
+    window: Offset | None = None
+
+
+@dataclass(frozen=True)
+class OwnLabels:
+    """A measure of the entity's own labels whose windows have closed at the cutoff."""
+
+    measure: str
+    window: Offset | None = None
+
+
+@dataclass(frozen=True)
+class CutoffPart:
+    """A part of the cutoff's calendar."""
+
+    part: str
+
+
+Definition: TypeAlias = Attribute | Aggregated | OwnLabels | CutoffPart
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of the matrix. `group` names the source it is explained under (a table, or 'past labels')."""
+
+    name: str
+    kind: Kind
+    definition: Definition
+    description: str
+    group: str
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """The features of a task, and what was left out on purpose."""
+
+    features: tuple[Feature, ...]
+    left_out: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f.name for f in self.features)
+
+    def select(self, names: Iterable[str]) -> FeatureSet:
+        wanted = set(names)
+        return FeatureSet(tuple(f for f in self.features if f.name in wanted), self.left_out)
+
+
+def to_json(features: FeatureSet) -> list[dict[str, Any]]:
+    """The set as JSON-ready records; links are stored by name."""
+    return [
+        {
+            "name": f.name,
+            "kind": f.kind.value,
+            "group": f.group,
+            "description": f.description,
+            **_definition_to_json(f.definition),
+        }
+        for f in features.features
+    ]
+
+
+def from_json(records: list[dict[str, Any]], schema: Schema) -> FeatureSet:
+    """Read back what `to_json` wrote, against the schema it was written for."""
+    try:
+        return FeatureSet(
+            tuple(
+                Feature(
+                    r["name"], Kind(r["kind"]), _definition_from_json(r, schema), r["description"], r["group"]
+                )
+                for r in records
+            )
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise ModelFileError(f"the model's feature list cannot be read: {error}") from None
+
+
+def _offset(window: Offset | None) -> list[Any] | None:
+    return None if window is None else [window.amount, window.unit.value]
+
+
+def _window(record: list[Any] | None) -> Offset | None:
+    return None if record is None else Offset(record[0], Unit(record[1]))
+
+
+def _hops(path: tuple[Hop, ...]) -> list[list[Any]]:
+    return [[h.link.name, h.up] for h in path]
+
+
+def _path(record: list[list[Any]], schema: Schema) -> tuple[Hop, ...]:
+    return tuple(Hop(schema.link(name), up) for name, up in record)
+
+
+def _definition_to_json(definition: Definition) -> dict[str, Any]:
+    match definition:
+        case Attribute(column=column, up=up, age=age):
+            return {"of": "attribute", "column": column, "up": _hops(up), "age": age}
+        case Aggregated(measure=measure, down=down, up=up, value=value, window=window):
+            read = None
+            if value is not None:
+                read = {
+                    "column": value.column,
+                    "up": _hops(value.up),
+                    "equals": value.equals,
+                    "target": value.target,
+                }
+            return {
+                "of": "events",
+                "measure": measure,
+                "down": _hops(down),
+                "up": _hops(up),
+                "value": read,
+                "window": _offset(window),
+            }
+        case OwnLabels(measure=measure, window=window):
+            return {"of": "labels", "measure": measure, "window": _offset(window)}
+        case CutoffPart(part=part):
+            return {"of": "cutoff", "part": part}
+
+
+def _definition_from_json(r: dict[str, Any], schema: Schema) -> Definition:
+    match r["of"]:
+        case "attribute":
+            return Attribute(r["column"], _path(r["up"], schema), r["age"])
+        case "events":
+            read = r["value"]
+            value = None
+            if read is not None:
+                value = Value(read["column"], _path(read["up"], schema), read["equals"], read["target"])
+            return Aggregated(
+                r["measure"], _path(r["down"], schema), _path(r["up"], schema), value, _window(r["window"])
+            )
+        case "labels":
+            return OwnLabels(r["measure"], _window(r["window"]))
+        case "cutoff":
+            return CutoffPart(r["part"])
+        case other:
+            raise ModelFileError(f"found a feature of {other!r}, which this release does not know")
