@@ -1,0 +1,79 @@
+"""What every engine offers: proven plans become labels and matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from foretell.core.time import Instant
+from foretell.features.matrix import Instants, Matrix
+from foretell.plan import nodes
+
+Entities: TypeAlias = npt.NDArray[np.int64]
+Keys: TypeAlias = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of (entity, cutoff). An entity is the rank of its row in its table; `Engine.keys` names it."""
+
+    entities: Entities  # (rows,)
+    cutoffs: Instants  # (rows,)
+
+    def __len__(self) -> int:
+        return len(self.entities)
+
+    def take(self, index: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Rows:
+        return Rows(self.entities[index], self.cutoffs[index])
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What was true of each row, ordered by cutoff and then by entity.
+
+    `values` holds float64 for numbers and conditions (NaN: no value), and objects (str, lists, None) otherwise.
+    `dropped` counts the (entity, cutoff) pairs that made no label, by reason.
+    """
+
+    rows: Rows
+    values: npt.NDArray[Any]  # (rows,)
+    dropped: Mapping[str, int]
+
+
+class Engine(Protocol):
+    """Runs proven plans on one snapshot. Every method refuses a plan that the proof refuses (LeakError)."""
+
+    def labels(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Labels:
+        """Labels of the population at the cutoffs; rows without a value are dropped and counted.
+
+        A static target ignores rows after the last cutoff; its own rows without a value are dropped.
+        """
+        ...
+
+    def population(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Rows:
+        """Who is to be scored at the cutoffs: those that WHERE chooses (static: that have no value yet)."""
+        ...
+
+    def features(self, plan: nodes.FeaturePlan, rows: Rows) -> Matrix:
+        """One matrix row for each of the rows, in their order."""
+        ...
+
+    def keys(self, table: str, columns: Sequence[str], entities: Entities) -> dict[str, list[Any]]:
+        """The key columns' values of entities."""
+        ...
+
+    def find(self, table: str, keys: Keys) -> Entities:
+        """The entities that keys name, -1 where there is none."""
+        ...
+
+    def frequent(self, table: str, column: str, *, until: Instant | None, limit: int) -> tuple[str, ...]:
+        """The most frequent values of a column as text, among rows visible at `until` (None: all), ties by value."""
+        ...
+
+    def span(self, table: str) -> tuple[Instant, Instant] | None:
+        """The first and last instant of a timed table's visible rows; None without any."""
+        ...

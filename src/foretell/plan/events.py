@@ -1,0 +1,89 @@
+"""The events of one path: rows of a table that reach an anchor, each with its time, its rank and its values."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from foretell.plan import nodes
+from foretell.plan.build import ROW, TIME, col, conjunction, greatest, joined_on, table, template
+from foretell.plan.nodes import Until
+from foretell.plan.scalar import to_sql
+from foretell.query import ast
+from foretell.schema.model import DType, Hop, Schema
+
+
+def events(node: nodes.Events, schema: Schema) -> exp.Select:
+    """SELECT anchor, t, k, v0, v1, … : one row per event, in no particular order."""
+    path = nodes.hops(node.rows)
+    aliases = [f"e{i}" for i in range(len(path) + 1)]
+    query = exp.select().from_(table(node.table, "e0"))
+    for i, follow in enumerate(path):
+        on = joined_on(follow.hop.link, aliases[i], aliases[i + 1], schema)
+        query = query.join(table(follow.end, aliases[i + 1]), on=on)
+
+    # The anchor's own time bounds nothing here: whoever asks for the anchor has seen it at the cutoff.
+    walked = [node.table, *(f.end for f in path[:-1])]
+    moments: list[exp.Expression] = [
+        col(alias, TIME) for alias, name in zip(aliases, walked) if schema.is_timed(name)
+    ]
+    moments += [col("e0", c) for c in node.delays]
+    time = greatest(moments)
+    plain = len(moments) == 1 and schema.is_timed(node.table)
+    rank: exp.Expression = col("e0", ROW)
+    if not plain and moments:
+        order = exp.Order(expressions=[time.copy(), col("e0", ROW)])
+        rank = exp.Window(this=exp.func("ROW_NUMBER"), order=order)
+
+    query = query.select(
+        col(aliases[-1], ROW).as_("anchor"), time.copy().as_("t"), rank.as_("k"), append=False
+    )
+    joined: dict[tuple[Hop, ...], str] = {(): "e0"}
+    for i, read in enumerate(node.inputs):
+        query, alias = _follow(query, read, joined, time, schema)
+        query = query.select(_value(read, alias, time).as_(f"v{i}"))
+    tests: list[exp.Expression] = [
+        exp.Not(this=exp.Is(this=col("e0", c), expression=exp.Null())) for c in node.delays
+    ]
+    if node.where is not None:
+        tests.append(to_sql(node.where, lambda c: col("e0", c.name)))
+    return query.where(conjunction(tests)) if tests else query
+
+
+def _follow(
+    query: exp.Select, read: nodes.Input, joined: dict[tuple[Hop, ...], str], time: exp.Expression, schema: Schema
+) -> tuple[exp.Select, str]:
+    """Join the parents that an input is read from, each bounded by the event's time."""
+    for depth in range(1, len(read.up) + 1):
+        path = read.up[:depth]
+        if path in joined:
+            continue
+        alias = f"p{len(joined)}"
+        tests = [joined_on(path[-1].link, joined[path[:-1]], alias, schema)]
+        if read.until is Until.ROW and schema.is_timed(path[-1].end):
+            tests.append(exp.LTE(this=col(alias, TIME), expression=time.copy()))
+        query = query.join(table(path[-1].end, alias), on=conjunction(tests), join_type="left")
+        joined[path] = alias
+    return query, joined[read.up]
+
+
+def _value(read: nodes.Input, alias: str, time: exp.Expression) -> exp.Expression:
+    value = to_sql(read.expr, lambda c: col(alias, c.name))
+    match read.dtype:
+        case DType.BOOLEAN:
+            value = template("CAST(CAST(v AS INT) AS DOUBLE)", v=value)
+        case DType.INTEGER | DType.FLOAT:
+            # Squares of larger values overflow.
+            value = template(
+                "CASE WHEN ABS(CAST(v AS DOUBLE)) < 1e150 THEN CAST(v AS DOUBLE) END", v=value
+            )
+        case DType.TEXT:
+            value = exp.cast(value, "VARCHAR")
+    if read.known_at is not None:
+        known = exp.LTE(this=col(alias, read.known_at), expression=time.copy())
+        value = exp.Case().when(known, value)
+    return value
+
+
+def every_row(column: ast.Expr | None) -> bool:
+    """Whether an aggregate's value is the row itself (COUNT(t.*))."""
+    return column is None or (isinstance(column, ast.Column) and column.name == "*")

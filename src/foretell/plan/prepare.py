@@ -1,0 +1,80 @@
+"""Each table as every other step reads it: times in UTC, the instant it is visible from, and its rank in time.
+
+A row is visible from its table's time column; a table without one takes the time of the nearest parent that has
+one; `available_after` delays both. Rows of a timed table whose time is missing are never visible. Ties in time
+break by the table's key.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from foretell.plan.build import ROW, TIME, after, col, create, joined_on, raw, table, template
+from foretell.schema.model import Column, DType, Schema, Semantic, Table
+
+_AWARE = ("with time zone", "timestamptz", "tz=")
+
+
+def prepare(name: str, schema: Schema) -> exp.Create:
+    """The statement that creates `foretell.<name>`. Tables it takes its time from must be prepared before."""
+    source = schema.table(name)
+    columns = [_read(c, schema).as_(c.name, quoted=True) for c in source.columns if _used(c, source)]
+    query = exp.select(*columns).from_(raw(name, "r"))
+    visible = _visible(source, schema)
+    if visible is not None:
+        query = query.select(visible.as_(TIME, quoted=True))
+        path = schema.time_path(name)
+        assert path is not None
+        if path[0]:
+            link = path[0][0].link
+            query = query.join(table(link.parent, "p"), on=joined_on(link, "r", "p", schema))
+    inner = query.subquery("q")
+    keys = [col("q", k) for k in (source.primary_key or tuple(c.alias for c in columns))]
+    ranked: list[exp.Expression] = [col("q", TIME), *keys] if visible is not None else list(keys)
+    rank = exp.Window(this=exp.func("ROW_NUMBER"), order=exp.Order(expressions=ranked))
+    outer = exp.select(exp.Star(), rank.as_(ROW, quoted=True)).from_(inner)
+    if visible is not None:
+        outer = outer.where(exp.Not(this=exp.Is(this=col("q", TIME), expression=exp.Null())))
+    return create(name, outer)
+
+
+def needed_first(name: str, schema: Schema) -> str | None:
+    """The table that must be prepared before `name`: the parent it takes its time from."""
+    path = schema.time_path(name)
+    return path[0][0].end if path is not None and path[0] else None
+
+
+def _used(column: Column, source: Table) -> bool:
+    keep = {*source.primary_key, source.time_column, source.end_time}
+    return column.dtype is not DType.OTHER and (not column.ignored or column.name in keep)
+
+
+def _read(column: Column, schema: Schema) -> exp.Expression:
+    """The column as stored; a time column as a timestamp in UTC."""
+    value: exp.Expression = col("r", column.name)
+    if column.semantic is not Semantic.TIME:
+        return value
+    if column.time_format in _EPOCHS:
+        return template(_EPOCHS[column.time_format], v=value)
+    if column.dtype is not DType.TIMESTAMP:
+        value = exp.TryCast(this=value, to=exp.DataType.build("TIMESTAMP"))
+    if schema.timezone and not any(word in column.native.lower() for word in _AWARE):
+        zone = exp.Literal.string(schema.timezone)
+        aware = exp.AtTimeZone(this=value, zone=zone)
+        value = exp.AtTimeZone(this=exp.paren(aware), zone=exp.Literal.string("UTC"))
+    return value
+
+
+_EPOCHS = {
+    "s": "MAKE_TIMESTAMP(CAST(v * 1000000 AS BIGINT))",
+    "ms": "MAKE_TIMESTAMP(CAST(v * 1000 AS BIGINT))",
+    "us": "MAKE_TIMESTAMP(CAST(v AS BIGINT))",
+}
+
+
+def _visible(source: Table, schema: Schema) -> exp.Expression | None:
+    path = schema.time_path(source.name)
+    if path is None:
+        return None
+    moment = _read(source.column(path[1]), schema) if not path[0] else col("p", TIME)
+    return after(moment, source.available_after) if source.available_after else moment

@@ -1,0 +1,277 @@
+"""Aggregates over past events as SQL, by rings: each event meets each row once, whatever the windows.
+
+Windows before a cutoff nest, so an event belongs to exactly one ring between two window edges. The parts of every
+measure are merged per (row, ring), and a window is the merge of its rings. Where many rows share few cutoffs, the
+events are first merged over the stretches of time that no cutoff and no window edge divides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from foretell.core.time import Offset
+from foretell.plan import nodes
+from foretell.plan.build import after, col, conjunction, create, table, template
+from foretell.plan.measures import HALF_LIFE_WINDOWS, MEASURES, PARTS, ROW_PARTS, Algebra
+
+_LN2 = 0.6931471805599453
+
+
+@dataclass(frozen=True)
+class Script:
+    """The statements of one aggregate, in order, and the queries that give its outputs by row."""
+
+    statements: tuple[exp.Expression, ...]
+    queries: tuple[exp.Select, ...]
+
+
+def breaks(windows: tuple[Offset, ...], rows: str) -> exp.Expression:
+    """Every instant that divides time for these rows: the cutoffs, and each minus each window."""
+    cutoffs = exp.select(col("r", "cutoff").as_("at")).from_(table(rows, "r")).distinct()
+    query: exp.Expression = cutoffs
+    for window in windows:
+        edge = exp.select(after(col("r", "cutoff"), -window).as_("at")).from_(table(rows, "r")).distinct()
+        query = exp.union(query, edge, distinct=True)
+    return query
+
+
+def aggregate(node: nodes.Aggregate, name: str, events: str, rows: str, stretches: str | None) -> Script:
+    """The SQL of an aggregate over the table `events`, for the table `rows` (row, anchor, cutoff).
+
+    `name` prefixes the tables it creates; `stretches` is the table of dividing instants (at), or None where
+    each row has a cutoff of its own.
+    """
+    statements: list[exp.Expression] = []
+    queries: list[exp.Select] = []
+    simple = [o for o in node.outputs if MEASURES[o.measure].algebra not in _SETS]
+    if simple:
+        parts = _parts(simple)
+        statements.append(create(f"{name}_units", _units(events, stretches, parts, node.windows)))
+        statements.append(create(f"{name}_rings", _rings(f"{name}_units", rows, parts, node.windows)))
+        queries.append(_windows(f"{name}_rings", simple, parts))
+    for index in sorted({o.input for o in node.outputs if o.input is not None}):
+        chosen = [o for o in node.outputs if o.input == index and MEASURES[o.measure].algebra in _SETS]
+        if not chosen:
+            continue
+        counted = f"{name}_values{index}"
+        statements.append(create(counted, _value_rings(events, stretches, rows, index, node.windows)))
+        distinct = [o for o in chosen if MEASURES[o.measure].algebra is Algebra.DISTINCT]
+        if distinct:
+            queries.append(_distinct(counted, distinct))
+        queries.extend(_mode(counted, o) for o in chosen if MEASURES[o.measure].algebra is Algebra.MODE)
+    return Script(tuple(statements), tuple(queries))
+
+
+_SETS = frozenset({Algebra.DISTINCT, Algebra.MODE})
+
+
+def _parts(outputs: list[nodes.Measured]) -> list[tuple[str, int | None]]:
+    """The parts that the outputs need, each with the input it is of."""
+    found: dict[tuple[str, int | None], None] = {}
+    for output in outputs:
+        for part in MEASURES[output.measure].parts:
+            found[(part, None if part in ROW_PARTS else output.input)] = None
+    return list(found)
+
+
+def _name(part: str, index: int | None) -> str:
+    return part if index is None else f"v{index}_{part}"
+
+
+def _rate(windows: tuple[Offset, ...]) -> exp.Expression:
+    half_life = (windows[0].days if windows else 30.0) * HALF_LIFE_WINDOWS
+    return exp.Literal.number(repr(_LN2 / half_life))
+
+
+def _stretched(events: str, stretches: str | None) -> tuple[exp.Select, exp.Expression]:
+    """FROM the events, each with the end of its stretch `at`; events after every cutoff fall out."""
+    query = exp.select().from_(table(events, "e"))
+    if stretches is None:
+        return query, col("e", "t")
+    join = exp.Join(this=table(stretches, "b"), method="ASOF")
+    join.set("on", exp.LTE(this=col("e", "t"), expression=col("b", "at")))
+    query.append("joins", join)
+    return query, col("b", "at")
+
+
+def _units(
+    events: str, stretches: str | None, parts: list[tuple[str, int | None]], windows: tuple[Offset, ...]
+) -> exp.Select:
+    """Parts lifted per (anchor, stretch)."""
+    query, at = _stretched(events, stretches)
+    query = query.select(col("e", "anchor"), at.copy().as_("at"))
+    for part, index in parts:
+        names: dict[str, exp.Expression] = {
+            "t": col("e", "t"),
+            "k": col("e", "k"),
+            "at": at,
+            "RATE": _rate(windows),
+        }
+        if index is not None:
+            names["v"] = col("e", f"v{index}")
+        query = query.select(template(PARTS[part].lift, **names).as_(_name(part, index)))
+    return query.group_by(col("e", "anchor"), at.copy())
+
+
+def _ring(windows: tuple[Offset, ...], at: exp.Expression) -> exp.Expression:
+    """Which ring an instant lies in: 0 inside the shortest window, len(windows) outside the longest."""
+    if not windows:
+        return exp.Literal.number(0)
+    case = exp.Case()
+    for i, window in enumerate(windows):
+        edge = after(col("r", "cutoff"), -window)
+        case = case.when(exp.GT(this=at.copy(), expression=edge), exp.Literal.number(i))
+    return case.else_(exp.Literal.number(len(windows)))
+
+
+def _visible(rows: str, units: str) -> exp.Expression:
+    return conjunction(
+        [
+            exp.EQ(this=col("u", "anchor"), expression=col("r", "anchor")),
+            exp.LTE(this=col("u", "at"), expression=col("r", "cutoff")),
+        ]
+    )
+
+
+def _rings(
+    units: str, rows: str, parts: list[tuple[str, int | None]], windows: tuple[Offset, ...]
+) -> exp.Select:
+    """Parts merged per (row, ring)."""
+    joined = (
+        exp.select(
+            col("r", "row"),
+            col("r", "cutoff"),
+            _ring(windows, col("u", "at")).as_("ring"),
+            template(
+                "(EPOCH(cutoff) - EPOCH(at)) / 86400.0", cutoff=col("r", "cutoff"), at=col("u", "at")
+            ).as_("lag"),
+            *(col("u", _name(p, i)) for p, i in parts),
+        )
+        .from_(table(units, "u"))
+        .join(table(rows, "r"), on=_visible(rows, units))
+    )
+    source = joined.subquery("j")
+    moments = [i for p, i in parts if PARTS[p].moment]
+    if moments:
+        means = [_mean(i, "j", [col("j", "row"), col("j", "ring")]).as_(f"v{i}_mean") for i in moments]
+        source = exp.select(exp.Star(), *means).from_(source).subquery("j")
+    query = exp.select(col("j", "row"), col("j", "ring"), template("MAX(c)", c=col("j", "cutoff")).as_("cutoff"))
+    for part, index in parts:
+        query = query.select(_merge(part, index, "j").as_(_name(part, index)))
+    return query.from_(source).group_by(col("j", "row"), col("j", "ring"))
+
+
+def _merge(part: str, index: int | None, source: str, mean: str = "mean", *, lag: bool = True) -> exp.Expression:
+    names: dict[str, exp.Expression] = {
+        p: col(source, _name(p, None if p in ROW_PARTS else index)) for p in PARTS
+    }
+    names["mean"] = col(source, f"v{index}_{mean}")
+    names["lag"] = col(source, "lag") if lag else exp.Literal.number(0)
+    return template(PARTS[part].merge, **names)
+
+
+def _mean(index: int | None, source: str, group: list[exp.Expression], upto: int | None = None) -> exp.Expression:
+    """The mean of a value over a group (and the rings up to one), as window functions."""
+    total: list[exp.Expression] = []
+    for part in ("sum", "n"):
+        value: exp.Expression = exp.func("SUM", col(source, f"v{index}_{part}"))
+        if upto is not None:
+            value = _filtered(value, source, upto)
+        total.append(exp.Window(this=value, partition_by=[g.copy() for g in group]))
+    return exp.Div(this=total[0], expression=exp.func("NULLIF", total[1], exp.Literal.number(0)))
+
+
+def _filtered(value: exp.Expression, source: str, ring: int) -> exp.Expression:
+    test = exp.LTE(this=col(source, "ring"), expression=exp.Literal.number(ring))
+    return exp.Filter(this=value, expression=exp.Where(this=test))
+
+
+def _windows(
+    rings: str, outputs: list[nodes.Measured], parts: list[tuple[str, int | None]]
+) -> exp.Select:
+    """Each output: its parts merged over the rings of its window, and finalized."""
+    source: exp.Expression = table(rings, "g")
+    means = {(o.input, o.window) for o in outputs if any(PARTS[p].moment for p in MEASURES[o.measure].parts)}
+    if means:
+        wide = exp.select(exp.Star()).from_(table(rings, "g"))
+        for index, window in sorted(means, key=str):
+            wide = wide.select(
+                _mean(index, "g", [col("g", "row")], window).as_(f"v{index}_mean{_suffix(window)}")
+            )
+        source = wide.subquery("g")
+    query = exp.select(col("g", "row"))
+    for output in outputs:
+        names: dict[str, exp.Expression] = {"cutoff": exp.func("MAX", col("g", "cutoff"))}
+        for part in MEASURES[output.measure].parts:
+            index = None if part in ROW_PARTS else output.input
+            merged = _merge(part, index, "g", f"mean{_suffix(output.window)}", lag=False)
+            names[part] = _over(merged, output.window)
+        query = query.select(template(MEASURES[output.measure].final, **names).as_(output.name, quoted=True))
+    return query.from_(source).group_by(col("g", "row"))
+
+
+def _suffix(window: int | None) -> str:
+    return "" if window is None else f"_{window}"
+
+
+def _over(merged: exp.Expression, window: int | None) -> exp.Expression:
+    """The merge over the rings of a window; over all of them for None."""
+    return merged if window is None else _filtered(merged, "g", window)
+
+
+def _value_rings(
+    events: str, stretches: str | None, rows: str, index: int, windows: tuple[Offset, ...]
+) -> exp.Select:
+    """How often each value occurs per (row, value, ring)."""
+    query, at = _stretched(events, stretches)
+    value = col("e", f"v{index}")
+    units = (
+        query.select(col("e", "anchor"), at.copy().as_("at"), value.copy().as_("value"))
+        .select(exp.func("COUNT", exp.Star()).as_("n"))
+        .where(exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())))
+        .group_by(col("e", "anchor"), at.copy(), value.copy())
+    )
+    ring = _ring(windows, col("u", "at"))
+    return (
+        exp.select(col("r", "row"), col("u", "value"), ring.as_("ring"))
+        .select(exp.func("SUM", col("u", "n")).as_("n"))
+        .from_(units.subquery("u"))
+        .join(table(rows, "r"), on=_visible(rows, "u"))
+        .group_by(col("r", "row"), col("u", "value"), ring.copy())
+    )
+
+
+def _distinct(values: str, outputs: list[nodes.Measured]) -> exp.Select:
+    """A value counts in a window when its latest occurrence, its lowest ring, lies inside."""
+    first = (
+        exp.select(col("u", "row"), col("u", "value"), exp.func("MIN", col("u", "ring")).as_("ring"))
+        .from_(table(values, "u"))
+        .group_by(col("u", "row"), col("u", "value"))
+    )
+    query = exp.select(col("g", "row"))
+    for output in outputs:
+        counted = _over(exp.func("COUNT", exp.Star()), output.window)
+        query = query.select(counted.as_(output.name, quoted=True))
+    return query.from_(first.subquery("g")).group_by(col("g", "row"))
+
+
+def _mode(values: str, output: nodes.Measured) -> exp.Select:
+    """The most frequent value of a window; the smallest of equals."""
+    counted = exp.select(col("g", "row"), col("g", "value"), exp.func("SUM", col("g", "n")).as_("n")).from_(
+        table(values, "g")
+    )
+    if output.window is not None:
+        counted = counted.where(
+            exp.LTE(this=col("g", "ring"), expression=exp.Literal.number(output.window))
+        )
+    counted = counted.group_by(col("g", "row"), col("g", "value"))
+    order = exp.Order(expressions=[exp.Ordered(this=col("c", "n"), desc=True), col("c", "value")])
+    rank = exp.Window(this=exp.func("ROW_NUMBER"), partition_by=[col("c", "row")], order=order)
+    ranked = exp.select(exp.Star(), rank.as_("place")).from_(counted.subquery("c"))
+    return (
+        exp.select(col("m", "row"), col("m", "value").as_(output.name, quoted=True))
+        .from_(ranked.subquery("m"))
+        .where(exp.EQ(this=col("m", "place"), expression=exp.Literal.number(1)))
+    )
