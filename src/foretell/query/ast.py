@@ -1,9 +1,9 @@
-"""The tree of a query. Nodes are frozen, compare by meaning (source positions excepted) and print canonically.
+"""The tree of a query. Nodes are frozen, compare by meaning (source positions aside) and print canonically.
 
 Three kinds of expression share the same small set of nodes:
 
-- value and condition level: what is predicted or filtered per (entity, cutoff): `Aggregate`s, entity `Column`s,
-  arithmetic, comparisons, AND/OR/NOT;
+- value and condition level: what is predicted or filtered per (entity, cutoff): `Aggregate`s, entity
+  `Column`s, arithmetic, comparisons, AND/OR/NOT;
 - row level: what stands inside an aggregate: `Column`s of one table and SQL scalar functions;
 - constants.
 """
@@ -41,7 +41,7 @@ class Function(StrEnum):
 
 @dataclass(frozen=True)
 class Literal:
-    """A number, a string, TRUE, FALSE or NULL (value None). Dates are strings that the binder reads by type."""
+    """A number, a string, TRUE, FALSE or NULL (value None). Dates are strings: the binder reads them."""
 
     value: float | int | str | bool | None
     span: Span = field(default=(0, 0), compare=False, repr=False)
@@ -69,7 +69,7 @@ class Unary:
 
 @dataclass(frozen=True)
 class Binary:
-    """`op` is one of + - * / % || AND OR = != < <= > >= LIKE 'NOT LIKE' CONTAINS 'STARTS WITH' 'ENDS WITH'."""
+    """`op`: + - * / % || AND OR = != < <= > >= LIKE 'NOT LIKE' CONTAINS 'STARTS WITH' 'ENDS WITH'."""
 
     op: str
     left: Expr
@@ -124,9 +124,10 @@ class Call:
 class Aggregate:
     """`FUNCTION(value [WHERE condition] [VIA path] [, start, end [, unit]])`.
 
-    `value` is a row-level expression (Column(table, '*') for COUNT(t.*)). `via` is the dotted path as written,
-    one (table, column) pair a hop. `start` is None where the window is left out. `parameter` is QUANTILE's q.
-    After binding every Column inside has its table.
+    `value` is a row-level expression (Column(table, '*') for COUNT(t.*)). `via` is the dotted path as
+    written, one (table, column) pair a hop; one bare name is ("", column), a column of the aggregated table.
+    `start` is None where the window is left out; `window_span` is where it stands in the text. `parameter` is
+    QUANTILE's q. After binding every Column inside has its table.
     """
 
     function: Function
@@ -137,6 +138,7 @@ class Aggregate:
     end: Offset | None = None
     parameter: float | None = None
     span: Span = field(default=(0, 0), compare=False, repr=False)
+    window_span: Span = field(default=(0, 0), compare=False, repr=False)
 
 
 Expr: TypeAlias = Literal | Column | Unary | Binary | In | Between | IsNull | Case | Call | Aggregate
