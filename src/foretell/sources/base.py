@@ -46,6 +46,15 @@ class Snapshot(Protocol):
     @property
     def tables(self) -> Sequence[RawTable]: ...
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """Warnings so far: values that had to be read as something else. Complete once all is read."""
+        ...
+
+    def estimate(self, table: str) -> int | None:
+        """About how many rows a table has, where that costs nothing to know."""
+        ...
+
     def read(self, table: str) -> pa.RecordBatchReader:
         """All rows of one table, with every column of its RawTable under the same name, in batches."""
         ...
@@ -66,3 +75,18 @@ class Source(Protocol):
     def name(self) -> str: ...
 
     def snapshot(self) -> Snapshot: ...
+
+
+class Closing:
+    """The `with` statement for a snapshot that has a `close`."""
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
