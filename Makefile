@@ -1,0 +1,26 @@
+# check: what .ci/run checks, in the environment at hand.  test: the tests alone.  fix: format and mend.
+# docs: the examples in docstrings, README and docs.      bench: the benchmarks, see benchmarks/LOG.md.
+.PHONY: check test fix docs bench ci
+
+check:
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+	pytest -n 2
+
+test:
+	pytest -n 2
+
+fix:
+	ruff check --fix .
+	ruff format .
+
+docs:
+	pytest tests/docs
+
+bench:
+	@for script in benchmarks/*/*.py; do echo "python $$script"; done
+
+ci:
+	.ci/run
