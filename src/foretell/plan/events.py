@@ -50,7 +50,11 @@ def events(node: nodes.Events, schema: Schema) -> exp.Select:
 
 
 def _follow(
-    query: exp.Select, read: nodes.Input, joined: dict[tuple[Hop, ...], str], time: exp.Expression, schema: Schema
+    query: exp.Select,
+    read: nodes.Input,
+    joined: dict[tuple[Hop, ...], str],
+    time: exp.Expression,
+    schema: Schema,
 ) -> tuple[exp.Select, str]:
     """Join the parents that an input is read from, each bounded by the event's time."""
     for depth in range(1, len(read.up) + 1):
@@ -73,9 +77,7 @@ def _value(read: nodes.Input, alias: str, time: exp.Expression) -> exp.Expressio
             value = template("CAST(CAST(v AS INT) AS DOUBLE)", v=value)
         case DType.INTEGER | DType.FLOAT:
             # Squares of larger values overflow.
-            value = template(
-                "CASE WHEN ABS(CAST(v AS DOUBLE)) < 1e150 THEN CAST(v AS DOUBLE) END", v=value
-            )
+            value = template("CASE WHEN ABS(CAST(v AS DOUBLE)) < 1e150 THEN CAST(v AS DOUBLE) END", v=value)
         case DType.TEXT:
             value = exp.cast(value, "VARCHAR")
     if read.known_at is not None:

@@ -173,9 +173,18 @@ _TABLE = (
         "last {value}{window}",
         categorical=True,
     ),
-    Measure("distinct", Accepts.CATEGORY, Algebra.DISTINCT, (), "", 0.0, "number of different {value}{window}"),
     Measure(
-        "mode", Accepts.CATEGORY, Algebra.MODE, (), "", None, "most frequent {value}{window}", categorical=True
+        "distinct", Accepts.CATEGORY, Algebra.DISTINCT, (), "", 0.0, "number of different {value}{window}"
+    ),
+    Measure(
+        "mode",
+        Accepts.CATEGORY,
+        Algebra.MODE,
+        (),
+        "",
+        None,
+        "most frequent {value}{window}",
+        categorical=True,
     ),
 )
 MEASURES: dict[str, Measure] = {m.name: m for m in _TABLE}

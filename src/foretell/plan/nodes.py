@@ -177,9 +177,14 @@ class Target:
 
 @dataclass(frozen=True)
 class PastLabels:
-    """The entity's own labels at earlier cutoffs, as events whose time is the close of their window."""
+    """The entity's own labels at earlier cutoffs, as events whose time is the close of their window.
+
+    Their cutoffs are those of the rows, and `steps` more before the first of them, each `step` back.
+    """
 
     target: Target
+    step: Offset
+    steps: int
     until: Until
 
 

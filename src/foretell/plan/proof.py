@@ -53,7 +53,9 @@ def _step(table: str, until: Until, schema: Schema, allowed: frozenset[Until]) -
             table=table,
         )
     if not timed and until not in (allowed | {Until.NOW}):
-        raise LeakError(f"rows of {table!r}, which has no time, would be read until {until.value!r}", table=table)
+        raise LeakError(
+            f"rows of {table!r}, which has no time, would be read until {until.value!r}", table=table
+        )
 
 
 def _anchor(relation: nodes.Relation, schema: Schema) -> None:

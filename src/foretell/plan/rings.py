@@ -157,13 +157,17 @@ def _rings(
     if moments:
         means = [_mean(i, "j", [col("j", "row"), col("j", "ring")]).as_(f"v{i}_mean") for i in moments]
         source = exp.select(exp.Star(), *means).from_(source).subquery("j")
-    query = exp.select(col("j", "row"), col("j", "ring"), template("MAX(c)", c=col("j", "cutoff")).as_("cutoff"))
+    query = exp.select(
+        col("j", "row"), col("j", "ring"), template("MAX(c)", c=col("j", "cutoff")).as_("cutoff")
+    )
     for part, index in parts:
         query = query.select(_merge(part, index, "j").as_(_name(part, index)))
     return query.from_(source).group_by(col("j", "row"), col("j", "ring"))
 
 
-def _merge(part: str, index: int | None, source: str, mean: str = "mean", *, lag: bool = True) -> exp.Expression:
+def _merge(
+    part: str, index: int | None, source: str, mean: str = "mean", *, lag: bool = True
+) -> exp.Expression:
     names: dict[str, exp.Expression] = {
         p: col(source, _name(p, None if p in ROW_PARTS else index)) for p in PARTS
     }
@@ -172,7 +176,9 @@ def _merge(part: str, index: int | None, source: str, mean: str = "mean", *, lag
     return template(PARTS[part].merge, **names)
 
 
-def _mean(index: int | None, source: str, group: list[exp.Expression], upto: int | None = None) -> exp.Expression:
+def _mean(
+    index: int | None, source: str, group: list[exp.Expression], upto: int | None = None
+) -> exp.Expression:
     """The mean of a value over a group (and the rings up to one), as window functions."""
     total: list[exp.Expression] = []
     for part in ("sum", "n"):
@@ -188,9 +194,7 @@ def _filtered(value: exp.Expression, source: str, ring: int) -> exp.Expression:
     return exp.Filter(this=value, expression=exp.Where(this=test))
 
 
-def _windows(
-    rings: str, outputs: list[nodes.Measured], parts: list[tuple[str, int | None]]
-) -> exp.Select:
+def _windows(rings: str, outputs: list[nodes.Measured], parts: list[tuple[str, int | None]]) -> exp.Select:
     """Each output: its parts merged over the rings of its window, and finalized."""
     source: exp.Expression = table(rings, "g")
     means = {(o.input, o.window) for o in outputs if any(PARTS[p].moment for p in MEASURES[o.measure].parts)}
@@ -263,9 +267,7 @@ def _mode(values: str, output: nodes.Measured) -> exp.Select:
         table(values, "g")
     )
     if output.window is not None:
-        counted = counted.where(
-            exp.LTE(this=col("g", "ring"), expression=exp.Literal.number(output.window))
-        )
+        counted = counted.where(exp.LTE(this=col("g", "ring"), expression=exp.Literal.number(output.window)))
     counted = counted.group_by(col("g", "row"), col("g", "value"))
     order = exp.Order(expressions=[exp.Ordered(this=col("c", "n"), desc=True), col("c", "value")])
     rank = exp.Window(this=exp.func("ROW_NUMBER"), partition_by=[col("c", "row")], order=order)

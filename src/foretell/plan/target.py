@@ -43,7 +43,9 @@ def population(target: nodes.Target, cutoffs: str, schema: Schema) -> exp.Select
     if target.horizon is None:
         moment: exp.Expression = col("c", "cutoff")
         if schema.is_timed(name):
-            moment = exp.Sub(this=col("e", TIME), expression=exp.Interval(this="1", unit=exp.Var(this="MICROSECOND")))
+            moment = exp.Sub(
+                this=col("e", TIME), expression=exp.Interval(this="1", unit=exp.Var(this="MICROSECOND"))
+            )
         query = exp.select(col("e", ROW).as_("entity"), moment.as_("cutoff")).from_(table(name, "e"))
         query = query.join(table(cutoffs, "c"), join_type="cross")
         if schema.is_timed(name):
@@ -56,7 +58,9 @@ def population(target: nodes.Target, cutoffs: str, schema: Schema) -> exp.Select
         tests.append(exp.LTE(this=col("e", TIME), expression=col("c", "cutoff")))
     if target.end_time is not None:
         tests.append(
-            template("ended IS NULL OR ended > cutoff", ended=col("e", target.end_time), cutoff=col("c", "cutoff"))
+            template(
+                "ended IS NULL OR ended > cutoff", ended=col("e", target.end_time), cutoff=col("c", "cutoff")
+            )
         )
         tests[-1] = exp.paren(tests[-1])
     return query.where(conjunction(tests)) if tests else query
@@ -83,9 +87,7 @@ def aggregated(node: nodes.TargetAggregate, events: str, rows: str, *, grid: str
     return query.group_by(col("e", "anchor"), col("c", "cutoff"))
 
 
-def _met(
-    query: exp.Select, window: Window, events: str, rows: str, grid: str | None
-) -> exp.Select:
+def _met(query: exp.Select, window: Window, events: str, rows: str, grid: str | None) -> exp.Select:
     """Events joined with the cutoffs in whose window they lie."""
     tests: list[exp.Expression] = []
     if window.start.finite:
@@ -118,10 +120,10 @@ def _mode(node: nodes.TargetAggregate, events: str, rows: str, grid: str | None)
     )
 
 
-def labelled(target: nodes.Target, rows: str, values: list[str], schema: Schema) -> exp.Select:
+def labelled(target: nodes.Target, rows: str, values: dict[int, str], schema: Schema) -> exp.Select:
     """SELECT entity, cutoff, label, chosen, assumed for the rows of the population, in a fixed order.
 
-    `values` are the tables of the aggregates. `chosen` is what WHERE says, `assumed` what ASSUMING says (TRUE
+    `values` are the tables of the aggregates by index; a formula whose aggregates were not made is NULL. `chosen` is what WHERE says, `assumed` what ASSUMING says (TRUE
     where the query has none; NULL counts as FALSE).
     """
     query = exp.select(col("r", "entity"), col("r", "cutoff")).from_(table(rows, "r"))
@@ -130,7 +132,7 @@ def labelled(target: nodes.Target, rows: str, values: list[str], schema: Schema)
         on=exp.EQ(this=col("e", ROW), expression=col("r", "entity")),
         join_type="left",
     )
-    for i, name in enumerate(values):
+    for i, name in values.items():
         on = conjunction(
             [
                 exp.EQ(this=col(f"a{i}", "entity"), expression=col("r", "entity")),
@@ -142,6 +144,8 @@ def labelled(target: nodes.Target, rows: str, values: list[str], schema: Schema)
     def resolve(column: ast.Column) -> exp.Expression:
         if not column.table:
             index = int(column.name[1:])
+            if index not in values:
+                return exp.Null()
             value = col(f"a{index}", "value")
             empty = _EMPTY_ZERO.get(target.aggregates[index].function)
             return exp.func("COALESCE", value, empty.copy()) if empty is not None else value

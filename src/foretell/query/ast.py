@@ -10,7 +10,8 @@ Three kinds of expression share the same small set of nodes:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -217,3 +218,33 @@ def columns(expr: Expr | None) -> tuple[Column, ...]:
             return tuple(c for a in args for c in columns(a))
         case _:
             return ()
+
+
+def replace_columns(expr: Expr, change: Callable[[Column], Expr]) -> Expr:
+    """The same expression with every column outside aggregates replaced by what `change` gives."""
+
+    def go(node: Expr) -> Expr:
+        match node:
+            case Column():
+                return change(node)
+            case Unary() | IsNull():
+                return replace(node, operand=go(node.operand))
+            case Binary():
+                return replace(node, left=go(node.left), right=go(node.right))
+            case In():
+                return replace(node, operand=go(node.operand), values=tuple(go(v) for v in node.values))
+            case Between():
+                return replace(node, operand=go(node.operand), low=go(node.low), high=go(node.high))
+            case Case():
+                return replace(
+                    node,
+                    whens=tuple((go(when), go(then)) for when, then in node.whens),
+                    default=None if node.default is None else go(node.default),
+                    operand=None if node.operand is None else go(node.operand),
+                )
+            case Call():
+                return replace(node, args=tuple(go(a) for a in node.args))
+            case _:
+                return node
+
+    return go(expr)

@@ -1,0 +1,438 @@
+"""The DuckDB engine: plans as ring SQL over the working copy.
+
+Results are the same bit for bit whatever the number of threads: tables are made in a fixed order, and sums of
+doubles are taken by one thread each, several aggregates side by side, with joins executed as they are written.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from sqlglot import exp
+
+from foretell.core.progress import QUIET, Progress
+from foretell.core.time import Instant
+from foretell.engines.base import Entities, Keys, Labels, Rows
+from foretell.features.matrix import Categorical, Matrix, Numeric, Values
+from foretell.plan import asof, events, nodes, prepare, rings, target
+from foretell.plan.build import DIALECT, ROW, SPACE, TIME, col, create, table
+from foretell.plan.measures import MEASURES
+from foretell.plan.proof import prove
+from foretell.schema.model import DType, Schema
+from foretell.store.working import Store
+
+_GRID = 512  # at most this many different cutoffs are treated as a grid that rows share
+_NUMERIC = frozenset({DType.INTEGER, DType.FLOAT, DType.BOOLEAN})
+
+
+class DuckDBEngine:
+    """Runs plans on one snapshot's working copy. See `engines.base.Engine` for the methods.
+
+    Tables are prepared, and events extracted, once each; later calls reuse them.
+    """
+
+    def __init__(self, store: Store, schema: Schema, *, threads: int = 2, progress: Progress = QUIET) -> None:
+        self._connection = store.cursor()
+        self._schema = schema
+        self._threads = max(1, threads)
+        self._progress = progress
+        self._prepared: set[str] = set()
+        self._events: dict[nodes.Events, str] = {}
+        self._numbers = itertools.count()
+        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SPACE}")
+        # Which side of a join is scanned decides the order of additions: keep it as written.
+        self._connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+
+    def labels(self, target_plan: nodes.Target, cutoffs: Sequence[Instant]) -> Labels:
+        prove(target_plan, self._schema)
+        self._many_threads()
+        rows, values = self._evaluate(target_plan, cutoffs, future=True)
+        made = target.labelled(target_plan, rows, values, self._schema).subquery("l")
+        counts = exp.select(
+            exp.func("COUNT", exp.Star()),
+            *(
+                exp.func("COUNT_IF", test)
+                for test in (
+                    exp.Not(this=col("l", "chosen")),
+                    exp.and_(col("l", "chosen"), exp.Not(this=col("l", "assumed"))),
+                    exp.and_(col("l", "chosen"), col("l", "assumed"), _null(col("l", "label"))),
+                )
+            ),
+        ).from_(made.copy())
+        _, outside, unassumed, empty = self._one(counts)
+        kept = (
+            exp.select(exp.Star())
+            .from_(made)
+            .where(exp.and_(col("l", "chosen"), col("l", "assumed"), _not_null(col("l", "label"))))
+            .order_by(col("l", "cutoff"), col("l", "entity"))
+        )
+        fetched = self._arrow(kept)
+        self._drop(rows, *values.values())
+        dropped = {"not chosen by WHERE": outside, "not held under ASSUMING": unassumed, "no value": empty}
+        return Labels(_rows(fetched), _values(fetched["label"], target_plan.target.dtype), _positive(dropped))
+
+    def population(self, target_plan: nodes.Target, cutoffs: Sequence[Instant]) -> Rows:
+        prove(target_plan, self._schema)
+        self._many_threads()
+        static = target_plan.horizon is None
+        rows, values = self._evaluate(target_plan, cutoffs, future=static)
+        made = target.labelled(target_plan, rows, values, self._schema).subquery("l")
+        tests: list[exp.Expression] = [col("l", "chosen")]
+        if static:
+            tests.append(_null(col("l", "label")))
+        chosen = (
+            exp.select(col("l", "entity"), col("l", "cutoff"))
+            .from_(made)
+            .where(exp.and_(*tests))
+            .order_by(col("l", "cutoff"), col("l", "entity"))
+        )
+        fetched = self._arrow(chosen)
+        self._drop(rows, *values.values())
+        return _rows(fetched)
+
+    def features(self, plan: nodes.FeaturePlan, rows: Rows) -> Matrix:
+        prove(plan, self._schema)
+        self._many_threads()
+        self._prepare(plan.entity)
+        given = self._name("rows")
+        self._load(
+            given,
+            pa.table(
+                {
+                    "row": pa.array(np.arange(len(rows), dtype=np.int64)),
+                    "entity": pa.array(rows.entities),
+                    "cutoff": pa.array(rows.cutoffs).cast(pa.timestamp("us")),
+                }
+            ),
+        )
+        jobs: list[Callable[[duckdb.DuckDBPyConnection], list[pa.Table]]] = []
+        made: list[str] = [given]
+        for block in plan.blocks:
+            match block:
+                case nodes.AsOf():
+                    for step in nodes.steps(block.source):
+                        self._prepare(step.end)
+                    jobs.append(_fetch(asof.asof(block, given, self._schema)))
+                case nodes.Calendar():
+                    jobs.append(_fetch(asof.calendar(block, given)))
+                case nodes.Aggregate():
+                    script = self._aggregate(block, given, rows, made)
+                    jobs.append(_run(script))
+        # One thread each from here on: a sum's order of additions is fixed.
+        self._connection.execute("SET threads = 1")
+        found: dict[str, Values] = {}
+        with ThreadPoolExecutor(self._threads) as pool:
+            cursors = [self._connection.cursor() for _ in jobs]
+            for tables in pool.map(lambda pair: pair[0](pair[1]), zip(jobs, cursors)):
+                for fetched in tables:
+                    found.update(_columns(fetched, plan, len(rows)))
+                self._progress.advance()
+        self._drop(*made)
+        names = plan.outputs
+        return Matrix(names, tuple(found[n] for n in names), len(rows))
+
+    def keys(self, name: str, columns: Sequence[str], entities: Entities) -> dict[str, list[Any]]:
+        self._prepare(name)
+        wanted = self._name("wanted")
+        index = np.arange(len(entities), dtype=np.int64)
+        self._load(wanted, pa.table({"row": pa.array(index), "entity": pa.array(entities)}))
+        query = (
+            exp.select(*(col("e", c) for c in columns))
+            .from_(table(wanted, "r"))
+            .join(
+                table(name, "e"),
+                on=exp.EQ(this=col("e", ROW), expression=col("r", "entity")),
+                join_type="left",
+            )
+            .order_by(col("r", "row"))
+        )
+        fetched = self._arrow(query)
+        self._drop(wanted)
+        return {c: fetched[c].to_pylist() for c in columns}
+
+    def find(self, name: str, keys: Keys) -> Entities:
+        self._prepare(name)
+        wanted = self._name("wanted")
+        count = len(next(iter(keys.values())))
+        columns = {"row": pa.array(np.arange(count, dtype=np.int64))}
+        columns |= {f"k{i}": pa.array([_text(v) for v in keys[c]], pa.string()) for i, c in enumerate(keys)}
+        self._load(wanted, pa.table(columns))
+        tests = [
+            exp.EQ(this=exp.cast(col("e", c), "VARCHAR"), expression=col("r", f"k{i}"))
+            for i, c in enumerate(keys)
+        ]
+        query = (
+            exp.select(exp.func("MAX", col("e", ROW)).as_("entity"))
+            .from_(table(wanted, "r"))
+            .join(table(name, "e"), on=exp.and_(*tests), join_type="left")
+            .group_by(col("r", "row"))
+            .order_by(col("r", "row"))
+        )
+        fetched = self._arrow(query)
+        self._drop(wanted)
+        found = fetched["entity"].fill_null(-1).to_numpy()
+        return np.asarray(found, dtype=np.int64)
+
+    def frequent(self, name: str, column: str, *, until: Instant | None, limit: int) -> tuple[str, ...]:
+        self._prepare(name)
+        value = exp.cast(col("e", column), "VARCHAR")
+        query = exp.select(value.as_("value")).from_(table(name, "e")).where(_not_null(col("e", column)))
+        if until is not None:
+            bounds = [TIME] if self._schema.is_timed(name) else []
+            known = self._schema.table(name).column(column).known_at
+            for bound in [*bounds, *([known] if known else [])]:
+                query = query.where(exp.LTE(this=col("e", bound), expression=_moment(until)))
+        query = (
+            query.group_by(value.copy())
+            .order_by(exp.Ordered(this=exp.func("COUNT", exp.Star()), desc=True), value.copy())
+            .limit(limit)
+        )
+        return tuple(self._arrow(query)["value"].to_pylist())
+
+    def span(self, name: str) -> tuple[Instant, Instant] | None:
+        self._prepare(name)
+        if not self._schema.is_timed(name):
+            return None
+        query = exp.select(
+            exp.func("EPOCH_US", exp.func("MIN", col("e", TIME))),
+            exp.func("EPOCH_US", exp.func("MAX", col("e", TIME))),
+        ).from_(table(name, "e"))
+        first, last = self._one(query)
+        return None if first is None else (int(first), int(last))
+
+    def _evaluate(
+        self, plan: nodes.Target, cutoffs: Sequence[Instant], *, future: bool
+    ) -> tuple[str, dict[int, str]]:
+        """The population's table, and the tables of the aggregates that are needed, by index."""
+        self._prepare(plan.population.table)
+        grid = self._name("cutoffs")
+        self._load(
+            grid,
+            pa.table(
+                {"cutoff": pa.array(np.array(sorted(set(cutoffs)), dtype=np.int64)).cast(pa.timestamp("us"))}
+            ),
+        )
+        rows = self._name("population")
+        self._execute(create(rows, target.population(plan, grid, self._schema)))
+        # The last cutoff alone stands for a static target's; its rows each have their own.
+        shared = None if plan.horizon is None else grid
+        values: dict[int, str] = {}
+        for i, aggregate in enumerate(plan.aggregates):
+            if aggregate.window.is_future and not future:
+                continue
+            values[i] = self._name("value")
+            extracted = self._extract(aggregate.events)
+            self._execute(create(values[i], target.aggregated(aggregate, extracted, rows, grid=shared)))
+        self._drop(grid)
+        return rows, values
+
+    def _aggregate(self, block: nodes.Aggregate, given: str, rows: Rows, made: list[str]) -> rings.Script:
+        name = self._name("block")
+        for step in nodes.steps(block.anchor):
+            self._prepare(step.end)
+        if isinstance(block.events, nodes.PastLabels):
+            source = self._past_labels(block.events, rows)
+            made.append(source)
+        else:
+            source = self._extract(block.events)
+        anchored = f"{name}_rows"
+        self._execute(create(anchored, asof.anchors(block.anchor, given, self._schema)))
+        made.append(anchored)
+        stretches = None
+        if len(np.unique(rows.cutoffs)) <= _GRID:
+            stretches = f"{name}_breaks"
+            self._execute(create(stretches, rings.breaks(block.windows, anchored)))
+            made.append(stretches)
+        script = rings.aggregate(block, name, source, anchored, stretches)
+        made.extend(str(s.this.name) for s in script.statements)
+        return script
+
+    def _past_labels(self, past: nodes.PastLabels, rows: Rows) -> str:
+        """The labels whose windows close by the last cutoff, as an events table."""
+        plan = past.target
+        assert plan.horizon is not None
+        cutoffs = np.unique(rows.cutoffs)
+        lattice = {int(c) for c in cutoffs}
+        moment = min(lattice, default=0)
+        for _ in range(past.steps):
+            moment = (-past.step).after(moment)
+            lattice.add(moment)
+        begins = [self.span(a.events.table) for a in plan.aggregates if a.window.is_future]
+        start = max((s[0] for s in begins if s is not None), default=0)
+        last = int(cutoffs[-1]) if len(cutoffs) else 0
+        closes = {c: plan.horizon.after(c) for c in sorted(lattice)}
+        usable = [c for c, close in closes.items() if close <= last and c >= start]
+        name = self._name("past")
+        numeric = plan.target.dtype in _NUMERIC
+        if usable:
+            labels = self.labels(plan, usable)
+            closed = np.array([closes[int(c)] for c in labels.rows.cutoffs], dtype=np.int64)
+            entities, values = labels.rows.entities, labels.values
+        else:
+            closed = entities = np.empty(0, dtype=np.int64)
+            values = np.empty(0, dtype=np.float64)
+        shown = (
+            pa.array(np.asarray(values, dtype=np.float64))
+            if numeric
+            else pa.array([_text(v) for v in values], pa.string())
+        )
+        self._load(
+            name,
+            pa.table(
+                {
+                    "anchor": pa.array(entities),
+                    "t": pa.array(closed).cast(pa.timestamp("us")),
+                    "k": pa.array(np.arange(len(entities), dtype=np.int64)),
+                    "v0": shown,
+                }
+            ),
+        )
+        return name
+
+    def _extract(self, node: nodes.Events) -> str:
+        """The table of a path's events, made once."""
+        if node not in self._events:
+            for step in nodes.steps(node.rows):
+                self._prepare(step.end)
+            for read in node.inputs:
+                for hop in read.up:
+                    self._prepare(hop.end)
+            name = self._name("events")
+            self._execute(create(name, events.events(node, self._schema)))
+            self._events[node] = name
+        return self._events[node]
+
+    def _prepare(self, name: str) -> None:
+        if name in self._prepared:
+            return
+        self._prepared.add(name)
+        first = prepare.needed_first(name, self._schema)
+        if first is not None:
+            self._prepare(first)
+        self._execute(prepare.prepare(name, self._schema))
+
+    def _many_threads(self) -> None:
+        self._connection.execute(f"SET threads = {self._threads}")
+
+    def _name(self, kind: str) -> str:
+        return f"{kind}#{next(self._numbers)}"
+
+    def _load(self, name: str, data: pa.Table) -> None:
+        self._connection.register("foretell_arrow", data)
+        self._execute(create(name, exp.select(exp.Star()).from_("foretell_arrow")))
+        self._connection.unregister("foretell_arrow")
+
+    def _execute(self, statement: exp.Expression) -> None:
+        self._connection.execute(statement.sql(dialect=DIALECT))
+
+    def _arrow(self, query: exp.Expression) -> pa.Table:
+        return self._connection.execute(query.sql(dialect=DIALECT)).to_arrow_table()
+
+    def _one(self, query: exp.Expression) -> tuple[Any, ...]:
+        found = self._connection.execute(query.sql(dialect=DIALECT)).fetchone()
+        assert found is not None
+        return tuple(found)
+
+    def _drop(self, *names: str) -> None:
+        for name in names:
+            self._execute(exp.Drop(this=table(name), kind="TABLE", exists=True))
+
+
+def _fetch(query: exp.Select) -> Callable[[duckdb.DuckDBPyConnection], list[pa.Table]]:
+    return lambda connection: [connection.execute(query.sql(dialect=DIALECT)).to_arrow_table()]
+
+
+def _run(script: rings.Script) -> Callable[[duckdb.DuckDBPyConnection], list[pa.Table]]:
+    def run(connection: duckdb.DuckDBPyConnection) -> list[pa.Table]:
+        for statement in script.statements:
+            connection.execute(statement.sql(dialect=DIALECT))
+        return [connection.execute(q.sql(dialect=DIALECT)).to_arrow_table() for q in script.queries]
+
+    return run
+
+
+def _columns(fetched: pa.Table, plan: nodes.FeaturePlan, count: int) -> dict[str, Values]:
+    """Fetched outputs spread over all rows; a row without events has the measure's empty value."""
+    at = fetched["row"].to_numpy()
+    empties = {
+        o.name: MEASURES[o.measure].empty
+        for block in plan.blocks
+        if isinstance(block, nodes.Aggregate)
+        for o in block.outputs
+    }
+    found: dict[str, Values] = {}
+    for name in fetched.column_names:
+        if name == "row":
+            continue
+        column = fetched[name]
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            found[name] = _categorical(column, at, count)
+        else:
+            empty = empties.get(name)
+            values = np.full(count, np.nan if empty is None else empty, dtype=np.float64)
+            values[at] = column.cast(pa.float64()).to_numpy()
+            found[name] = Numeric(values)
+    return found
+
+
+def _categorical(column: pa.ChunkedArray, at: npt.NDArray[np.int64], count: int) -> Categorical:
+    encoded = column.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    words: list[str] = encoded.dictionary.to_pylist()
+    order = sorted(range(len(words)), key=lambda i: words[i])
+    place = np.full(len(words) + 1, -1, dtype=np.int32)
+    for new, old in enumerate(order):
+        place[old] = new
+    codes = np.full(count, -1, dtype=np.int32)
+    codes[at] = place[encoded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)]
+    return Categorical(codes, tuple(words[i] for i in order))
+
+
+def _rows(fetched: pa.Table) -> Rows:
+    return Rows(
+        np.asarray(fetched["entity"].to_numpy(), dtype=np.int64),
+        np.asarray(fetched["cutoff"].cast(pa.int64()).to_numpy(), dtype=np.int64),
+    )
+
+
+def _values(column: pa.ChunkedArray, dtype: DType) -> npt.NDArray[Any]:
+    if dtype in _NUMERIC and not pa.types.is_nested(column.type):
+        return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    made = np.empty(len(column), dtype=object)
+    made[:] = column.to_pylist()
+    return made
+
+
+def _positive(counts: dict[str, int]) -> dict[str, int]:
+    return {reason: int(count) for reason, count in counts.items() if count}
+
+
+def _null(value: exp.Expression) -> exp.Expression:
+    return exp.Is(this=value, expression=exp.Null())
+
+
+def _not_null(value: exp.Expression) -> exp.Expression:
+    return exp.Not(this=_null(value))
+
+
+def _moment(instant: Instant) -> exp.Expression:
+    return exp.func("MAKE_TIMESTAMP", exp.Literal.number(instant))
+
+
+def _text(value: Any) -> str | None:
+    """A key or label as the text that DuckDB would cast it to."""
+    if value is None:
+        return None
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)

@@ -1,0 +1,102 @@
+"""Features in English, and their stable names."""
+
+from __future__ import annotations
+
+from foretell.core.time import Offset
+from foretell.features.model import Value
+from foretell.plan.measures import MEASURES
+from foretell.schema.model import Hop, Schema
+
+
+def words(name: str) -> str:
+    """A table's or column's name as words.
+
+    >>> words("order_items"), words("driverId")
+    ('order items', 'driver id')
+    """
+    spaced = "".join(
+        f" {c.lower()}" if c.isupper() and i and not name[i - 1].isupper() else c for i, c in enumerate(name)
+    )
+    return " ".join(spaced.replace("_", " ").replace(".", " ").split()).lower() or name
+
+
+def window_words(window: Offset | None, measure: str) -> str:
+    if measure.startswith("decayed"):
+        return ""
+    return " so far" if window is None else f" in the last {window}"
+
+
+def short(window: Offset | None) -> str:
+    """A window as a part of a name.
+
+    >>> short(Offset(90)), short(None)
+    ('90d', 'all')
+    """
+    if window is None:
+        return "all"
+    unit = {
+        "second": "s",
+        "minute": "min",
+        "hour": "h",
+        "day": "d",
+        "week": "w",
+        "month": "mo",
+        "quarter": "q",
+    }
+    return f"{window.amount:g}{unit.get(window.unit.value, 'y')}"
+
+
+def path_name(hops: tuple[Hop, ...], schema: Schema) -> str:
+    """A path as a part of a name: the tables, with the link where a table has several to the same parent."""
+    parts = []
+    for hop in hops:
+        twins = [k for k in schema.active_links if (k.child, k.parent) == (hop.link.child, hop.link.parent)]
+        if hop.up:
+            parts.append("+".join(hop.link.child_columns))
+        else:
+            link = f"[{'+'.join(hop.link.child_columns)}]" if len(twins) > 1 else ""
+            parts.append(hop.link.child + link)
+    return ">".join(parts)
+
+
+def role(hops: tuple[Hop, ...], schema: Schema) -> str:
+    """Down hops in words: 'orders', or 'matches (as home team)' where a table has several links to a parent."""
+    last = hops[-1]
+    twins = [k for k in schema.active_links if (k.child, k.parent) == (last.link.child, last.link.parent)]
+    by = f" (by {words(last.link.child_columns[0])})" if len(twins) > 1 else ""
+    return words(last.link.child) + by
+
+
+def owner(up: tuple[Hop, ...]) -> str:
+    """Whose events: '' for the entity's own, else 'the same …'s'."""
+    return f" of the same {words(up[-1].link.child_columns[0]).removesuffix(' id')}" if up else ""
+
+
+def value_words(value: Value, target: str) -> str:
+    if value.target:
+        return target
+    read = words(value.column)
+    if value.up:
+        read = f"{words(value.up[-1].end)} {read}"
+    return read
+
+
+def aggregate_words(
+    measure: str,
+    up: tuple[Hop, ...],
+    down: tuple[Hop, ...],
+    value: Value | None,
+    window: Offset | None,
+    schema: Schema,
+    target: str,
+) -> str:
+    """What an aggregate is, in English."""
+    events = role(down, schema) + owner(up)
+    when = window_words(window, measure)
+    if value is None:
+        return MEASURES[measure].english.format(value="", events=events, window=when)
+    if value.equals is not None:
+        what = f"{events} with {value_words(value, target)} = {value.equals}"
+        return {"sum": f"number of {what}{when}", "mean": f"share of {what}{when}"}[measure]
+    phrase = f"{value_words(value, target)} of {events}"
+    return MEASURES[measure].english.format(value=phrase, events=events, window=when)

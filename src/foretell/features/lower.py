@@ -1,0 +1,227 @@
+"""Tasks and feature sets become plans: the last step before the proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from foretell.core.errors import ForetellError
+from foretell.core.time import Offset, Window
+from foretell.features.model import Aggregated, Attribute, CutoffPart, Feature, FeatureSet, OwnLabels, Value
+from foretell.plan import nodes
+from foretell.plan.measures import MEASURES, Accepts
+from foretell.plan.nodes import Until
+from foretell.query import ast
+from foretell.query.ast import Function
+from foretell.schema.model import DType, Hop, Schema
+from foretell.task.model import BoundAggregate, BoundExpr, Task
+
+PAST_STEPS = 24
+"""How many windows back an entity's own labels are looked at."""
+
+_AS_NUMBER = frozenset({Function.SUM, Function.AVG, Function.MEDIAN, Function.STDDEV, Function.QUANTILE})
+
+
+def target_plan(task: Task) -> nodes.Target:
+    """The plan that makes a task's labels."""
+    aggregates: list[nodes.TargetAggregate] = []
+
+    def formula(bound: BoundExpr | None, until: Until) -> nodes.Formula | None:
+        if bound is None:
+            return None
+        first = len(aggregates)
+        aggregates.extend(_target_aggregate(a, until, task) for a in bound.aggregates)
+
+        def shift(column: ast.Column) -> ast.Expr:
+            return column if column.table else ast.Column("", f"a{first + int(column.name[1:])}")
+
+        return nodes.Formula(ast.replace_columns(bound.expr, shift), bound.dtype)
+
+    target = formula(task.target, Until.WINDOW)
+    where = formula(task.where, Until.CUTOFF)
+    assuming = formula(task.assuming, Until.WINDOW)
+    assert target is not None
+    return nodes.Target(
+        population=_scan(task),
+        key=task.entity_key,
+        aggregates=tuple(aggregates),
+        target=target,
+        where=where,
+        assuming=assuming,
+        horizon=task.horizon,
+        end_time=task.entity.end_time,
+    )
+
+
+def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
+    """The plan that makes a feature set's columns."""
+    blocks: list[nodes.Block] = []
+    attributes: dict[tuple[Hop, ...], list[Feature]] = {}
+    paths: dict[tuple[tuple[Hop, ...], tuple[Hop, ...], tuple[str, ...]], list[Feature]] = {}
+    labels: list[Feature] = []
+    parts: list[tuple[str, str]] = []
+    for feature in features.features:
+        match feature.definition:
+            case Attribute(up=up):
+                attributes.setdefault(up, []).append(feature)
+            case Aggregated(up=up, down=down) as aggregated:
+                delays = _delays(aggregated, task)
+                paths.setdefault((up, down, delays), []).append(feature)
+            case OwnLabels():
+                labels.append(feature)
+            case CutoffPart(part=part):
+                parts.append((feature.name, part))
+    for up, chosen in attributes.items():
+        blocks.append(_as_of(up, chosen, task))
+    for (up, down, delays), chosen in paths.items():
+        blocks.append(_aggregate(up, down, delays, chosen, task))
+    if labels:
+        blocks.append(_own_labels(labels, task))
+    if parts:
+        blocks.append(nodes.Calendar(tuple(parts)))
+    return nodes.FeaturePlan(task.entity.name, task.entity_key, tuple(blocks))
+
+
+def _until(schema: Schema, table: str, until: Until) -> Until:
+    return until if schema.is_timed(table) else Until.NOW
+
+
+def _scan(task: Task) -> nodes.Scan:
+    until = Until.OWN if task.is_static else Until.CUTOFF
+    return nodes.Scan(task.entity.name, _until(task.schema, task.entity.name, until))
+
+
+def _anchor(up: Iterable[Hop], task: Task) -> nodes.Relation:
+    relation: nodes.Relation = _scan(task)
+    for hop in up:
+        relation = nodes.Follow(relation, hop, _until(task.schema, hop.end, Until.CUTOFF))
+    return relation
+
+
+def _events_relation(start: str, down: tuple[Hop, ...], until: Until, schema: Schema) -> nodes.Relation:
+    """From the events at the far end of `down`, up to the table `start`."""
+    table = down[-1].end if down else start
+    relation: nodes.Relation = nodes.Scan(table, _until(schema, table, until))
+    for hop in reversed(down):
+        relation = nodes.Follow(relation, hop.reversed(), _until(schema, hop.start, until))
+    return relation
+
+
+def _target_aggregate(bound: BoundAggregate, until: Until, task: Task) -> nodes.TargetAggregate:
+    schema = task.schema
+    inputs: tuple[nodes.Input, ...] = ()
+    if bound.value is not None:
+        dtype = DType.OTHER  # as it is
+        if bound.function in _AS_NUMBER:
+            dtype = DType.FLOAT
+        elif bound.function is Function.LIST_DISTINCT:
+            dtype = DType.TEXT
+        inputs = (nodes.Input(bound.value, dtype),)
+    read = {c.name for c in (*ast.columns(bound.value), *ast.columns(bound.where)) if c.name != "*"}
+    delays: set[str] = set()
+    if until is Until.CUTOFF:
+        known = {schema.table(bound.table).column(c).known_at for c in read}
+        delays = {k for k in known if k is not None}
+    events = nodes.Events(
+        _events_relation(task.entity.name, bound.path, until, schema),
+        inputs,
+        bound.where,
+        tuple(sorted(delays)),
+    )
+    return nodes.TargetAggregate(
+        events, bound.function, Window(bound.start, bound.end), bound.dtype, bound.parameter
+    )
+
+
+def _columns_read(value: Value | None, task: Task) -> list[str]:
+    if value is None or value.up:
+        return []
+    if value.target:
+        return [c.name for c in task.target.columns]
+    return [value.column]
+
+
+def _delays(definition: Aggregated, task: Task) -> tuple[str, ...]:
+    """The columns of the event table that tell when what is read of it was known."""
+    table = task.schema.table(definition.down[-1].end)
+    known = {table.column(c).known_at for c in _columns_read(definition.value, task)}
+    return tuple(sorted(k for k in known if k is not None))
+
+
+def _as_of(up: tuple[Hop, ...], features: list[Feature], task: Task) -> nodes.AsOf:
+    source = _anchor(up, task)
+    table = task.schema.table(source.end)
+    reads = []
+    for feature in features:
+        assert isinstance(feature.definition, Attribute)
+        column = table.column(feature.definition.column)
+        dtype = column.dtype if feature.kind.value == "numeric" else DType.TEXT
+        reads.append(
+            nodes.Read(feature.name, column.name, dtype, column.known_at, age=feature.definition.age)
+        )
+    return nodes.AsOf(source, tuple(reads))
+
+
+def _aggregate(
+    up: tuple[Hop, ...], down: tuple[Hop, ...], delays: tuple[str, ...], features: list[Feature], task: Task
+) -> nodes.Aggregate:
+    anchor = _anchor(up, task)
+    inputs: dict[nodes.Input, int] = {}
+    windows = _windows(features)
+    outputs = []
+    for feature in features:
+        definition = feature.definition
+        assert isinstance(definition, Aggregated)
+        index = None
+        if definition.value is not None:
+            read = _input(definition.value, definition.measure, down[-1].end, task)
+            index = inputs.setdefault(read, len(inputs))
+        outputs.append(_measured(feature.name, definition.measure, index, definition.window, windows))
+    relation = _events_relation(anchor.end, down, Until.CUTOFF, task.schema)
+    events = nodes.Events(relation, tuple(inputs), None, delays)
+    return nodes.Aggregate(anchor, events, windows, tuple(outputs))
+
+
+def _own_labels(features: list[Feature], task: Task) -> nodes.Aggregate:
+    if task.step is None:
+        raise ForetellError("a static target has no past labels")
+    windows = _windows(features)
+    outputs = []
+    for feature in features:
+        assert isinstance(feature.definition, OwnLabels)
+        measure, window = feature.definition.measure, feature.definition.window
+        index = None if MEASURES[measure].accepts is Accepts.ROWS else 0
+        outputs.append(_measured(feature.name, measure, index, window, windows))
+    past = nodes.PastLabels(target_plan(task), task.step, PAST_STEPS, Until.CUTOFF)
+    return nodes.Aggregate(_scan(task), past, windows, tuple(outputs))
+
+
+def _windows(features: list[Feature]) -> tuple[Offset, ...]:
+    found = {
+        f.definition.window
+        for f in features
+        if isinstance(f.definition, Aggregated | OwnLabels) and f.definition.window is not None
+    }
+    return tuple(sorted(found, key=lambda w: w.microseconds))
+
+
+def _measured(
+    name: str, measure: str, index: int | None, window: Offset | None, windows: tuple[Offset, ...]
+) -> nodes.Measured:
+    return nodes.Measured(name, measure, index, None if window is None else windows.index(window))
+
+
+def _input(value: Value, measure: str, table: str, task: Task) -> nodes.Input:
+    schema = task.schema
+    text = MEASURES[measure].accepts is Accepts.CATEGORY
+    if value.target:
+        return nodes.Input(task.target.expr, DType.TEXT if text else task.target.dtype)
+    end = value.up[-1].end if value.up else table
+    column = schema.table(end).column(value.column)
+    read: ast.Expr = ast.Column(end, value.column)
+    dtype = DType.TEXT if text else column.dtype
+    if value.equals is not None:
+        read = ast.Binary("=", ast.Call("CAST", (read, ast.Literal("TEXT"))), ast.Literal(value.equals))
+        dtype = DType.BOOLEAN
+    return nodes.Input(
+        read, dtype, value.up, _until(schema, end, Until.ROW), column.known_at if value.up else None
+    )
