@@ -1,1 +1,1 @@
-"""Learners: baselines, linear models, trees, and what blends and calibrates them."""
+"""Learners, and how they become one calibrated model. Model libraries are imported when training starts."""

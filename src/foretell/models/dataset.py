@@ -1,0 +1,92 @@
+"""A dataset: a matrix with its labels, the cutoff and the entity of every row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from foretell.core.errors import DataError
+from foretell.core.random import generator
+from foretell.features.matrix import Categorical, Floats, Instants, Matrix, Numeric, Values
+
+Groups = npt.NDArray[np.int64]
+Index = npt.NDArray[np.intp]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows to learn from or to be judged on.
+
+    `y` is 0 or 1 for a binary task, the class's index for a multiclass one, the value for a regression.
+    `cutoffs` are microseconds; `groups` name each row's entity by a number.
+    """
+
+    X: Matrix
+    y: Floats  # (rows,)
+    cutoffs: Instants  # (rows,)
+    groups: Groups  # (rows,)
+
+    def __post_init__(self) -> None:
+        for name, held in (("y", self.y), ("cutoffs", self.cutoffs), ("groups", self.groups)):
+            assert held.shape == (self.X.rows,), f"{name}: {held.shape}, expected ({self.X.rows},)"
+        bad = ~np.isfinite(self.y)
+        if bad.any():
+            raise DataError(
+                f"{int(bad.sum()):,} of {self.rows:,} labels are not finite numbers",
+                mend="drop these rows: a label without a value teaches nothing",
+            )
+
+    @property
+    def rows(self) -> int:
+        return self.X.rows
+
+    def take(self, index: Index | npt.NDArray[np.bool_]) -> Dataset:
+        """The rows at `index` (positions or a mask)."""
+        return Dataset(self.X.take(index), self.y[index], self.cutoffs[index], self.groups[index])
+
+
+def concat(first: Dataset, second: Dataset) -> Dataset:
+    """The rows of both; categorical columns share one vocabulary, the first's in front."""
+    if first.X.names != second.X.names:
+        odd = sorted(set(first.X.names) ^ set(second.X.names))
+        raise DataError("two datasets have different columns", examples=odd, mend="build both with one plan")
+    columns = tuple(_join(n, a, b) for n, a, b in zip(first.X.names, first.X.columns, second.X.columns))
+    return Dataset(
+        Matrix(first.X.names, columns, first.rows + second.rows),
+        np.concatenate([first.y, second.y]),
+        np.concatenate([first.cutoffs, second.cutoffs]),
+        np.concatenate([first.groups, second.groups]),
+    )
+
+
+def _join(name: str, a: Values, b: Values) -> Values:
+    if isinstance(a, Numeric) and isinstance(b, Numeric):
+        return Numeric(np.concatenate([a.values, b.values]))
+    if isinstance(a, Categorical) and isinstance(b, Categorical):
+        categories = tuple(dict.fromkeys(a.categories + b.categories))
+        codes = recode(b, {c: i for i, c in enumerate(categories)})
+        return Categorical(np.concatenate([a.codes, codes]), categories)
+    raise DataError(f"column {name!r} is numeric in one dataset and categorical in the other")
+
+
+def recode(column: Categorical, vocabulary: dict[str, int]) -> npt.NDArray[np.int32]:
+    """The column's codes in another vocabulary; -1 where the value is missing or not in it."""
+    table = np.full(len(column.categories) + 1, -1, dtype=np.int32)  # the last slot serves code -1
+    for i, category in enumerate(column.categories):
+        table[i] = vocabulary.get(category, -1)
+    return table[column.codes]
+
+
+def split_by_group(data: Dataset, fraction: float, seed: int) -> tuple[Index, Index]:
+    """Positions of (kept, held-out) rows, whole entities on either side.
+
+    With fewer than five entities the rows themselves are dealt out: there is nothing better to hold out.
+    """
+    units = data.groups if len(np.unique(data.groups)) >= 5 else np.arange(data.rows, dtype=np.int64)
+    names, member = np.unique(units, return_inverse=True)
+    chosen = generator(seed, "holdout").permutation(len(names)) < max(1, round(fraction * len(names)))
+    held = chosen[member]
+    return np.flatnonzero(~held), np.flatnonzero(held)

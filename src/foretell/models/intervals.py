@@ -1,0 +1,91 @@
+"""Intervals: split-conformal bands from validation residuals, wider where the residuals were wider.
+
+Signed residuals of rows the models had not seen are collected per segment of the predicted value, recent rows
+weighing more. A level's band is a pair of their quantiles, with the finite-sample correction (n + 1) / n of
+split conformal prediction (Lei et al. 2018; weights as in Barber et al. 2023).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from foretell.features.matrix import Floats, Instants
+from foretell.models.trees import recency_weights
+
+GRID = 201
+"""Quantiles kept for every segment."""
+SUPPORT = 150
+"""Rows that a segment needs."""
+MOST_SEGMENTS = 8
+
+
+@dataclass(frozen=True)
+class Conformal:
+    """Residual quantiles (y - prediction) on an even grid, for each segment of the predicted value.
+
+    Between the segments' centres the offsets are interpolated, so a band never jumps.
+    """
+
+    centres: tuple[float, ...]
+    quantiles: tuple[tuple[float, ...], ...]  # (segments, GRID), rising
+    effective: tuple[float, ...]  # rows that each segment's weights are worth
+    floor: float | None = None  # 0.0 where no value was ever negative
+
+    def band(self, point: Floats, level: float = 0.8) -> tuple[Floats, Floats]:
+        """(low, high) around each point; low ≤ point ≤ high, and a higher level never gives a narrower
+        band.
+        """
+        tail = (1 - level) / 2
+        low = self._offsets(point, [tail - (1 - tail) / n for n in self.effective])
+        high = self._offsets(point, [1 - tail + (1 - tail) / n for n in self.effective])
+        lower, upper = point + np.minimum(low, 0.0), point + np.maximum(high, 0.0)
+        if self.floor is not None:
+            lower = np.minimum(np.maximum(lower, self.floor), point)
+        return lower, upper
+
+    def _offsets(self, point: Floats, at: list[float]) -> Floats:
+        grid = np.linspace(0, 1, GRID)
+        values = [np.interp(q, grid, held) for q, held in zip(at, self.quantiles)]
+        return np.interp(point, self.centres, np.asarray(values))
+
+
+def fit_conformal(y: Floats, point: Floats, cutoffs: Instants) -> Conformal | None:
+    """The bands from predictions `point` that were made without seeing `y`; None below 10 rows."""
+    if len(y) < 10:
+        return None
+    weights = recency_weights(cutoffs)
+    segments = int(np.clip(len(y) // SUPPORT, 1, MOST_SEGMENTS))
+    edges = np.unique(np.quantile(point, np.linspace(0, 1, segments + 1)[1:-1]))
+    place = np.searchsorted(edges, point, side="right")
+    residuals = y - point
+    centres, quantiles, effective = [], [], []
+    for segment in range(len(edges) + 1):
+        rows = place == segment
+        if rows.sum() < min(SUPPORT // 2, len(y)):
+            continue
+        w = weights[rows]
+        centres.append(float(np.median(point[rows])))
+        quantiles.append(tuple(weighted_quantiles(residuals[rows], w, GRID).tolist()))
+        effective.append(float(w.sum() ** 2 / (w**2).sum()))
+    order = np.argsort(centres, kind="stable")
+    return Conformal(
+        tuple(centres[i] for i in order),
+        tuple(quantiles[i] for i in order),
+        tuple(effective[i] for i in order),
+        0.0 if (y >= 0).all() else None,
+    )
+
+
+def weighted_quantiles(values: Floats, weights: Floats, size: int) -> Floats:
+    """Quantiles on an even grid of `size` levels from 0 to 1, interpolated between the middles of the
+    weights.
+
+    >>> weighted_quantiles(np.array([3.0, 1.0, 2.0]), np.ones(3), 3)
+    array([1., 2., 3.])
+    """
+    order = np.argsort(values, kind="stable")
+    held, w = values[order], weights[order]
+    middles = (np.cumsum(w) - w / 2) / w.sum()
+    return np.interp(np.linspace(0, 1, size), middles, held)

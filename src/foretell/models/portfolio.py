@@ -1,0 +1,195 @@
+"""The portfolio: which learners are tried in the time given, and how they become one model.
+
+Every candidate is trained on the training rows and scores the validation rows. There the weights, the
+calibration, the interval's residuals and the best baseline are chosen; then the chosen members are trained
+anew on both. The calibration and the residuals are those of the members before that last step: their
+validation predictions are out of sample, which the final members' would not be. The final members have seen
+more and later rows, so they can be expected to err a little less than the calibration assumes, not more.
+
+Choices depend on sizes, the seed and the time limit's value, never on measured time: two runs give one model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from foretell.core.errors import DataError, UsageError
+from foretell.core.progress import QUIET, Progress
+from foretell.core.random import generator
+from foretell.features.matrix import Floats
+from foretell.models.base import Context, Fitted, Learner
+from foretell.models.baselines import fit_baselines
+from foretell.models.calibrate import fit_calibration
+from foretell.models.criteria import Metric, criterion_for, losses, metric_for
+from foretell.models.dataset import Dataset, Index, concat, split_by_group
+from foretell.models.ensemble import blend, greedy_weights
+from foretell.models.fitted import FittedModel, check_labels, refitted
+from foretell.models.intervals import fit_conformal
+from foretell.models.linear import LinearLearner
+from foretell.models.links import from_link
+from foretell.models.trees import TreeLearner, TreeRecipe, objectives, round_seconds
+from foretell.task.model import TaskKind
+
+FEW_ROWS = 2_000
+"""Below this the plain average of the linear model and the small trees is the default."""
+MANY_ROWS = 50_000
+GREEDY_ROWS = 20_000
+HOLDOUT = 0.2
+
+
+def fit(
+    train: Dataset,
+    valid: Dataset | None,
+    *,
+    kind: TaskKind,
+    classes: tuple[str, ...] = (),
+    metric: str | None = None,
+    time_limit: float = 30.0,
+    seed: int = 0,
+    threads: int = 2,
+    progress: Progress = QUIET,
+) -> FittedModel:
+    """Train, choose on validation, and train anew on everything.
+
+    `valid` lies after `train` in time, with a gap of at least the horizon; without it some entities are
+    held out. `time_limit` is in seconds and soft: what is tried and how long follows from it and from the
+    sizes by estimate.
+    """
+    if time_limit <= 0:
+        raise UsageError(f"found {time_limit:g} seconds, expected a time limit above 0")
+    chosen_metric = metric_for(kind, metric)
+    criterion = criterion_for(kind, metric)
+    context = Context(kind, criterion, classes, seed=seed, threads=threads)
+    whole = train if valid is None else concat(train, valid)
+    notes = check_labels(train, context)
+    if valid is None or valid.rows == 0:
+        kept, held = _internal_split(train, context)
+        train, valid = whole.take(kept), whole.take(held)
+        notes.append("there was too little history for later cutoffs: some entities were held out instead")
+    learners = plan(train, context, time_limit)
+    progress.stage("training", len(learners) + 1)
+    baselines = fit_baselines(train, context)
+    candidates: dict[str, Fitted] = dict(baselines)
+    for learner, seconds in learners:
+        candidates[learner.name] = learner.fit(train, valid, replace(context, seconds=seconds))
+        progress.advance()
+    predictions = {name: c.predict(valid.X) for name, c in candidates.items()}
+    usable = _usable_criterion(criterion, kind, valid, predictions, notes)
+    weights = _weigh(train, valid, context, usable, predictions, list(baselines))
+    members = tuple(candidates[n] for n in weights)
+    raw = blend(kind, [predictions[n] for n in weights], list(weights.values()))
+    calibration = fit_calibration(kind, raw, valid.y, valid.cutoffs)
+    final = from_link(kind, calibration.apply(raw))
+    floor = 0.0 if kind is TaskKind.REGRESSION and bool((whole.y >= 0).all()) else None
+    if floor is not None:
+        final = np.maximum(final, floor)
+    scores = {n: usable.score(valid.y, p) for n, p in predictions.items()}
+    gains = {n: usable.gain(valid.y, predictions[n]) for n in baselines}
+    model = FittedModel(
+        kind=kind,
+        classes=classes,
+        metric=chosen_metric.name,
+        criterion=usable.name,
+        columns=train.X.names,
+        members=members,
+        weights=tuple(weights.values()),
+        baselines=baselines,
+        best_baseline=max(gains, key=lambda n: gains[n]),
+        calibration=calibration,
+        conformal=fit_conformal(valid.y, final, valid.cutoffs) if kind is TaskKind.REGRESSION else None,
+        validation={**scores, "ensemble": usable.score(valid.y, final)},
+        notes=tuple(notes),
+        rows=train.rows,
+        floor=floor,
+    )
+    return refitted(model, whole, context, progress)
+
+
+def plan(train: Dataset, context: Context, time_limit: float) -> list[tuple[Learner, float]]:
+    """The learners to try and the seconds each may take; about as much again goes to refitting the chosen
+    ones.
+    """
+    linear: tuple[Learner, float] = (LinearLearner(), 0.1 * time_limit)
+    if train.rows < FEW_ROWS:
+        small = TreeRecipe("small", objectives(train.y, context)[0])
+        return [linear, (TreeLearner(small), 0.3 * time_limit)]
+    first, *others = objectives(train.y, context)
+    main = "B" if train.rows > MANY_ROWS else "A"
+    trees = [TreeRecipe(main, first)]
+    if time_limit <= 60:
+        cheap = round_seconds(train.rows, len(train.X.names), main) * 1500 < 0.15 * time_limit
+        trees += [TreeRecipe(main, first, recency=True)] if cheap else []
+    else:
+        trees += [TreeRecipe(p, first) for p in "ABC" if p != main]
+        trees += [TreeRecipe(main, first, recency=True)]
+        trees += [TreeRecipe(main, other) for other in others]
+        trees += [TreeRecipe(main, first, copy=1)]
+    share = 0.4 * time_limit / len(trees)
+    return [linear, *((TreeLearner(recipe), share) for recipe in trees)]
+
+
+def _weigh(
+    train: Dataset,
+    valid: Dataset,
+    context: Context,
+    criterion: Metric,
+    predictions: Mapping[str, Floats],
+    baselines: list[str],
+) -> dict[str, float]:
+    """Members and weights: greedy where there are rows to choose on; else the plain average, unless a
+    baseline is better by more than a standard error.
+    """
+    if train.rows >= FEW_ROWS:
+        rows = np.arange(valid.rows)
+        if valid.rows > GREEDY_ROWS:
+            rows = np.sort(
+                generator(context.seed, "greedy").permutation(valid.rows)[:GREEDY_ROWS].astype(np.intp)
+            )
+        return greedy_weights(
+            context.kind, criterion, valid.y[rows], {n: p[rows] for n, p in predictions.items()}
+        )
+    models = [n for n in predictions if n not in baselines]
+    average = from_link(
+        context.kind, blend(context.kind, [predictions[n] for n in models], [1 / len(models)] * len(models))
+    )
+    best = max(baselines, key=lambda n: criterion.gain(valid.y, predictions[n]))
+    own = losses(context.kind, criterion, valid.y, average)
+    its = losses(context.kind, criterion, valid.y, predictions[best])
+    difference = own - its
+    error = float(difference.std(ddof=1) / np.sqrt(len(difference))) if len(difference) > 1 else np.inf
+    better = criterion.gain(valid.y, predictions[best]) > criterion.gain(valid.y, average)
+    if better and float(difference.mean()) > error:
+        return {best: 1.0}
+    return {n: 1 / len(models) for n in models}
+
+
+def _usable_criterion(
+    criterion: Metric,
+    kind: TaskKind,
+    valid: Dataset,
+    predictions: Mapping[str, Floats],
+    notes: list[str],
+) -> Metric:
+    """The criterion, or log-loss where it is not defined on these rows (one class in validation)."""
+    if np.isfinite(criterion.score(valid.y, predictions["constant"])):
+        return criterion
+    notes.append(f"{criterion.name} is not defined on the validation rows; log-loss chose the model")
+    return metric_for(kind, "logloss")
+
+
+def _internal_split(train: Dataset, context: Context) -> tuple[Index, Index]:
+    """Entities held out for validation; dealt again (a fixed number of times) while a side has a single
+    class.
+    """
+    for attempt in range(20):
+        kept, held = split_by_group(train, HOLDOUT, context.seed + attempt)
+        sides = (train.y[kept], train.y[held])
+        if len(kept) and len(held) and all(len(np.unique(s)) > 1 for s in sides):
+            return kept, held
+    raise DataError(
+        f"{train.rows:,} training rows are too few to hold some out",
+        mend="use more cutoffs, or a larger population",
+    )
