@@ -1,6 +1,4 @@
-"""The fitted model: members, weights, calibration, intervals and baselines, scored together and kept as
-text.
-"""
+"""The fitted model: members, weights, calibration, intervals, baselines; scored together, kept as text."""
 
 from __future__ import annotations
 
@@ -39,7 +37,8 @@ _LOADERS: dict[str, type[Baseline] | type[LinearFitted] | type[TreeFitted]] = {
 class FittedModel:
     """A trained ensemble with its baselines, calibration and intervals.
 
-    `weights` belong to `members`; `validation` holds each candidate's score on the validation rows by
+    `weights` belong to `members`, and so do `spreads`: the deviation of each member's link-space scores on the
+    validation rows, by which a member that hardly moves the score counts for little. `validation` holds each candidate's score on the validation rows by
     `criterion`, 'ensemble' among them. `notes` are sentences for the report.
     """
 
@@ -50,6 +49,7 @@ class FittedModel:
     columns: tuple[str, ...]
     members: tuple[Fitted, ...]
     weights: tuple[float, ...]
+    spreads: tuple[float, ...]
     baselines: Mapping[str, Baseline]
     best_baseline: str
     calibration: Calibration = IDENTITY
@@ -109,8 +109,10 @@ class FittedModel:
 
     def importance(self) -> dict[str, float]:
         """Each column's share in the model, largest first; columns that no member uses are left out."""
+        strength = np.asarray(self.weights) * np.asarray(self.spreads)
+        strength = strength / (strength.sum() or 1.0)
         out: dict[str, float] = {}
-        for member, weight in zip(self.members, self.weights):
+        for member, weight in zip(self.members, strength.tolist()):
             for column, share in member.importance().items():
                 out[column] = out.get(column, 0.0) + weight * share
         return dict(sorted(out.items(), key=lambda item: (-item[1], item[0])))
@@ -133,6 +135,7 @@ class FittedModel:
             "criterion": self.criterion,
             "columns": self.columns,
             "weights": self.weights,
+            "spreads": self.spreads,
             "best_baseline": self.best_baseline,
             "calibration": asdict(self.calibration),
             "conformal": None if self.conformal is None else asdict(self.conformal),
@@ -168,7 +171,7 @@ class FittedModel:
                     **held,
                     "kind": TaskKind(held["kind"]),
                     "calibration": Calibration(**held["calibration"]),
-                    **{k: tuple(held[k]) for k in ("classes", "columns", "weights", "notes")},
+                    **{k: tuple(held[k]) for k in ("classes", "columns", "weights", "spreads", "notes")},
                 },
                 members=members,
                 baselines=baselines,

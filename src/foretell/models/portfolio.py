@@ -29,7 +29,7 @@ from foretell.models.ensemble import blend, greedy_weights
 from foretell.models.fitted import FittedModel, check_labels, refitted
 from foretell.models.intervals import fit_conformal
 from foretell.models.linear import LinearLearner
-from foretell.models.links import from_link
+from foretell.models.links import from_link, to_link
 from foretell.models.trees import TreeLearner, TreeRecipe, objectives, round_seconds
 from foretell.task.model import TaskKind
 
@@ -96,6 +96,7 @@ def fit(
         columns=train.X.names,
         members=members,
         weights=tuple(weights.values()),
+        spreads=tuple(float(to_link(kind, predictions[n]).std(axis=0).mean()) for n in weights),
         baselines=baselines,
         best_baseline=max(gains, key=lambda n: gains[n]),
         calibration=calibration,
