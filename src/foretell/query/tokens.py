@@ -13,9 +13,11 @@ MAX_TEXT = 64 * 1024
 """The longest query that is read, in bytes of UTF-8."""
 
 RESERVED = frozenset(
-    ("AND", "OR", "NOT", "IN", "BETWEEN", "IS", "LIKE", "CONTAINS", "STARTS", "ENDS")
-    + ("CASE", "WHEN", "THEN", "ELSE", "END", "NULL", "TRUE", "FALSE", "INF", "DISTINCT")
-    + ("PREDICT", "FOR", "WHERE", "VIA", "ASSUMING")
+    [
+        *("AND", "OR", "NOT", "IN", "BETWEEN", "IS", "LIKE", "CONTAINS", "STARTS", "ENDS"),
+        *("CASE", "WHEN", "THEN", "ELSE", "END", "NULL", "TRUE", "FALSE", "INF", "DISTINCT"),
+        *("PREDICT", "FOR", "WHERE", "VIA", "ASSUMING"),
+    ]
 )
 """Words that are never a name unless quoted (after a dot they may stand bare)."""
 
