@@ -333,27 +333,30 @@ class DuckDBEngine:
         self._connection.execute(statement.sql(dialect=DIALECT))
 
     def _arrow(self, query: exp.Expression) -> pa.Table:
-        return self._connection.execute(query.sql(dialect=DIALECT)).to_arrow_table()
+        return _read(self._connection, query)
 
     def _one(self, query: exp.Expression) -> tuple[Any, ...]:
-        found = self._connection.execute(query.sql(dialect=DIALECT)).fetchone()
-        assert found is not None
-        return tuple(found)
+        found = self._connection.execute(query.sql(dialect=DIALECT)).fetchall()
+        return tuple(found[0])
 
     def _drop(self, *names: str) -> None:
         for name in names:
-            self._execute(exp.Drop(this=table(name), kind="TABLE", exists=True))
+            self._connection.execute(f"DROP TABLE IF EXISTS {table(name).sql(dialect=DIALECT)}")
+
+
+def _read(connection: duckdb.DuckDBPyConnection, query: exp.Expression) -> pa.Table:
+    return connection.sql(query.sql(dialect=DIALECT)).to_arrow_table()
 
 
 def _fetch(query: exp.Select) -> Callable[[duckdb.DuckDBPyConnection], list[pa.Table]]:
-    return lambda connection: [connection.execute(query.sql(dialect=DIALECT)).to_arrow_table()]
+    return lambda connection: [_read(connection, query)]
 
 
 def _run(script: rings.Script) -> Callable[[duckdb.DuckDBPyConnection], list[pa.Table]]:
     def run(connection: duckdb.DuckDBPyConnection) -> list[pa.Table]:
         for statement in script.statements:
             connection.execute(statement.sql(dialect=DIALECT))
-        return [connection.execute(q.sql(dialect=DIALECT)).to_arrow_table() for q in script.queries]
+        return [_read(connection, q) for q in script.queries]
 
     return run
 

@@ -161,18 +161,20 @@ def _rings(
         col("j", "row"), col("j", "ring"), template("MAX(c)", c=col("j", "cutoff")).as_("cutoff")
     )
     for part, index in parts:
-        query = query.select(_merge(part, index, "j").as_(_name(part, index)))
+        query = query.select(_merge(part, index, "j", rate=_rate(windows)).as_(_name(part, index)))
     return query.from_(source).group_by(col("j", "row"), col("j", "ring"))
 
 
 def _merge(
-    part: str, index: int | None, source: str, mean: str = "mean", *, lag: bool = True
+    part: str, index: int | None, source: str, mean: str = "mean", rate: exp.Expression | None = None
 ) -> exp.Expression:
+    """A part merged over rows of `source`; with a `rate` it decays by each row's lag first."""
     names: dict[str, exp.Expression] = {
         p: col(source, _name(p, None if p in ROW_PARTS else index)) for p in PARTS
     }
     names["mean"] = col(source, f"v{index}_{mean}")
-    names["lag"] = col(source, "lag") if lag else exp.Literal.number(0)
+    names["lag"] = col(source, "lag") if rate is not None else exp.Literal.number(0)
+    names["RATE"] = rate if rate is not None else exp.Literal.number(0)
     return template(PARTS[part].merge, **names)
 
 
@@ -210,7 +212,7 @@ def _windows(rings: str, outputs: list[nodes.Measured], parts: list[tuple[str, i
         names: dict[str, exp.Expression] = {"cutoff": exp.func("MAX", col("g", "cutoff"))}
         for part in MEASURES[output.measure].parts:
             index = None if part in ROW_PARTS else output.input
-            merged = _merge(part, index, "g", f"mean{_suffix(output.window)}", lag=False)
+            merged = _merge(part, index, "g", f"mean{_suffix(output.window)}")
             names[part] = _over(merged, output.window)
         query = query.select(template(MEASURES[output.measure].final, **names).as_(output.name, quoted=True))
     return query.from_(source).group_by(col("g", "row"))
