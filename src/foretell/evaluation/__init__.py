@@ -1,1 +1,1 @@
-"""How good predictions are, and whether anything leaked."""
+"""How good predictions are, how sure that is, and whether a simple rule would have done as well."""

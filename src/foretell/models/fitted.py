@@ -37,9 +37,9 @@ _LOADERS: dict[str, type[Baseline] | type[LinearFitted] | type[TreeFitted]] = {
 class FittedModel:
     """A trained ensemble with its baselines, calibration and intervals.
 
-    `weights` belong to `members`, and so do `spreads`: the deviation of each member's link-space scores on the
-    validation rows, by which a member that hardly moves the score counts for little. `validation` holds each candidate's score on the validation rows by
-    `criterion`, 'ensemble' among them. `notes` are sentences for the report.
+    `weights` belong to `members`, and so do `spreads`: the deviation of each member's link-space scores on
+    validation, by which a member that hardly moves the score counts for little. `validation` holds every
+    candidate's score by `criterion`, 'ensemble' among them. `notes` are sentences for the report.
     """
 
     kind: TaskKind

@@ -1,0 +1,234 @@
+"""The backtest: predictions on rows the model had not seen, beside what simple rules would have said.
+
+The comparison is with the baseline that does best on these very rows, which is known only afterwards: it is
+the strictest judge, and the one a person with the same data could have been.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from foretell.core.text import plural
+from foretell.core.time import Instant, format_instant
+from foretell.evaluation.bootstrap import REPETITIONS, Score, interval, lift, resample
+from foretell.evaluation.metrics import CalibrationBin, all_scores, calibration_bins, ece, metric_for
+from foretell.features.matrix import Floats, Instants
+from foretell.models.baselines import ENGLISH
+from foretell.models.criteria import Metric
+from foretell.models.dataset import Groups, Ints
+from foretell.task.model import TaskKind
+
+MODEL = "model"
+MOST_SLICES = 12
+FEW_ENTITIES = 30
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The rows of one cutoff, of a run of cutoffs, or of one fold.
+
+    `mean` is the mean label (the share of positives); for classes it is nan. `coverage` is the share of
+    labels inside their interval, where there are intervals.
+    """
+
+    name: str
+    rows: int
+    mean: float
+    model: float
+    baseline: float
+    coverage: float | None = None
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What was measured on the test rows.
+
+    `baselines` are all of them by name; `best_baseline` is the best on these rows, `chosen_baseline` the one
+    that validation had preferred. `lift` is the model's advantage over the best (positive is better).
+    `scores` are all metrics of the kind, for the model and every baseline.
+    """
+
+    kind: TaskKind
+    metric: str
+    model: Score
+    baselines: Mapping[str, Score]
+    best_baseline: str
+    chosen_baseline: str | None
+    lift: Score
+    scores: Mapping[str, Mapping[str, float]]
+    rows: int
+    entities: int
+    positives: int | None
+    ece: float | None
+    bins: tuple[CalibrationBin, ...]
+    coverage: float | None
+    level: float | None
+    slices: tuple[Slice, ...]
+    folds: tuple[Slice, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def beats_baseline(self) -> bool:
+        """Whether the lift's whole interval is above zero."""
+        return self.lift.low > 0
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: is the model better than the best simple rule, and by how much?"""
+        rule = ENGLISH.get(self.best_baseline, self.best_baseline)
+        against = self.baselines[self.best_baseline]
+        if math.isnan(self.model.value):
+            return f"{self.metric} is not defined on the {plural(self.rows, 'test row')}: no verdict"
+        scores = f"{_show(self.model.value)} {self.metric} against {_show(against.value)} for “{rule}”"
+        if math.isnan(self.lift.low):
+            return f"Too few entities to say whether the model beats the best baseline: {scores}."
+        size = f"lift {_show(self.lift.value)}, 95% interval {_show(self.lift.low)} to
+        {_show(self.lift.high)}" if self.beats_baseline: return f"The model beats the best baseline:
+        {scores} ({size})." if self.lift.high < 0: return f"The model is worse than the best baseline:
+        {scores} ({size})." return f"The model does not beat the best baseline: {scores} ({size})."
+
+    def __repr__(self) -> str:
+        return f"<Backtest of {plural(self.rows, 'row')}: {self.verdict}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole backtest, ready for JSON; what is not defined is None."""
+        held = asdict(self)
+        held |= {"kind": str(self.kind), "beats_baseline": self.beats_baseline, "verdict": self.verdict}
+        cleaned: dict[str, Any] = _jsonable(held)
+        return cleaned
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _jsonable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def _show(value: float) -> str:
+    """Three decimals below 10, else four digits.
+
+    >>> _show(0.81234), _show(1234.5)
+    ('0.812', '1,234')
+    """
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def score(
+    y: Floats,
+    predictions: Mapping[str, Floats],
+    *,
+    groups: Groups,
+    cutoffs: Instants,
+    kind: TaskKind,
+    metric: str | None = None,
+    chosen_baseline: str | None = None,
+    bands: tuple[Floats, Floats] | None = None,
+    level: float = 0.8,
+    folds: Ints | None = None,
+    repetitions: int = REPETITIONS,
+    seed: int = 0,
+) -> Backtest:
+    """Judge `predictions["model"]` against every other entry, each a baseline.
+
+    `bands` are a regression's (low, high) at `level`. `folds` number the fold that each row was tested in.
+    """
+    judge = metric_for(kind, metric)
+    values = {n: judge.score(y, p) for n, p in predictions.items()}
+    sign = 1 if judge.higher_is_better else -1
+    others = [n for n in predictions if n != MODEL]
+    best = max(others, key=lambda n: -math.inf if math.isnan(values[n]) else sign * values[n])
+    draws = resample(judge, y, predictions, groups, repetitions=repetitions, seed=seed)
+    scored = {n: Score(judge.name, values[n], *interval(draws[n])) for n in predictions}
+    inside = None if bands is None else (y >= bands[0]) & (y <= bands[1])
+    entities = len(np.unique(groups))
+    classes = kind is not TaskKind.REGRESSION
+    return Backtest(
+        kind=kind,
+        metric=judge.name,
+        model=scored[MODEL],
+        baselines={n: scored[n] for n in others},
+        best_baseline=best,
+        chosen_baseline=chosen_baseline,
+        lift=lift(judge, values[MODEL], values[best], draws[MODEL], draws[best]),
+        scores={n: all_scores(kind, y, p) for n, p in predictions.items()},
+        rows=len(y),
+        entities=entities,
+        positives=int(y.sum()) if kind is TaskKind.BINARY else None,
+        ece=ece(y, predictions[MODEL]) if classes else None,
+        bins=calibration_bins(y, predictions[MODEL]) if classes else (),
+        coverage=None if inside is None else float(inside.mean()),
+        level=None if inside is None else level,
+        slices=_slices(judge, kind, y, predictions[MODEL], predictions[best], *_by_time(cutoffs), inside),
+        folds=()
+        if folds is None
+        else _slices(judge, kind, y, predictions[MODEL], predictions[best], *_by_fold(folds), inside),
+        notes=_notes(kind, y, entities),
+    )
+
+
+def _notes(kind: TaskKind, y: Floats, entities: int) -> tuple[str, ...]:
+    out = []
+    if entities < FEW_ENTITIES:
+        out.append(f"only {plural(entities, 'entity', 'entities')} in the test: its intervals are too narrow")
+    if kind is TaskKind.BINARY and min(int(y.sum()), len(y) - int(y.sum())) < 50:
+        out.append(f"only {plural(int(y.sum()), 'positive')} among {plural(len(y), 'test row')}")
+    return tuple(out)
+
+
+def _by_time(cutoffs: Instants) -> tuple[Ints, list[str]]:
+    """A slice per cutoff; where there are more than `MOST_SLICES`, runs of cutoffs with about equal rows."""
+    times, place, counts = np.unique(cutoffs, return_inverse=True, return_counts=True)
+    if len(times) > MOST_SLICES:
+        run = (np.cumsum(counts) - 1) * MOST_SLICES // len(cutoffs)
+        _, run = np.unique(run, return_inverse=True)
+    else:
+        run = np.arange(len(times))
+    names = []
+    for i in range(int(run.max()) + 1 if len(times) else 0):
+        held = times[run == i]
+        names.append(_span(int(held[0]), int(held[-1])))
+    return run[place].astype(np.int64), names
+
+
+def _span(first: Instant, last: Instant) -> str:
+    return format_instant(first) if first == last else f"{format_instant(first)} … {format_instant(last)}"
+
+
+def _by_fold(folds: Ints) -> tuple[Ints, list[str]]:
+    names, place = np.unique(folds, return_inverse=True)
+    return place.astype(np.int64), [f"fold {n}" for n in names]
+
+
+def _slices(
+    metric: Metric,
+    kind: TaskKind,
+    y: Floats,
+    model: Floats,
+    baseline: Floats,
+    place: Ints,
+    names: list[str],
+    inside: np.ndarray[Any, np.dtype[np.bool_]] | None,
+) -> tuple[Slice, ...]:
+    out = []
+    for i, name in enumerate(names):
+        rows = place == i
+        out.append(
+            Slice(
+                name,
+                int(rows.sum()),
+                float("nan") if kind is TaskKind.MULTICLASS else float(y[rows].mean()),
+                metric.score(y[rows], model[rows]),
+                metric.score(y[rows], baseline[rows]),
+                None if inside is None else float(inside[rows].mean()),
+            )
+        )
+    return tuple(out)
