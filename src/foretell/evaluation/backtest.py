@@ -87,10 +87,13 @@ class Backtest:
         scores = f"{_show(self.model.value)} {self.metric} against {_show(against.value)} for “{rule}”"
         if math.isnan(self.lift.low):
             return f"Too few entities to say whether the model beats the best baseline: {scores}."
-        size = f"lift {_show(self.lift.value)}, 95% interval {_show(self.lift.low)} to
-        {_show(self.lift.high)}" if self.beats_baseline: return f"The model beats the best baseline:
-        {scores} ({size})." if self.lift.high < 0: return f"The model is worse than the best baseline:
-        {scores} ({size})." return f"The model does not beat the best baseline: {scores} ({size})."
+        span = f"{_show(self.lift.low)} to {_show(self.lift.high)}"
+        size = f"lift {_show(self.lift.value)}, 95% interval {span}"
+        if self.beats_baseline:
+            return f"The model beats the best baseline: {scores} ({size})."
+        if self.lift.high < 0:
+            return f"The model is worse than the best baseline: {scores} ({size})."
+        return f"The model does not beat the best baseline: {scores} ({size})."
 
     def __repr__(self) -> str:
         return f"<Backtest of {plural(self.rows, 'row')}: {self.verdict}>"

@@ -12,8 +12,17 @@ from foretell.features.matrix import Floats
 from foretell.models.criteria import DEFAULT_METRIC, METRICS, Metric, metric_for
 from foretell.task.model import TaskKind
 
-__all__ = ["DEFAULT_METRIC", "METRICS", "CalibrationBin", "Metric", "all_scores", "calibration_bins", "ece"]
-__all__ += ["metric_for", "metrics_of"]
+__all__ = [
+    "DEFAULT_METRIC",
+    "METRICS",
+    "CalibrationBin",
+    "Metric",
+    "all_scores",
+    "calibration_bins",
+    "ece",
+    "metric_for",
+    "metrics_of",
+]
 
 BINS = 15
 
