@@ -1,0 +1,152 @@
+"""Why a score is what it is, in English: features that tell the same story are added up and named once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from foretell.features.matrix import Categorical, Floats, Matrix
+from foretell.features.model import Aggregated, Attribute, Feature, FeatureSet, OwnLabels
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason for one score. `effect` is in the score's link space (log-odds, or the value's own units)."""
+
+    feature: str
+    text: str
+    effect: float
+
+    def __str__(self) -> str:
+        return f"{self.text} ({'raises' if self.effect > 0 else 'lowers'} it)"
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One of a model's main reasons overall: `share` of all that moves its scores, 0..1."""
+
+    feature: str
+    text: str
+    share: float
+    direction: str  # 'higher values raise it', 'higher values lower it', or '' where neither is plain
+
+    def __str__(self) -> str:
+        return self.text + (f": {self.direction}" if self.direction else "")
+
+
+def story(feature: Feature) -> str:
+    """What features have in common that say one thing: the path and the value, whatever window or measure."""
+    match feature.definition:
+        case Aggregated(up=up, down=down, value=value):
+            path = ">".join(str(h) for h in (*up, *down))
+            if value is None:
+                return path
+            read = ">".join(str(h) for h in value.up) + value.column
+            return f"{path}:{read}{'=' + value.equals if value.equals is not None else ''}"
+        case Attribute(up=up, column=column):
+            return ">".join(str(h) for h in up) + f".{column}"
+        case OwnLabels():
+            return "past labels"
+        case _:
+            return feature.name
+
+
+def reasons(
+    contributions: Floats, names: tuple[str, ...], features: FeatureSet, X: Matrix, *, top: int = 3
+) -> list[tuple[Reason, ...]]:
+    """The strongest reasons of each row, strongest first.
+
+    `contributions` (rows, columns) are additive, in the order of `names`.
+    """
+    known = {f.name: f for f in features.features}
+    stories: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        stories.setdefault(story(known[name]) if name in known else name, []).append(i)
+    members = list(stories.values())
+    totals = np.stack([contributions[:, m].sum(axis=1) for m in members], axis=1)  # (rows, stories)
+    order = np.argsort(-np.abs(totals), axis=1, kind="stable")[:, :top]
+    found = []
+    for row in range(len(contributions)):
+        lines = []
+        for place in order[row]:
+            effect = float(totals[row, place])
+            if abs(effect) < 1e-9:
+                continue
+            # The member that pulls hardest in the story's own direction speaks for it.
+            pull = contributions[row, members[place]] * np.sign(effect)
+            index = members[place][int(np.argmax(pull))]
+            name = names[index]
+            text = _sentence(known.get(name), name, X, row)
+            lines.append(Reason(name, text, effect))
+        found.append(tuple(lines))
+    return found
+
+
+def _sentence(feature: Feature | None, name: str, X: Matrix, row: int) -> str:
+    what = feature.description if feature is not None else name
+    column = X[name]
+    if isinstance(column, Categorical):
+        code = int(column.codes[row])
+        return f"{what}: {column.categories[code] if code >= 0 else 'none'}"
+    value = float(column.values[row])
+    return f"{what}: {number(value)}" if np.isfinite(value) else f"{what}: none"
+
+
+def number(value: float) -> str:
+    """A number as a person would write it.
+
+    >>> number(1234.5678), number(0.01234), number(3.0)
+    ('1,235', '0.0123', '3')
+    """
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def drivers(
+    importance: Mapping[str, float],
+    features: FeatureSet,
+    *,
+    X: Matrix | None = None,
+    contributions: Floats | None = None,
+    top: int = 8,
+) -> tuple[Driver, ...]:
+    """The stories that move the scores most, each named after its strongest feature.
+
+    With a matrix and its contributions (rows, columns) each is given a direction, where there is a plain one.
+    """
+    known = {f.name: f for f in features.features}
+    shares: dict[str, float] = {}
+    heads: dict[str, str] = {}
+    for name, share in importance.items():
+        key = story(known[name]) if name in known else name
+        shares[key] = shares.get(key, 0.0) + share
+        heads.setdefault(key, name)
+    total = sum(shares.values()) or 1.0
+    found = []
+    for key in sorted(shares, key=lambda k: -shares[k])[:top]:
+        name = heads[key]
+        text = known[name].description if name in known else name
+        found.append(Driver(name, text, shares[key] / total, _direction(name, X, contributions)))
+    return tuple(found)
+
+
+def _direction(name: str, X: Matrix | None, contributions: Floats | None) -> str:
+    if X is None or contributions is None or contributions.ndim != 2:
+        return ""
+    column = X[name]
+    if isinstance(column, Categorical):
+        return ""
+    values, effects = column.values, contributions[:, X.names.index(name)]
+    usable = np.isfinite(values)
+    if usable.sum() < 20 or np.ptp(values[usable]) == 0 or np.ptp(effects[usable]) == 0:
+        return ""
+    ranks = np.argsort(np.argsort(values[usable], kind="stable"), kind="stable")
+    strength = float(np.corrcoef(ranks, effects[usable])[0, 1])
+    if abs(strength) < 0.3:
+        return ""
+    return "higher values raise it" if strength > 0 else "higher values lower it"
