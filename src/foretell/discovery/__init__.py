@@ -1,1 +1,5 @@
-"""A live database becomes a proposed schema, with the evidence for each guess."""
+"""A database's schema, inferred with evidence for each guess."""
+
+from foretell.discovery.discover import discover
+
+__all__ = ["discover"]

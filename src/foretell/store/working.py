@@ -177,7 +177,7 @@ class Store:
         asked = ["count(*)"]
         for plan in plans:
             name = quote(plan.name)
-            wide = plan.staged in _WIDE or plan.dtype is DType.FLOAT and plan.exact
+            wide = plan.staged in _WIDE or (plan.dtype is DType.FLOAT and plan.exact)
             asked += [f"count({name})", f"max(abs(CAST({name} AS DOUBLE)))" if wide else "NULL"]
         rows, *found = self.connection.execute(f"SELECT {', '.join(asked)} FROM {table}").fetchall()[0]
         dtypes: dict[str, DType] = {}
@@ -194,7 +194,7 @@ class Store:
                 )
             lost = rows - kept - nulls[plan.name]
             if dtype is DType.OTHER:
-                if plan.dropped and nulls[plan.name] < rows or plan.dropped and not rows:
+                if (plan.dropped and nulls[plan.name] < rows) or (plan.dropped and not rows):
                     self._notes.append(f"{here} is {plan.dropped} and is not used")
             elif lost > 0:
                 what = (

@@ -1,0 +1,96 @@
+"""Warnings: what a person should know about the data before trusting a prediction from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from foretell.core.text import listing, plural
+from foretell.core.time import Instant, format_instant, from_datetime
+from foretell.discovery.names import words
+from foretell.discovery.profile import ColumnFacts, TableFacts
+from foretell.discovery.times import as_timestamp
+from foretell.schema.model import DType, Table
+from foretell.sources.naming import quote
+from foretell.store import Store
+
+MANY_COLUMNS = 1000
+BIG_CELL = 10_000_000
+SOFT_DELETE = ({"deleted"}, {"archived"}, {"deactivated"}, {"tombstone"}, {"geloescht"}, {"gelöscht"})
+
+
+def table_warnings(store: Store, facts: TableFacts, table: Table, now: Instant | None) -> Iterator[str]:
+    """Everything worth saying about one table's rows."""
+    name = table.name
+    if not table.rows:
+        yield f"{name} is empty"
+        return
+    if len(table.columns) > MANY_COLUMNS:
+        yield f"{name} has {len(table.columns):,} columns: consider ignoring most of them in foretell.toml"
+    if not table.primary_key:
+        yield from _duplicates(store, facts)
+    used = [facts.columns[c.name] for c in table.columns if not c.ignored]
+    yield from _flat_columns(name, used)
+    for column in used:
+        if column.longest > BIG_CELL:
+            yield f"{name}.{column.name} holds a text of {column.longest / 1e6:.0f} MB"
+        if column.dtype is DType.TEXT and column.filled and _has_nul(store, name, column.name):
+            yield f"{name}.{column.name} holds text with NUL characters"
+        if column.dtype is DType.TIMESTAMP and column.high is not None and column.high.year >= 9000:
+            yield f"{name}.{column.name} holds far dates such as {column.high.date()}: 'never' written as a date?"
+    deleted = [c.name for c in used if _is_soft_delete(c)]
+    if deleted:
+        yield (
+            f"{name} marks deleted rows in {listing(deleted)}: past predictions cannot see rows as they were "
+            "before; set end_time, or ignore the column"
+        )
+    if table.time_column is not None:
+        yield from _about_time(store, facts, table, now)
+
+
+def _duplicates(store: Store, facts: TableFacts) -> Iterator[str]:
+    names = ", ".join(quote(c) for c in facts.columns)
+    different = store.connection.execute(
+        f"SELECT count(DISTINCT hash({names})) FROM {quote(facts.name)}"
+    ).fetchall()[0][0]
+    yield f"{facts.name} has no primary key"
+    if different < facts.rows:
+        yield f"{facts.name}: {plural(facts.rows - different, 'row')} of {facts.rows:,} repeat another row exactly"
+
+
+def _flat_columns(table: str, columns: list[ColumnFacts]) -> Iterator[str]:
+    empty = [c.name for c in columns if not c.filled and c.dtype is not DType.OTHER]
+    constant = [c.name for c in columns if c.filled and c.distinct == 1 and c.rows > 1 and not c.nulls]
+    for names, what in ((empty, "only NULL"), (constant, "one value only")):
+        if names:
+            more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+            yield f"{table}: {listing(names[:8])}{more} {'holds' if len(names) == 1 else 'hold'} {what}"
+
+
+def _has_nul(store: Store, table: str, column: str) -> bool:
+    found = store.connection.execute(
+        f"SELECT 1 FROM {quote(table)} WHERE contains({quote(column)}, chr(0)) LIMIT 1"
+    ).fetchall()
+    return bool(found)
+
+
+def _is_soft_delete(column: ColumnFacts) -> bool:
+    said = set(words(column.name))
+    return any(group <= said for group in SOFT_DELETE) and bool(column.filled)
+
+
+def _about_time(store: Store, facts: TableFacts, table: Table, now: Instant | None) -> Iterator[str]:
+    assert table.time_column is not None
+    column = facts.columns[table.time_column]
+    moment = as_timestamp(column.name, table.column(column.name).time_format)
+    here = f"{table.name}.{column.name}"
+    if now is not None:
+        ahead, last = store.connection.execute(
+            f"SELECT count(*), max({moment}) FROM {quote(table.name)} WHERE {moment} > make_timestamp({int(now)})"
+        ).fetchall()[0]
+        if ahead:
+            yield f"{here}: {plural(ahead, 'row')} lie in the future (up to {format_instant(from_datetime(last))})"
+    zero = store.connection.execute(
+        f"SELECT count(*) FROM {quote(table.name)} WHERE {moment} = TIMESTAMP '1970-01-01 00:00:00'"
+    ).fetchall()[0][0]
+    if zero:
+        yield f"{here}: {plural(zero, 'row')} at 1970-01-01 00:00:00, which is how a missing time is often written"
