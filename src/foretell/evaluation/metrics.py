@@ -70,7 +70,7 @@ def calibration_bins(y: Floats, prediction: Floats, *, bins: int = BINS) -> tupl
         CalibrationBin(
             i / bins, (i + 1) / bins, int(rows[i]), float(said[i] / rows[i]), float(happened[i] / rows[i])
         )
-        for i in np.flatnonzero(rows)
+        for i in np.flatnonzero(rows).tolist()
     )
 
 

@@ -15,9 +15,10 @@ import numpy as np
 from foretell.core.errors import UsageError
 from foretell.core.text import did_you_mean
 from foretell.features.matrix import Floats
-from foretell.models.links import EDGE
 from foretell.task.model import TaskKind
 
+EDGE = 1e-6
+"""Log-loss takes probabilities as at least this: one sure mistake does not outweigh all else."""
 Stats = Callable[[Floats, Floats], Floats]  # (y, prediction) -> (n, m)
 Finish = Callable[[Floats], Floats]  # (..., m) sums -> (...)
 Ranked = Callable[[Floats, Floats], Callable[[Floats | None], float]]

@@ -45,25 +45,20 @@ class TargetTable:
 
 
 def fit_target_table(column: str, data: Dataset) -> tuple[TargetTable, Floats, Floats]:
-    """The table, and what the training rows themselves get: (mean over earlier cutoffs, log1p of their
-    count).
+    """The table, and what the training rows themselves get: (mean over earlier cutoffs, log1p of the count).
 
-    Each cutoff's prior is the mean over all earlier cutoffs. Rows of the first cutoff get nan and 0.
+    Each cutoff's prior is the mean over all earlier cutoffs; rows of the first cutoff get nan. Where all rows
+    share one cutoff a row's mean is over the other four fifths of the entities. The count reads no label and
+    so is the whole count for every row, as it will be in scoring.
     """
     held = categorical(data.X, column)
     codes = held.codes.astype(np.int64)
     size = len(held.categories)
-    times, moment = np.unique(data.cutoffs, return_inverse=True)
-    order = np.lexsort((moment, codes))
-    sums, counts = _earlier_totals(codes[order], moment[order], data.y[order])
-    per_time = np.bincount(moment, weights=data.y, minlength=len(times))
-    rows_at = np.bincount(moment, minlength=len(times)).astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        before = (np.cumsum(per_time) - per_time) / (np.cumsum(rows_at) - rows_at)  # nan at the first cutoff
-    means, seen = np.empty(data.rows), np.empty(data.rows)
-    means[order] = (sums + SMOOTHING * before[moment[order]]) / (counts + SMOOTHING)
-    seen[order] = counts
-    means[codes < 0], seen[codes < 0] = np.nan, 0.0
+    if len(np.unique(data.cutoffs)) > 1:
+        means = _means_of_earlier(codes, data.cutoffs, data.y)
+    else:
+        means = _means_of_others(codes, np.unique(data.groups, return_inverse=True)[1] % 5, data.y)
+    means[codes < 0] = np.nan
     known = codes >= 0
     prior = float(data.y.mean())
     total = np.bincount(codes[known], minlength=size).astype(np.float64)
@@ -76,13 +71,25 @@ def fit_target_table(column: str, data: Dataset) -> tuple[TargetTable, Floats, F
         tuple(((label[kept] + SMOOTHING * prior) / (total[kept] + SMOOTHING)).tolist()),
         prior,
     )
-    return table, means, np.log1p(seen)
+    return table, means, np.log1p(np.append(total, 0.0)[codes])
+
+
+def _means_of_earlier(codes: Ints, cutoffs: Ints, y: Floats) -> Floats:
+    """For each row the shrunk mean label of its category over strictly earlier cutoffs."""
+    times, moment = np.unique(cutoffs, return_inverse=True)
+    order = np.lexsort((moment, codes))
+    sums, counts = _earlier_totals(codes[order], moment[order], y[order])
+    per_time = np.bincount(moment, weights=y, minlength=len(times))
+    rows_at = np.bincount(moment, minlength=len(times)).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        before = (np.cumsum(per_time) - per_time) / (np.cumsum(rows_at) - rows_at)  # nan at the first cutoff
+    means = np.empty(len(y))
+    means[order] = (sums + SMOOTHING * before[moment[order]]) / (counts + SMOOTHING)
+    return means
 
 
 def _earlier_totals(codes: Ints, moment: Ints, y: Floats) -> tuple[Floats, Floats]:
-    """For rows sorted by (code, moment): label sum and count over rows of the same code and an earlier
-    moment.
-    """
+    """For rows sorted by (code, moment): label sum and count over the code's rows of earlier moments."""
     n = len(codes)
     new_code = np.concatenate([[True], codes[1:] != codes[:-1]])
     new_block = new_code | np.concatenate([[True], moment[1:] != moment[:-1]])
@@ -90,6 +97,18 @@ def _earlier_totals(codes: Ints, moment: Ints, y: Floats) -> tuple[Floats, Float
     block_start = np.maximum.accumulate(np.where(new_block, np.arange(n), 0))
     running = np.concatenate([[0.0], np.cumsum(y)])
     return running[block_start] - running[code_start], (block_start - code_start).astype(np.float64)
+
+
+def _means_of_others(codes: Ints, fold: Ints, y: Floats) -> Floats:
+    """For each row the shrunk mean label of its category over the rows of other folds."""
+    means = np.empty(len(y))
+    for f in range(5):
+        own, other = fold == f, fold != f
+        sums = np.bincount(codes[other] + 1, weights=y[other], minlength=codes.max() + 2)
+        counts = np.bincount(codes[other] + 1, minlength=codes.max() + 2)
+        prior = y[other].mean() if other.any() else np.nan
+        means[own] = ((sums + SMOOTHING * prior) / (counts + SMOOTHING))[codes[own] + 1]
+    return means
 
 
 def frozen(value: Any) -> Any:

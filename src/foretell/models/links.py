@@ -11,7 +11,7 @@ import numpy as np
 from foretell.features.matrix import Floats
 from foretell.task.model import TaskKind
 
-EDGE = 1e-6
+EDGE = 1e-9
 """Probabilities are kept this far from 0 and 1."""
 
 
