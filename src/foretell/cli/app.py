@@ -1,0 +1,333 @@
+"""The commands. Each one reads its arguments, calls the library, and hands what it gets to `output`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from foretell.cli import options as o
+from foretell.cli.faults import report
+from foretell.cli.output import Format, Result, chosen, save, write
+from foretell.cli.progress import Lines, progress
+from foretell.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from foretell.pipeline import Database, Model
+
+QUESTION = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
+
+app = typer.Typer(
+    name="foretell",
+    help="Ask a database what will happen.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One command's run: where its result goes, and what it may say meanwhile."""
+
+    format: Format
+    output: Path | None
+    console: Console
+    progress: Lines
+
+    def show(self, result: Result) -> None:
+        self.progress.close()
+        write(result, self.format, self.output, self.console)
+
+    def say(self, text: str) -> None:
+        """A line for a person, beside the result."""
+        self.progress.close()
+        self.progress.say(text)
+
+
+@contextmanager
+def running(format: Format | None, output: Path | None, quiet: bool, verbose: bool) -> Iterator[Run]:
+    """What every command does before and after its own work."""
+    with progress(Console(stderr=True), quiet=quiet, verbose=verbose) as shown:
+        yield Run(chosen(format, output), output, Console(highlight=False), shown)
+
+
+def connect(run: Run, target: str, config: Path | None, seed: int) -> Database:
+    """Open the database, telling on the run's progress."""
+    import foretell
+
+    return foretell.connect(target, config=config, seed=seed, progress=run.progress)
+
+
+@app.command()
+def demo(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Where the demo is written.")] = Path(
+        "shop.duckdb"
+    ),
+    query: Annotated[str, typer.Option("--query", help="What it is asked.")] = QUESTION,
+    seed: o.Seed = 0,
+    time_limit: o.TimeLimit = 30,
+    top: o.Top = 5,
+    format: o.FormatOption = None,
+    output: o.Output = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    debug: o.Debug = False,
+) -> None:
+    """Write a made-up shop to shop.duckdb and ask it a question."""
+    import foretell
+
+    with running(format, output, quiet, verbose) as run:
+        run.progress.stage(f"writing {path}")
+        foretell.demo(path, seed=seed)
+        run.progress.note(f'wrote {path}; ask it more with: foretell ask {path} "{query}"')
+        _ask(run, str(path), query, None, seed, time_limit, None, top)
+
+
+@app.command()
+def schema(
+    target: o.Target,
+    write_to: Annotated[
+        bool, typer.Option("--write", help="Write it to --config (foretell.toml) to be corrected.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Let --write replace a file.")] = False,
+    config: o.Config = None,
+    seed: o.Seed = 0,
+    format: o.FormatOption = None,
+    output: o.Output = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    debug: o.Debug = False,
+) -> None:
+    """Show tables, keys, links, times, and why each is believed."""
+    from foretell.report.schema import schema_view
+
+    with running(format, output, quiet, verbose) as run:
+        path = config or Path("foretell.toml")
+        if write_to and path.exists() and not force:
+            raise UsageError(f"{str(path)!r} is there already", mend="add --force to replace it")
+        with connect(run, target, None if write_to else config, seed) as db:
+            if write_to:
+                from foretell.schema.toml import dumps
+
+                save(path, dumps(db.schema).encode())
+                run.say(f"wrote {path}: correct it, and it is used with --config {path}")
+            run.show(Result(view=lambda: schema_view(db.schema, name=db.name), data=lambda: db.schema))
+
+
+@app.command()
+def check(
+    target: o.Target,
+    query: o.Query,
+    labels: o.Labels = None,
+    config: o.Config = None,
+    seed: o.Seed = 0,
+    format: o.FormatOption = None,
+    output: o.Output = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    debug: o.Debug = False,
+) -> None:
+    """Say what a question means, without training anything."""
+    from foretell.cli.render import check_view
+
+    with running(format, output, quiet, verbose) as run, connect(run, target, config, seed) as db:
+        question = db.query(o.query_text(query))
+        checked = question.check()
+        run.show(Result(view=lambda: check_view(checked), data=lambda: checked, rows=question.labels))
+
+
+@app.command()
+def ask(
+    target: o.Target,
+    query: o.Query,
+    top: o.Top = 10,
+    labels: o.Labels = None,
+    time_limit: o.TimeLimit = 30,
+    config: o.Config = None,
+    seed: o.Seed = 0,
+    format: o.FormatOption = None,
+    output: o.Output = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    debug: o.Debug = False,
+) -> None:
+    """Answer a question: backtest, reasons and predictions."""
+    with running(format, output, quiet, verbose) as run:
+        _ask(run, target, query, config, seed, time_limit, labels, top)
+
+
+def _ask(
+    run: Run,
+    target: str,
+    query: str,
+    config: Path | None,
+    seed: int,
+    time_limit: float,
+    labels: Path | None,
+    top: int,
+) -> None:
+    from foretell.cli.render import answer_data, answer_view
+
+    with connect(run, target, config, seed) as db:
+        answer = db.query(o.query_text(query)).ask(time_limit=time_limit, top=top)
+        run.show(
+            Result(
+                view=lambda: answer_view(answer, name=db.name, top=top),
+                data=lambda: answer_data(answer),
+                rows=lambda: answer.predictions.table,
+            )
+        )
+
+
+@app.command()
+def fit(
+    target: o.Target,
+    query: o.Query,
+    name: Annotated[str, typer.Option("--name", help="What the model is called, such as churn.")],
+    labels: o.Labels = None,
+    time_limit: o.TimeLimit = 30,
+    models: o.Models = Path("models"),
+    config: o.Config = None,
+    seed: o.Seed = 0,
+    format: o.FormatOption = None,
+    output: o.Output = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    debug: o.Debug = False,
+) -> None:
+    """Train a model and save it under a name."""
+    with running(format, output, quiet, verbose) as run:
+        path = o.model_path(models, name)
+        with connect(run, target, config, seed) as db:
+            model = db.query(o.query_text(query)).fit(time_limit=time_limit, labels=labels)
+        models.mkdir(parents=True, exist_ok=True)
+        model.save(path)
+
+
+@app.command()
+def predict(
+    model: o.ModelName,
+    target: o.Target,
+    as_of: o.AsOf = None,
+    ids: o.Ids = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Give each prediction's reasons.")] = False,
+    top: o.Top = 20,
+    models: o.Models = Path("models"),
+    config: o.Config = None,
+    seed: o.Seed = 0,
+    format: o.FormatOption = None,
+    output: o.Output = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    debug: o.Debug = False,
+) -> None:
+    """Score a database with a saved model."""
+    from foretell.cli.render import predictions_view
+
+    with running(format, output, quiet, verbose) as run:
+        loaded = load(models, model)
+        with connect(run, target, config, seed) as db:
+            found = loaded.predict(db, as_of=as_of, ids=o.id_list(ids), explain=explain)
+        run.show(
+            Result(
+                view=lambda: predictions_view(found, top=top),
+                data=lambda: list(found.rows()),
+                rows=lambda: found.table,
+            )
+        )
+
+
+@app.command()
+def sql(
+    model: o.ModelName,
+    models: o.Models = Path("models"),
+    output: o.Output = None,
+    debug: o.Debug = False,
+) -> None:
+    """Print a model's labels and features as commented SQL."""
+    text = load(models, model).sql().rstrip() + "\n"
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        save(output, text.encode())
+
+
+@app.command()
+def fmt(
+    query: Annotated[
+        str, typer.Argument(metavar="[QUERY]", help="The query; @FILE or - as elsewhere.")
+    ] = "-",
+    debug: o.Debug = False,
+) -> None:
+    """Print a query in its canonical form."""
+    from foretell.query.format import format_query
+    from foretell.query.parser import parse
+
+    sys.stdout.write(format_query(parse(o.query_text(query))) + "\n")
+
+
+def load(models: Path, name: str) -> Model:
+    """The saved model `name`, or an error that lists what there is."""
+    import foretell
+    from foretell.core.text import did_you_mean
+
+    path = o.model_path(models, name)
+    if not path.exists():
+        there = [p.stem for p in models.glob("*.foretell")]
+        raise UsageError(f"no model {name!r} in {str(models)!r}", mend=did_you_mean(name, there) if there else
+                         "train one with: foretell fit DATABASE QUERY --name NAME")  # fmt: skip
+    return foretell.load(path)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import foretell
+
+        print(f"foretell {foretell.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    """Ask a database what will happen."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave with its exit code: 0 done, 1 data or a gate said no, 2 the call was wrong."""
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        code = app(given, prog_name="foretell", standalone_mode=False) or 0
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except BaseException as error:
+        if isinstance(error, SystemExit | GeneratorExit):
+            raise
+        if "--debug" in given:
+            raise
+        code = report(error, Console(stderr=True, highlight=False), as_json=_wants_json(given))
+    raise SystemExit(code)
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Whether errors should be JSON: asked for with --format json, even where the call could not be read."""
+    pairs = zip(arguments, [*arguments[1:], ""])
+    return any(a == "--format=json" or (a == "--format" and b == "json") for a, b in pairs)
+
+
+if __name__ == "__main__":
+    main()

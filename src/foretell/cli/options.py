@@ -1,0 +1,113 @@
+"""The arguments and options that the commands share, each described once."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foretell.cli.output import Format
+from foretell.core.errors import UsageError
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATABASE",
+        help="A DuckDB or SQLite file, a folder of Parquet or CSV files, or a URL such as "
+        "postgresql://user@host/name or mysql://user@host/name.",
+    ),
+]
+Query = Annotated[
+    str,
+    typer.Argument(metavar="QUERY", help="The question; @FILE reads it from a file, - from standard input."),
+]
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The name given to `fit`.")]
+
+FormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", help="How the result is written; by default as -o's name tells."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write to this file, not to standard output."),
+]
+Top = Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many predictions are shown.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="The schema as corrected by you, see `foretell schema --write`."
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="The same seed gives the same answer.")]
+TimeLimit = Annotated[
+    float,
+    typer.Option("--time-limit", metavar="SECONDS", min=1, help="Seconds for training: 30, 300 or more."),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels", metavar="FILE", help="Learn from this Parquet or CSV table of (key, cutoff, label)."
+    ),
+]
+Models = Annotated[
+    Path,
+    typer.Option("--models", metavar="FOLDER", envvar="FORETELL_MODELS", help="The folder of saved models."),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="TIME", help="Predict as of this time; by default the data's end."),
+]
+Ids = Annotated[str | None, typer.Option("--ids", metavar="1,2,…", help="Only these entities.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what each step did and took.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error arose.")]
+
+NAME = re.compile(r"[a-z0-9_-]{1,64}")
+
+
+def query_text(argument: str) -> str:
+    """The query itself: as given, from a file (@FILE) or from standard input (-)."""
+    if argument == "-":
+        return sys.stdin.read()
+    if argument.startswith("@"):
+        path = Path(argument[1:])
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise UsageError(f"cannot read the query from {str(path)!r}: {reason}") from None
+    return argument
+
+
+def model_path(folder: Path, name: str) -> Path:
+    """Where the model `name` is kept.
+
+    >>> model_path(Path("models"), "churn").name
+    'churn.foretell'
+    >>> model_path(Path("models"), "../churn")
+    Traceback (most recent call last):
+    foretell.core.errors.UsageError: '../churn' cannot be a model's name
+    a name has 1 to 64 small letters, digits, '-' or '_'
+    """
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be a model's name", mend="a name has 1 to 64 small letters, digits, '-' or '_'"
+        )
+    return folder / f"{name}.foretell"
+
+
+def id_list(text: str | None) -> list[str] | None:
+    """The ids of `--ids`.
+
+    >>> id_list("1, 2"), id_list(None)
+    (['1', '2'], None)
+    """
+    if text is None:
+        return None
+    ids = [part.strip() for part in text.split(",") if part.strip()]
+    if not ids:
+        raise UsageError("--ids names no entity", mend="write them as --ids 1,2")
+    return ids

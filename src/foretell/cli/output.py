@@ -1,0 +1,137 @@
+"""Where results go: stdout or a file, as a table for people or as JSON, CSV or Parquet for programs."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date, datetime
+from enum import Enum, StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, RenderableType
+
+from foretell.core.errors import UsageError
+from foretell.core.lazy import require
+from foretell.report.layout import to_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Format(StrEnum):
+    """How a result is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+SUFFIXES = {
+    ".json": Format.JSON,
+    ".csv": Format.CSV,
+    ".parquet": Format.PARQUET,
+    ".txt": Format.TABLE,
+    ".sql": Format.TABLE,
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result in each of its shapes, made when asked for: to look at, as data, and as rows."""
+
+    view: Callable[[], RenderableType]
+    data: Callable[[], object]
+    rows: Callable[[], pa.Table] | None = None
+
+
+def chosen(format: Format | None, output: Path | None) -> Format:
+    """The format asked for, or the one that the file's name tells, or a table.
+
+    >>> chosen(None, Path("out.parquet")), chosen(Format.JSON, None), chosen(None, None)
+    (<Format.PARQUET: 'parquet'>, <Format.JSON: 'json'>, <Format.TABLE: 'table'>)
+    """
+    if format is not None:
+        return format
+    if output is None:
+        return Format.TABLE
+    try:
+        return SUFFIXES[output.suffix.lower()]
+    except KeyError:
+        raise UsageError(
+            f"cannot tell from the name {output.name!r} how it should be written",
+            mend="add --format table, json, csv or parquet, or end the name in .json, .csv, .parquet or .txt",
+        ) from None
+
+
+def write(result: Result, format: Format, output: Path | None, console: Console) -> None:
+    """Write `result` to stdout, or to the file `output`, which appears whole or not at all."""
+    if output is None and format is Format.TABLE:
+        console.print(result.view())
+        return
+    content = encoded(result, format)
+    if output is not None:
+        save(output, content)
+    elif format is Format.PARQUET and console.is_terminal:
+        raise UsageError("Parquet is not text that a terminal can show", mend="add -o FILE.parquet")
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
+def encoded(result: Result, format: Format) -> bytes:
+    """The result as bytes."""
+    if format is Format.TABLE:
+        return (to_text(result.view()) + "\n").encode()
+    if format is Format.JSON:
+        return (json.dumps(plain(result.data()), indent=2, ensure_ascii=False) + "\n").encode()
+    if result.rows is None:
+        raise UsageError(f"this command's result is not rows, so there is no {format} of it",
+                         mend="use --format json or table")  # fmt: skip
+    sink = io.BytesIO()
+    if format is Format.CSV:
+        require("pyarrow.csv").write_csv(result.rows(), sink)
+    else:
+        require("pyarrow.parquet").write_table(result.rows(), sink)
+    return sink.getvalue()
+
+
+def save(path: Path, content: bytes) -> None:
+    """Write a file by way of a temporary one beside it."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def plain(value: object) -> Any:
+    """A value as JSON can hold it: dataclasses as objects, instants of time as ISO text, no NaN.
+
+    >>> plain({"a": (1.5, float("nan")), "at": datetime(2025, 1, 2)})
+    {'a': [1.5, None], 'at': '2025-01-02T00:00:00'}
+    """
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    if hasattr(value, "item"):  # a numpy scalar
+        return plain(value.item())
+    return str(value)

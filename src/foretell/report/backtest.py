@@ -1,0 +1,140 @@
+"""A backtest laid out for a reader: the model beside the simple rules, over time, and how far to trust it."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from foretell.core.text import plural
+from foretell.evaluation.backtest import Backtest, Slice
+from foretell.evaluation.bootstrap import Score
+from foretell.models.baselines import ENGLISH
+from foretell.models.criteria import METRICS
+from foretell.report.layout import bullets, grid, heading
+from foretell.report.numbers import amount, share, signed
+from foretell.task.model import TaskKind
+
+READ = {
+    "auroc": (
+        "AUROC",
+        "the chance that someone for whom it came true was scored above someone for whom it did not;"
+        " 0.5 is guessing, 1 is perfect",
+    ),
+    "average_precision": ("average precision", "precision averaged over recall; higher is better"),
+    "logloss": ("log-loss", "how surprised the probabilities were by what happened; lower is better"),
+    "brier": ("Brier score", "mean squared distance of probability and outcome; lower is better"),
+    "accuracy": ("accuracy", "share of rows whose likeliest class was the true one"),
+    "f1": ("F1", "balance of precision and recall at a probability of one half; higher is better"),
+    "macro_f1": ("macro F1", "F1 averaged over the classes; higher is better"),
+    "mae": ("mean absolute error", "how far a prediction was off on average; lower is better"),
+    "rmse": ("root mean squared error", "like the mean error, but large misses weigh more; lower is better"),
+    "rmsle": ("root mean squared log error", "error in proportion, not in amount; lower is better"),
+    "r2": ("R²", "share of the variation that is explained; 1 is perfect, 0 is the mean"),
+    "spearman": ("rank correlation", "how well the order agrees; 1 is perfect, 0 is none"),
+}
+
+
+def backtest_view(backtest: Backtest) -> RenderableType:
+    """The verdict, the scores with their intervals, the same by time, and the calibration."""
+    name, meaning = READ.get(backtest.metric, (backtest.metric, ""))
+    entities = plural(backtest.entities, "entity", "entities")
+    title = f"Backtest: {plural(backtest.rows, 'prediction')} for {entities}, compared with what happened"
+    parts: list[RenderableType] = [heading(title), scores_view(backtest, name)]
+    if meaning:
+        parts.append(Text(f"{name}: {meaning}.", style="dim"))
+    trust = trust_lines(backtest)
+    if trust:
+        parts.append(bullets(trust))
+    if len(backtest.slices) > 1:
+        parts += [Text(), slices_view(backtest, name)]
+    if backtest.notes:
+        parts.append(bullets(backtest.notes))
+    return Group(*parts)
+
+
+def scores_view(backtest: Backtest, name: str) -> RenderableType:
+    """The model, then every baseline from best to worst, then the lift over the best."""
+    view = grid("", f"{name}:", "95% interval")
+    view.add_row(Text("the model", style="bold"), *_score(backtest.model))
+    sign = 1 if METRICS[backtest.metric].higher_is_better else -1
+    ordered = sorted(
+        backtest.baselines.items(),
+        key=lambda item: (math.isnan(item[1].value), -sign * item[1].value),
+    )
+    for rule, score in ordered:
+        label = ENGLISH.get(rule, rule)
+        best = " (best baseline)" if rule == backtest.best_baseline else ""
+        view.add_row(f"{label}{best}", *_score(score))
+    lift = backtest.lift
+    style = "green" if backtest.beats_baseline else "yellow"
+    view.add_row(
+        Text("better than the best baseline by", style=style),
+        Text(signed(lift.value, _digits(backtest.model.value)), style=style),
+        _interval(lift, sign=True),
+    )
+    return view
+
+
+def trust_lines(backtest: Backtest) -> list[str]:
+    """How far the probabilities or the intervals can be taken at their word."""
+    lines = []
+    if backtest.ece is not None and not math.isnan(backtest.ece):
+        points = f"{100 * backtest.ece:.1f} percentage points"
+        lines.append(f"calibration: a stated probability is off by {points} on average")
+    if backtest.coverage is not None and backtest.level is not None:
+        inside, stated = share(backtest.coverage), share(backtest.level)
+        lines.append(f"intervals: {inside} of what happened lay inside its {stated} interval")
+    return lines
+
+
+def slices_view(backtest: Backtest, name: str) -> RenderableType:
+    """The same comparison at each cutoff, or run of cutoffs."""
+    binary = backtest.kind is TaskKind.BINARY
+    with_mean = any(not math.isnan(s.mean) for s in backtest.slices)
+    with_cover = any(s.coverage is not None for s in backtest.slices)
+    view = grid(
+        f"{name} at",
+        "rows:",
+        *([("yes:" if binary else "mean:")] if with_mean else []),
+        "model:",
+        "best baseline:",
+        *(["in interval:"] if with_cover else []),
+    )
+    for part in backtest.slices:
+        cells = [part.name, f"{part.rows:,}"]
+        if with_mean:
+            cells.append(share(part.mean) if binary else amount(part.mean))
+        cells += _pair(part)
+        if with_cover:
+            cells.append(share(part.coverage))
+        view.add_row(*cells)
+    return view
+
+
+def _pair(part: Slice) -> list[str]:
+    digits = _digits(part.model)
+    return [_number(part.model, digits), _number(part.baseline, digits)]
+
+
+def _score(score: Score) -> tuple[str, Text]:
+    return _number(score.value, _digits(score.value)), _interval(score)
+
+
+def _interval(score: Score, *, sign: bool = False) -> Text:
+    if math.isnan(score.low) or math.isnan(score.high):
+        return Text("not known", style="dim")
+    digits = _digits(max(abs(score.low), abs(score.high)))
+    show = signed if sign else _number
+    return Text(f"{show(score.low, digits)} to {show(score.high, digits)}", style="dim")
+
+
+def _number(value: float, digits: int) -> str:
+    return "–" if math.isnan(value) else f"{value:,.{digits}f}"
+
+
+def _digits(value: float) -> int:
+    """Three decimals below 10, two below 100, none from 1,000 on."""
+    size = abs(value)
+    return 3 if math.isnan(value) or size < 10 else 2 if size < 100 else 1 if size < 1000 else 0

@@ -1,0 +1,149 @@
+"""A schema laid out for a reader: tables, links, and why each guess was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from foretell.core.text import plural
+from foretell.report.layout import bullets, grid, heading
+from foretell.schema.model import Column, Evidence, Origin, Schema, Semantic, Table
+
+KINDS = {
+    Semantic.NUMERIC: "numbers",
+    Semantic.CATEGORICAL: "categories",
+    Semantic.BOOLEAN: "yes/no",
+    Semantic.TIME: "times",
+    Semantic.TEXT: "text",
+    Semantic.IDENTIFIER: "identifiers",
+}
+
+
+def schema_view(schema: Schema, *, name: str = "the database", columns: bool = True) -> RenderableType:
+    """The whole schema; `columns=False` leaves out what each table's columns hold."""
+    parts: list[RenderableType] = [heading(headline(schema, name)), tables_view(schema)]
+    if schema.links:
+        parts += [Text(), links_view(schema)]
+    reasons = list(guesses(schema))
+    if reasons:
+        parts += [Text(), Text("Guesses, and why", style="bold"), bullets(reasons)]
+    if columns:
+        parts += [Text(), Text("What the columns hold", style="bold"), columns_view(schema)]
+    if schema.notes:
+        parts += [Text(), Text("To look at", style="bold"), bullets(schema.notes)]
+    return Group(*parts)
+
+
+def headline(schema: Schema, name: str) -> str:
+    """One line: how much was found.
+
+    >>> headline(Schema(()), "shop.duckdb")
+    'shop.duckdb: 0 tables, 0 links'
+    """
+    used = [t for t in schema.tables if not t.ignored]
+    ignored = len(schema.tables) - len(used)
+    text = f"{name}: {plural(len(used), 'table')}, {plural(len(schema.active_links), 'link')}"
+    guessed = sum(1 for _ in _evidence(schema))
+    if guessed:
+        text += f", {plural(guessed, 'guess', 'guesses')}"
+    return text + (f" ({plural(ignored, 'table')} ignored)" if ignored else "")
+
+
+def tables_view(schema: Schema) -> Grid:
+    """Tables with their rows, key and time."""
+    view = grid("table", "rows:", "key", "time of a row")
+    for table in schema.tables:
+        if table.ignored:
+            view.add_row(table.name, f"{table.rows:,}", Text("ignored", style="dim"), "")
+            continue
+        key = Text(" + ".join(table.primary_key) or "none")
+        view.add_row(table.name, f"{table.rows:,}", _marked(key, table.key_evidence), _time(schema, table))
+    return view
+
+
+def links_view(schema: Schema) -> Grid:
+    """Links, from child to parent, with where each comes from."""
+    view = grid("link", "known by")
+    active = set(schema.active_links)
+    for link in schema.links:
+        origin = Text("ignored", style="dim") if link not in active else _marked(Text(), link.evidence)
+        view.add_row(str(link), origin if origin.plain else link.evidence.origin.value)
+    return view
+
+
+def columns_view(schema: Schema) -> Grid:
+    """Each table's columns, grouped by what they mean."""
+    view = Grid(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    view.add_column(no_wrap=True, overflow="fold")
+    view.add_column(overflow="fold")
+    for table in schema.tables:
+        if table.ignored:
+            continue
+        groups: dict[str, list[str]] = {}
+        for column in table.columns:
+            kind = "ignored" if column.ignored else KINDS[column.semantic]
+            groups.setdefault(kind, []).append(_column(column))
+        parts = [f"{kind}: {', '.join(names)}" for kind, names in groups.items()]
+        view.add_row(table.name, "; ".join(parts))
+    return view
+
+
+def guesses(schema: Schema) -> Iterable[str]:
+    """Each guess as a sentence: what, how sure, why."""
+    for what, evidence in _evidence(schema):
+        why = "; ".join(evidence.reasons)
+        yield f"{what} ({evidence.confidence:.0%})" + (f": {why}" if why else "")
+
+
+def _evidence(schema: Schema) -> Iterable[tuple[str, Evidence]]:
+    """What was inferred about keys, times and links; columns' meanings are always inferred, so not listed."""
+    for table in schema.tables:
+        if table.ignored:
+            continue
+        if table.primary_key and _is_guess(table.key_evidence):
+            yield (
+                f"{table.name}: key {' + '.join(table.primary_key)}",
+                table.key_evidence or Evidence(Origin.INFERRED),
+            )
+        if table.time_column and _is_guess(table.time_evidence):
+            yield f"{table.name}: time {table.time_column}", table.time_evidence or Evidence(Origin.INFERRED)
+    for link in schema.active_links:
+        if _is_guess(link.evidence):
+            yield f"link {link}", link.evidence
+
+
+def _is_guess(evidence: Evidence | None) -> bool:
+    return evidence is not None and evidence.origin is Origin.INFERRED
+
+
+def _marked(text: Text, evidence: Evidence | None) -> Text:
+    """`text`, followed by how sure it is where it is a guess, or by where a person set it."""
+    marked = text.copy()
+    space = " " if text.plain else ""
+    if evidence is not None and evidence.origin is Origin.INFERRED:
+        marked.append(f"{space}guess {evidence.confidence:.0%}", style="yellow")
+    elif evidence is not None and evidence.origin is Origin.CONFIGURED:
+        marked.append(f"{space}set by you", style="cyan")
+    return marked
+
+
+def _time(schema: Schema, table: Table) -> Text:
+    path = schema.time_path(table.name)
+    if path is None:
+        return Text("none: as it is now", style="dim")
+    hops, column = path
+    if hops:
+        return Text(f"from {hops[-1].end}.{column}", style="dim")
+    text = _marked(Text(column), table.time_evidence)
+    if table.available_after is not None:
+        text.append(f", known {table.available_after} later", style="dim")
+    if table.end_time:
+        text.append(f", until {table.end_time}", style="dim")
+    return text
+
+
+def _column(column: Column) -> str:
+    return column.name + (f" (known at {column.known_at})" if column.known_at else "")

@@ -1,0 +1,48 @@
+"""Progress goes to stderr: plain lines in a pipe, a bar in a terminal, nothing with -q."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from foretell.cli.progress import Bar, Lines, Silent, progress
+
+
+def run(*, terminal: bool = False, quiet: bool = False, verbose: bool = False) -> tuple[type[Lines], str]:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=80)
+    with progress(console, quiet=quiet, verbose=verbose) as shown:
+        shown.stage("reading [tables]", 2)
+        shown.advance()
+        shown.note("orders has no key")
+        shown.stage("training")
+        shown.close()
+        shown.close()
+    assert isinstance(console.file, io.StringIO)
+    return type(shown), console.file.getvalue()
+
+
+def test_a_pipe_gets_a_plain_line_for_each_stage() -> None:
+    kind, text = run()
+    assert kind is Lines
+    assert [line.split(" s  ")[1] for line in text.strip().split("\n")] == [
+        "reading [tables]", "orders has no key", "training",
+    ]  # fmt: skip
+    assert "\x1b" not in text
+
+
+def test_verbose_says_how_long_each_stage_took() -> None:
+    lines = run(verbose=True)[1].strip().split("\n")
+    assert lines[1].endswith(" s)") and "reading [tables] (" in lines[1]
+
+
+def test_quiet_says_nothing() -> None:
+    assert run(quiet=True) == (Silent, "")
+    assert run(quiet=True, verbose=True, terminal=True) == (Silent, "")
+
+
+def test_a_terminal_gets_a_bar_that_goes_away() -> None:
+    kind, text = run(terminal=True)
+    assert kind is Bar
+    assert "reading" in text
+    assert text.endswith(("\x1b[2K", "\x1b[?25h")) or "\x1b[1A\x1b[2K" in text
