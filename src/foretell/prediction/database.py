@@ -1,0 +1,204 @@
+"""An open database: one snapshot in a working copy, its schema, and the engine that runs plans on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from foretell.core.errors import ConfigError, DataError, SchemaError
+from foretell.core.progress import QUIET, Progress
+from foretell.core.text import did_you_mean
+from foretell.core.time import Instant
+from foretell.discovery.discover import discover
+from foretell.engines.duckdb import DuckDBEngine
+from foretell.schema.model import DType, Schema
+from foretell.schema.toml import Config, read
+from foretell.sources.base import Source
+from foretell.sources.open import open_source
+from foretell.store.working import Store
+from foretell.task.model import Task
+
+Target: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Source
+CONFIG_NAME = "foretell.toml"
+
+
+class OpenDatabase:
+    """A snapshot that can be asked. Close it, or use it in a `with` statement.
+
+    `notes` are what a person should know of the data: guesses, warnings, values that could not be read.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        store: Store,
+        schema: Schema,
+        *,
+        threads: int,
+        now: Instant | None,
+        progress: Progress,
+    ) -> None:
+        self.name = name
+        self.store = store
+        self.schema = schema
+        self.now = now
+        self.threads = threads
+        self.progress = progress
+        self.engine = DuckDBEngine(store, schema, threads=threads, progress=progress)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.store.notes, *self.schema.notes)))
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the snapshot."""
+        return self.store.fingerprint
+
+    def end_of_data(self, tables: tuple[str, ...], *, earliest: bool = False) -> Instant:
+        """The last instant that the tables know of, at most now; with `earliest`, of the table that ends first.
+
+        Where most of a table lies after now its clock is not ours (shifted dates), and now says nothing.
+        """
+        ends = []
+        for table in tables:
+            span = self.engine.span(table)
+            if span is None:
+                continue
+            first, last = span
+            ends.append(min(last, self.now) if self.now is not None and first < self.now else last)
+        if not ends:
+            raise DataError(
+                f"no row of {', '.join(repr(t) for t in tables)} has a time",
+                mend='name a time column in foretell.toml: [tables.<table>] time = "…"',
+            )
+        return min(ends) if earliest else max(ends)
+
+    def close(self) -> None:
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: {len(self.schema.tables)} tables>"
+
+
+def open_database(
+    target: Target,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    schema: Schema | None = None,
+    threads: int = 2,
+    now: Instant | None = None,
+    memory_limit: str | None = None,
+    progress: Progress = QUIET,
+) -> OpenDatabase:
+    """Read a snapshot and settle its schema: given, or discovered and corrected by foretell.toml.
+
+    With a `schema`, a saved model's, the data must still fit it: a table or column that is gone, or that has
+    another type, is a SchemaError.
+    """
+    source = open_source(target)
+    with closing(source.snapshot()) as snapshot:
+        store = Store.load(snapshot, memory_limit=memory_limit, progress=progress)
+    try:
+        if schema is None:
+            progress.stage("looking at the schema")
+            schema = discover(store, config=_config(target, config), progress=progress, now=now)
+        else:
+            fit_store(store, schema)
+        return OpenDatabase(source.name, store, schema, threads=threads, now=now, progress=progress)
+    except BaseException:
+        store.close()
+        raise
+
+
+def fit_store(store: Store, schema: Schema) -> None:
+    """Check that a working copy has what a schema speaks of, types included."""
+    for table in schema.tables:
+        if table.ignored:
+            continue
+        if table.name not in store.tables:
+            raise SchemaError(
+                f"table {table.name!r} is gone since the model was trained",
+                mend=did_you_mean(table.name, list(store.tables)),
+            )
+        found = store.tables[table.name].dtypes
+        for column in table.columns:
+            if column.ignored or column.dtype is DType.OTHER:
+                continue
+            if column.name not in found:
+                raise SchemaError(
+                    f"column {table.name}.{column.name} is gone since the model was trained",
+                    mend=did_you_mean(column.name, list(found)),
+                )
+            if found[column.name] is not column.dtype:
+                _same_type(store, table.name, column.name, found[column.name], column.dtype)
+
+
+def _same_type(store: Store, table: str, column: str, found: DType, wanted: DType) -> None:
+    """Bring a column to the type it had in training, if no value is lost by it."""
+    before = _known(store, table, column)
+    if (
+        found is not DType.OTHER
+        and {found, wanted} <= {DType.INTEGER, DType.FLOAT, DType.TEXT}
+        or before == 0
+    ):
+        store.recast(table, column, wanted)
+        if _known(store, table, column) == before:
+            return
+    raise SchemaError(
+        f"column {table}.{column} is {found.value} now and was {wanted.value} when the model was trained",
+        mend="train the model again, or cast the column in a view",
+    )
+
+
+def _known(store: Store, table: str, column: str) -> int:
+    quoted = [name.replace('"', '""') for name in (column, table)]
+    rows = store.connection.execute('SELECT COUNT("{}") FROM "{}"'.format(*quoted)).fetchall()
+    return int(rows[0][0])
+
+
+def _config(target: Target, given: str | os.PathLike[str] | None) -> Config | None:
+    """The configuration: as given, or foretell.toml beside the database."""
+    path = Path(given) if given is not None else None
+    if path is None and isinstance(target, str | os.PathLike) and "://" not in os.fspath(target):
+        place = Path(target)
+        beside = (place if place.is_dir() else place.parent) / CONFIG_NAME
+        path = beside if beside.is_file() else None
+    if path is None:
+        return None
+    try:
+        return read(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+
+
+def counted_tables(task: Task) -> tuple[str, ...]:
+    """The timed tables that a target counts in; the entity's own for a static one."""
+    names = [a.table for a in task.target.aggregates if a.is_future]
+    chosen = names or [task.entity.name]
+    return tuple(dict.fromkeys(t for t in chosen if task.schema.is_timed(t)))
+
+
+def moment_of(database: OpenDatabase, task: Task, as_of: Instant | None) -> Instant:
+    """The cutoff of a prediction: as asked, as the query says, or the end of the data."""
+    chosen = as_of if as_of is not None else task.as_of
+    if chosen is not None:
+        return chosen
+    tables = counted_tables(task) or tuple(
+        t.name for t in task.schema.tables if not t.ignored and task.schema.is_timed(t.name)
+    )
+    if not tables:
+        return database.now if database.now is not None else 0
+    return database.end_of_data(tables)
