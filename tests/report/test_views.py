@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +10,9 @@ from rich.console import RenderableType
 
 from foretell.core.time import parse_instant
 from foretell.evaluation.backtest import Backtest, score
+from foretell.evaluation.labels import CutoffRow, LabelReport
 from foretell.evaluation.metrics import METRICS
+from foretell.explain.reasons import Driver
 from foretell.report.backtest import READ, backtest_view
 from foretell.report.labels import labels_view
 from foretell.report.layout import to_html, to_text
@@ -34,24 +36,6 @@ def shop(child: str = "visits") -> Schema:
     )
 
 
-@dataclass(frozen=True)
-class Row:
-    cutoff: int
-    rows: int
-    mean: float
-    classes: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Report:
-    kind: TaskKind
-    cutoffs: tuple[Row, ...]
-    rows: int = 3000
-    entities: int = 900
-    positives: int | None = 1500
-    dropped: dict[str, int] = field(default_factory=lambda: {"no value in the window": 12})
-
-
 def backtest(kind: TaskKind = TaskKind.BINARY, gain: float = 1.5) -> Backtest:
     rng = np.random.default_rng(0)
     z = rng.normal(size=600)
@@ -70,29 +54,27 @@ def backtest(kind: TaskKind = TaskKind.BINARY, gain: float = 1.5) -> Backtest:
 
 def views() -> dict[str, RenderableType]:
     start = parse_instant("2025-01-01")
-    binary = Report(TaskKind.BINARY, tuple(Row(start + i * 10**12, 1000, 0.4 + i / 50) for i in range(12)))
-    classes = Report(TaskKind.MULTICLASS, (Row(start, 10, float("nan"), {"a": 6, "b": 4}),), positives=None)
-    rows = [
-        {"customer_id": i, "probability": i / 10, "reasons": ["no visit in 30 days"] * 2} for i in range(9)
-    ]
+    cutoffs = tuple(CutoffRow(start + i * 10**12, 1000, 0.4 + i / 50) for i in range(12))
+    left = {"no value in the window": 12}
+    binary = LabelReport(TaskKind.BINARY, cutoffs, 3000, 900, 0.5, positives=1500, dropped=left)
+    counts = {"a": 6, "b": 4}
+    mixed = CutoffRow(start, 10, float("nan"))
+    classes = LabelReport(TaskKind.MULTICLASS, (mixed,), 10, 9, float("nan"), classes=counts)
+    driver = Driver("orders.recency", "days since the last of orders", 0.3, "higher values raise it")
+    why = ["no visit in 30 days"] * 2
+    rows = [{"customer_id": i, "probability": i / 10, "reasons": why} for i in range(9)]
     return {
         "schema": schema_view(shop(), name="shop.duckdb"),
         "labels": labels_view(binary),
         "classes": labels_view(classes),
-        "numbers": labels_view(Report(TaskKind.REGRESSION, binary.cutoffs, positives=None)),
-        "no labels": labels_view(Report(TaskKind.BINARY, (), rows=0, entities=0, positives=0)),
+        "numbers": labels_view(LabelReport(TaskKind.REGRESSION, cutoffs, 3000, 900, 12.5)),
+        "no labels": labels_view(LabelReport(TaskKind.BINARY, (), 0, 0, float("nan"), positives=0)),
         "backtest": backtest_view(backtest()),
         "regression": backtest_view(backtest(TaskKind.REGRESSION)),
-        "drivers": drivers_view([Reason("days since the last order, over all time", 0.3), Reason("b", 0.1)]),
+        "drivers": drivers_view([driver, replace(driver, share=0.1)]),
         "predictions": rows_view(rows, title="Predictions", shown=4),
         "no predictions": rows_view([], title="Predictions"),
     }
-
-
-@dataclass(frozen=True)
-class Reason:
-    text: str
-    share: float
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])

@@ -117,9 +117,9 @@ def schema(
             raise UsageError(f"{str(path)!r} is there already", mend="add --force to replace it")
         with connect(run, target, None if write_to else config, seed) as db:
             if write_to:
-                from foretell.schema.toml import dumps
+                from foretell.schema import toml
 
-                save(path, dumps(db.schema).encode())
+                save(path, toml.write(db.schema).encode())
                 run.say(f"wrote {path}: correct it, and it is used with --config {path}")
             run.show(Result(view=lambda: schema_view(db.schema, name=db.name), data=lambda: db.schema))
 

@@ -3,50 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from foretell.core.text import plural
-from foretell.core.time import Instant, format_instant
+from foretell.core.time import format_instant
+from foretell.evaluation.labels import LabelReport
 from foretell.report.layout import bullets, grid, heading
 from foretell.report.numbers import amount, share, sparkline
 from foretell.task.model import TaskKind
 
 SHARES = frozenset({TaskKind.BINARY})
 NUMBERS = frozenset({TaskKind.REGRESSION, TaskKind.FORECAST})
-
-
-class CutoffRow(Protocol):
-    """One cutoff's labels. `mean` is the share positive, or the mean value; `classes` are counts."""
-
-    @property
-    def cutoff(self) -> Instant: ...
-    @property
-    def rows(self) -> int: ...
-    @property
-    def mean(self) -> float: ...
-    @property
-    def classes(self) -> Mapping[str, int]: ...
-
-
-class LabelReport(Protocol):
-    """All labels: one row per cutoff, and what was dropped, by reason."""
-
-    @property
-    def kind(self) -> TaskKind: ...
-    @property
-    def cutoffs(self) -> Sequence[CutoffRow]: ...
-    @property
-    def rows(self) -> int: ...
-    @property
-    def entities(self) -> int: ...
-    @property
-    def positives(self) -> int | None: ...
-    @property
-    def dropped(self) -> Mapping[str, int]: ...
 
 
 def labels_view(report: LabelReport, *, shown: int = 8) -> RenderableType:
@@ -56,19 +26,23 @@ def labels_view(report: LabelReport, *, shown: int = 8) -> RenderableType:
         return parts[0]
     means = [row.mean for row in report.cutoffs]
     if len(means) > 2 and not all(math.isnan(m) for m in means):
-        line = Text(f"{measure(report.kind)} at each cutoff: ")
+        line = Text(f"{'share of yes' if report.kind in SHARES else 'mean'} at each cutoff: ")
         low, high = (0.0, 1.0) if report.kind in SHARES else (None, None)
         line.append(sparkline(means, low=low, high=high), style="cyan")
         line.append(
             f"  from {_mean(report.kind, min(_known(means)))} to {_mean(report.kind, max(_known(means)))}"
         )
         parts.append(line)
-    view = grid("cutoff", "rows:", *_headers(report.kind))
+    measured = report.kind in SHARES or report.kind in NUMBERS
+    view = grid("cutoff", "rows:", *([measure(report.kind) + ":"] if measured else []))
     for row in report.cutoffs[-shown:]:
-        view.add_row(format_instant(row.cutoff), f"{row.rows:,}", *_cells(report, row))
+        cells = [_mean(report.kind, row.mean)] if measured else []
+        view.add_row(format_instant(row.cutoff), f"{row.rows:,}", *cells)
     parts.append(view)
     if len(report.cutoffs) > shown:
         parts.append(Text(f"and {plural(len(report.cutoffs) - shown, 'earlier cutoff')}", style="dim"))
+    if report.classes:
+        parts.append(Text(f"classes: {classes(report)}"))
     if report.dropped:
         parts.append(
             bullets(f"left out: {plural(n, 'row')}, {why}" for why, n in report.dropped.items() if n)
@@ -89,22 +63,15 @@ def totals(report: LabelReport) -> str:
 
 def measure(kind: TaskKind) -> str:
     """What the mean of labels is called."""
-    return "share of yes" if kind in SHARES else "mean"
+    return "yes" if kind in SHARES else "mean"
 
 
-def _headers(kind: TaskKind) -> tuple[str, ...]:
-    if kind in SHARES:
-        return ("yes:",)
-    return ("mean:",) if kind in NUMBERS else ("classes",)
-
-
-def _cells(report: LabelReport, row: CutoffRow) -> tuple[str, ...]:
-    if report.kind in SHARES or report.kind in NUMBERS:
-        return (_mean(report.kind, row.mean),)
-    counted = sorted(row.classes.items(), key=lambda item: (-item[1], item[0]))
-    total = sum(row.classes.values()) or 1
-    parts = [f"{name} {share(n / total)}" for name, n in counted[:4]]
-    return (", ".join(parts) + (f" and {len(counted) - 4} more" if len(counted) > 4 else ""),)
+def classes(report: LabelReport, *, shown: int = 6) -> str:
+    """The commonest classes with their shares."""
+    names = list(report.classes)
+    total = sum(report.classes.values()) or 1
+    parts = [f"{name} {share(report.classes[name] / total)}" for name in names[:shown]]
+    return ", ".join(parts) + (f" and {len(names) - shown} more" if len(names) > shown else "")
 
 
 def _mean(kind: TaskKind, value: float) -> str:

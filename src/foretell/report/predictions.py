@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from foretell.explain.reasons import Driver
 from foretell.report.layout import bullets, grid, heading
 from foretell.report.numbers import amount, meter, share
-
-NUMBERED = frozenset({"prediction", "low", "high", "probability", "expected"})
-
-
-class Driver(Protocol):
-    """Something that moves the predictions, in words, and its share of all that moves them."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def share(self) -> float: ...
 
 
 def drivers_view(drivers: Sequence[Driver], *, shown: int = 8) -> RenderableType:
@@ -32,7 +21,7 @@ def drivers_view(drivers: Sequence[Driver], *, shown: int = 8) -> RenderableType
     view.add_column(overflow="fold")
     largest = max((d.share for d in drivers), default=1.0) or 1.0
     for driver in drivers[:shown]:
-        view.add_row(share(driver.share), meter(driver.share / largest, 8), driver.text)
+        view.add_row(share(driver.share), meter(driver.share / largest, 8), str(driver))
     return Group(heading("What the predictions rest on"), view)
 
 
