@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +14,6 @@ from foretell.core.lazy import require
 from foretell.core.random import generator
 from foretell.features.matrix import Floats, Matrix
 from foretell.models.base import Context, Contributions, onto_columns
-from foretell.models.criteria import log_losses
 from foretell.models.dataset import Dataset
 from foretell.models.encode import LinearEncoder, fit_linear_encoder
 from foretell.models.links import sigmoid, softmax, to_link
@@ -52,9 +52,14 @@ class LinearFitted:
     deviations: Floats  # (outputs,)
     low: float = 0.0
     high: float = 0.0
+    seconds: float = 3.0  # that training may cost
 
     def predict(self, X: Matrix) -> Floats:
-        return self._natural(self.encoder.encode(X) @ self.weights + self.intercept)
+        return self.score(self.encoder.encode(X))
+
+    def score(self, encoded: Floats) -> Floats:
+        """Predictions from the encoder's outputs."""
+        return self._natural(encoded @ self.weights + self.intercept)
 
     def _natural(self, z: Floats) -> Floats:
         """(n, k) linear scores as probabilities or values."""
@@ -86,6 +91,7 @@ class LinearFitted:
         return shares(self.encoder.sources, strength)
 
     def refit(self, data: Dataset, context: Context) -> LinearFitted:
+        context = replace(context, seconds=self.seconds)
         prepared = _prepare(data, context)
         (fitted,) = _fit_all(prepared, [self.recipe], data.X.names, self.name, context)
         return fitted
@@ -99,6 +105,7 @@ class LinearFitted:
             "encoder": self.encoder.to_json(),
             "low": self.low,
             "high": self.high,
+            "seconds": self.seconds,
             **{n: getattr(self, n).tolist() for n in _ARRAYS},
         }
         return {"linear.json": json.dumps(held)}
@@ -117,6 +124,7 @@ class LinearFitted:
             encoder=LinearEncoder.from_json(held["encoder"]),
             low=held["low"],
             high=held["high"],
+            seconds=held["seconds"],
             **arrays,
         )
 
@@ -162,15 +170,8 @@ class LinearLearner:
         if valid is None or len(fitted) == 1:
             return fitted[0]
         encoded = prepared.encoder.encode(valid.X)
-        gains = [
-            context.criterion.gain(valid.y, f._natural(encoded @ f.weights + f.intercept)) for f in fitted
-        ]
-        if not np.isfinite(gains).any():  # AUROC of one class: the proper score still tells them apart
-            gains = [
-                -float(log_losses(valid.y, f._natural(encoded @ f.weights + f.intercept)).mean())
-                for f in fitted
-            ]
-        return fitted[int(np.nanargmax(gains))]
+        gains = [context.criterion.gain(valid.y, f.score(encoded)) for f in fitted]
+        return fitted[int(np.argmax(gains))]
 
 
 def recipes_for(y: Floats, context: Context) -> list[LinearRecipe]:
@@ -229,7 +230,20 @@ def _fit_all(
     means, deviations = design.mean(axis=0), design.std(axis=0)
     low, high = float(prepared.y.min()), float(prepared.y.max())
     return [
-        LinearFitted(name, context.kind, recipe, names, prepared.encoder, w, b, means, deviations, low, high)
+        LinearFitted(
+            name,
+            context.kind,
+            recipe,
+            names,
+            prepared.encoder,
+            w,
+            b,
+            means,
+            deviations,
+            low,
+            high,
+            context.seconds,
+        )
         for recipe, (w, b) in zip(recipes, solved)
     ]
 
@@ -249,7 +263,9 @@ def _logistics(
     out = []
     for recipe in recipes:
         model.C = recipe.strength
-        model.fit(prepared.design, prepared.y)
+        with warnings.catch_warnings():  # stopping early is a choice: the strongest penalties converge anyway
+            warnings.simplefilter("ignore")
+            model.fit(prepared.design, prepared.y)
         weights, intercept = np.asarray(model.coef_).T.copy(), np.asarray(model.intercept_).copy()
         if k > 1:
             weights, intercept = _all_classes(weights, intercept, present, k)

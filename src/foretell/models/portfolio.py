@@ -23,7 +23,7 @@ from foretell.features.matrix import Floats
 from foretell.models.base import Context, Fitted, Learner
 from foretell.models.baselines import fit_baselines
 from foretell.models.calibrate import fit_calibration
-from foretell.models.criteria import Metric, criterion_for, losses, metric_for
+from foretell.models.criteria import METRICS, Metric, criterion_for, losses, metric_for
 from foretell.models.dataset import Dataset, Index, concat, split_by_group
 from foretell.models.ensemble import blend, greedy_weights
 from foretell.models.fitted import FittedModel, check_labels, refitted
@@ -38,6 +38,7 @@ FEW_ROWS = 2_000
 MANY_ROWS = 50_000
 GREEDY_ROWS = 20_000
 HOLDOUT = 0.2
+CLEARLY = 2.0
 
 
 def fit(
@@ -69,6 +70,7 @@ def fit(
         kept, held = _internal_split(train, context)
         train, valid = whole.take(kept), whole.take(held)
         notes.append("there was too little history for later cutoffs: some entities were held out instead")
+    context = replace(context, criterion=_usable_criterion(criterion, valid, notes))
     learners = plan(train, context, time_limit)
     progress.stage("training", len(learners) + 1)
     baselines = fit_baselines(train, context)
@@ -77,8 +79,8 @@ def fit(
         candidates[learner.name] = learner.fit(train, valid, replace(context, seconds=seconds))
         progress.advance()
     predictions = {name: c.predict(valid.X) for name, c in candidates.items()}
-    usable = _usable_criterion(criterion, kind, valid, predictions, notes)
-    weights = _weigh(train, valid, context, usable, predictions, list(baselines))
+    usable = context.criterion
+    weights = _weigh(train, valid, context, predictions, list(baselines))
     members = tuple(candidates[n] for n in weights)
     raw = blend(kind, [predictions[n] for n in weights], list(weights.values()))
     calibration = fit_calibration(kind, raw, valid.y, valid.cutoffs)
@@ -136,49 +138,37 @@ def _weigh(
     train: Dataset,
     valid: Dataset,
     context: Context,
-    criterion: Metric,
     predictions: Mapping[str, Floats],
     baselines: list[str],
 ) -> dict[str, float]:
-    """Members and weights: greedy where there are rows to choose on; else the plain average, unless a
-    baseline is better by more than a standard error.
+    """Members and their weights: greedy where there are rows to choose on.
+
+    Below `FEW_ROWS` it is the plain average of the models, unless one model or one baseline is better on
+    validation by more than `CLEARLY` standard errors of the paired difference.
     """
+    kind, criterion, y = context.kind, context.criterion, valid.y
     if train.rows >= FEW_ROWS:
         rows = np.arange(valid.rows)
         if valid.rows > GREEDY_ROWS:
-            rows = np.sort(
-                generator(context.seed, "greedy").permutation(valid.rows)[:GREEDY_ROWS].astype(np.intp)
-            )
-        return greedy_weights(
-            context.kind, criterion, valid.y[rows], {n: p[rows] for n, p in predictions.items()}
-        )
+            rows = np.sort(generator(context.seed, "greedy").permutation(valid.rows)[:GREEDY_ROWS])
+        return greedy_weights(kind, criterion, y[rows], {n: p[rows] for n, p in predictions.items()})
     models = [n for n in predictions if n not in baselines]
-    average = from_link(
-        context.kind, blend(context.kind, [predictions[n] for n in models], [1 / len(models)] * len(models))
-    )
-    best = max(baselines, key=lambda n: criterion.gain(valid.y, predictions[n]))
-    own = losses(context.kind, criterion, valid.y, average)
-    its = losses(context.kind, criterion, valid.y, predictions[best])
-    difference = own - its
-    error = float(difference.std(ddof=1) / np.sqrt(len(difference))) if len(difference) > 1 else np.inf
-    better = criterion.gain(valid.y, predictions[best]) > criterion.gain(valid.y, average)
-    if better and float(difference.mean()) > error:
-        return {best: 1.0}
-    return {n: 1 / len(models) for n in models}
+    equal = {n: 1 / len(models) for n in models}
+    average = from_link(kind, blend(kind, [predictions[n] for n in models], list(equal.values())))
+    best = max(predictions, key=lambda n: criterion.gain(y, predictions[n]))
+    if criterion.gain(y, predictions[best]) <= criterion.gain(y, average) or len(y) < 2:
+        return equal
+    saved = losses(kind, criterion, y, average) - losses(kind, criterion, y, predictions[best])
+    error = float(saved.std(ddof=1) / np.sqrt(len(saved)))
+    return {best: 1.0} if float(saved.mean()) > CLEARLY * error else equal
 
 
-def _usable_criterion(
-    criterion: Metric,
-    kind: TaskKind,
-    valid: Dataset,
-    predictions: Mapping[str, Floats],
-    notes: list[str],
-) -> Metric:
-    """The criterion, or log-loss where it is not defined on these rows (one class in validation)."""
-    if np.isfinite(criterion.score(valid.y, predictions["constant"])):
+def _usable_criterion(criterion: Metric, valid: Dataset, notes: list[str]) -> Metric:
+    """The criterion, or log-loss where it is not defined on these rows (AUROC of one class)."""
+    if criterion.ranked is None or np.isfinite(criterion.score(valid.y, np.zeros(valid.rows))):
         return criterion
-    notes.append(f"{criterion.name} is not defined on the validation rows; log-loss chose the model")
-    return metric_for(kind, "logloss")
+    notes.append(f"{criterion.name} is not defined on the validation rows: log-loss chose the model")
+    return METRICS["logloss"]
 
 
 def _internal_split(train: Dataset, context: Context) -> tuple[Index, Index]:

@@ -6,7 +6,7 @@ Columns get plain internal names f0…fn, so that no name from a database reache
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -163,6 +163,7 @@ class TreeFitted:
     rounds: int
     rate: float
     rows: int  # that the rounds were chosen on
+    seconds: float  # that training may cost
     threads: int = field(default=2, compare=False)
 
     @cached_property
@@ -207,6 +208,8 @@ class TreeFitted:
 
     def refit(self, data: Dataset, context: Context) -> TreeFitted:
         """The rounds grow with the rows (but for the small preset, whose rounds are fixed)."""
+        data = affordable_rows(data, self.recipe.preset, replace(context, seconds=1.5 * self.seconds))
+        context = replace(context, seconds=self.seconds)
         if self.recipe.preset == "small":
             rounds = self.rounds
         else:
@@ -225,6 +228,7 @@ class TreeFitted:
             "rounds": self.rounds,
             "rate": self.rate,
             "rows": self.rows,
+            "seconds": self.seconds,
         }
         return {"tree.json": json.dumps(held), "booster.txt": self.text}
 
@@ -245,6 +249,13 @@ class TreeFitted:
 
 def _to_log(y: Floats) -> Floats:
     return np.asarray(np.sign(y) * np.log1p(np.abs(y)))
+
+
+def _shape(recipe: TreeRecipe) -> Callable[[Floats], Floats]:
+    """What is done to labels before boosting; a log link knows no negative ones."""
+    if recipe.objective in ("poisson", "tweedie"):
+        return lambda y: np.maximum(y, 0.0)
+    return _to_log if recipe.log_target else np.asarray
 
 
 def _from_log(z: Floats) -> Floats:
@@ -340,7 +351,7 @@ def _train(
         parameters["min_data_in_leaf"] = max(3, train.rows // 40)
     if multiclass:
         parameters["num_class"] = len(context.classes)
-    shape = _to_log if recipe.log_target else np.asarray
+    shape = _shape(recipe)
     shared = {
         "categorical_feature": encoder.categorical_positions,
         "params": {"verbosity": -1, "feature_pre_filter": False, "num_threads": context.threads},
@@ -372,6 +383,7 @@ def _train(
         rounds=best,
         rate=rate,
         rows=train.rows,
+        seconds=context.seconds,
         threads=context.threads,
     )
     return fitted, best
