@@ -13,12 +13,17 @@ from foretell.discovery.names import (
     says_key,
     singular,
     stem,
+    vocabulary,
     words,
 )
 from foretell.discovery.profile import TableFacts
 from foretell.schema.model import DType
 
-_COUNTING = frozenset(["n", "num", "number", "count", "total", "sum", "max", "min", "avg", "mean", "of", "by", "qty", "quantity", "per", "pct", "rate"])
+_COUNTING = vocabulary(
+    """
+    n num number count total sum max min avg mean of by qty quantity per pct rate
+    """
+)
 _GENERIC = frozenset({("id",), ("row", "id"), ("rowid",), ("key",), ("code",), ("name",), ("pk",), ("uuid",)})
 
 
@@ -64,7 +69,7 @@ def _counts(bare: str) -> bool:
 
 
 def _overlap(base: tuple[str, ...], target: tuple[str, ...], said: bool) -> tuple[float, str]:
-    """The target's words in the column's stem: all of it, at its end, or (for a name that says key) before."""
+    """The target's words in the column's stem: all of it, its end, or (where the name says key) its start."""
     if not base or not target:
         return 0.0, ""
     whole = alike_words(base, target)

@@ -157,9 +157,7 @@ def rate_key_name(
         score += 0.2
     if mentions > 1:
         score += 0.7
-        reasons.append(
-            f"{plural(mentions - 1, 'other table')} {'has' if mentions == 2 else 'have'} a column of this name"
-        )
+        reasons.append(f"also a column of {plural(mentions - 1, 'other table')}")
     if column.dtype is DType.TEXT:
         score += 0.2 if column.mean_length <= 24 else -0.8
     if score < 2.5 and set(said) & FREE_TEXT:

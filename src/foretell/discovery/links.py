@@ -126,7 +126,8 @@ class LinkFinder:
         )
         filled = " AND ".join(f"c.{quote(a)} IS NOT NULL" for a in link.child_columns)
         rows, found = self.store.connection.execute(
-            f"SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT 1 FROM {quote(link.parent)} p WHERE {on})) "
+            f"SELECT count(*), "
+            f"count(*) FILTER (WHERE EXISTS (SELECT 1 FROM {quote(link.parent)} p WHERE {on})) "
             f"FROM {quote(link.child)} c WHERE {filled}"
         ).fetchall()[0]
         if found < rows:
@@ -149,7 +150,7 @@ class LinkFinder:
             return
         if not self._casts(link.child, own, other):
             raise SchemaError(
-                f"the link {link} compares {own.dtype} with {other.dtype}, and not every value can be converted",
+                f"the link {link} compares {own.dtype} with {other.dtype}, and not every value converts",
                 mend="store both in one type, or remove the link in foretell.toml: "
                 f'[[links]] child = "{link.name}", ignore = true',
             )
@@ -168,10 +169,8 @@ class LinkFinder:
     # Candidates
 
     def _may_refer(self, table: TableFacts, column: ColumnFacts) -> bool:
-        if (
-            not column.filled
-            or (column.name in self._own_key(table.name)
-            and self._is_surrogate(table, column))
+        if not column.filled or (
+            column.name in self._own_key(table.name) and self._is_surrogate(table, column)
         ):
             return False
         if column.dtype is DType.TEXT:
@@ -281,7 +280,8 @@ class LinkFinder:
             if cautious:
                 needed = 0.95
             if found.coverage < needed:
-                if found.name.score >= STRONG and found.distinct >= 5:
+                own_key = column.name in self._own_key(table.name)
+                if found.name.score >= STRONG and found.name.says_key and found.distinct >= 5 and not own_key:
                     self._explain_miss(found)
                 continue
             if found.cast is not None and not self._recast(table, column, found):
@@ -315,7 +315,7 @@ class LinkFinder:
         )
 
     def _by_siblings(self, table: TableFacts, column: ColumnFacts, links: list[Link]) -> Link | None:
-        """In each row the value is that of another column of the row, which is linked (winner: one of the teams)."""
+        """Each row's value is that of another column of the row, which is linked (the winner is a team)."""
         if column.distinct < 3 or (column.dtype is not DType.TEXT and not says_key(table.bare(column.name))):
             return None
         by_parent: dict[str, list[str]] = {}
@@ -430,11 +430,12 @@ class LinkFinder:
     def _composite(
         self, child: TableFacts, own: tuple[str, ...], parent: TableFacts, key: tuple[str, ...]
     ) -> Link | None:
-        mine, theirs = (", ".join(quote(c) for c in names) for names in (own, key))
+        mine = ", ".join(quote(c) for c in own)
         filled = " AND ".join(f"{quote(c)} IS NOT NULL" for c in own)
         on = " AND ".join(f"c.{quote(a)} = p.{quote(b)}" for a, b in zip(own, key))
         distinct, hits = self.store.connection.execute(
-            f"SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT 1 FROM {quote(parent.name)} p WHERE {on})) "
+            f"SELECT count(*), "
+            f"count(*) FILTER (WHERE EXISTS (SELECT 1 FROM {quote(parent.name)} p WHERE {on})) "
             f"FROM (SELECT DISTINCT {mine} FROM {quote(child.name)} WHERE {filled}) c"
         ).fetchall()[0]
         if not distinct or hits / distinct < 0.95:

@@ -5,18 +5,34 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-KEY_WORDS = frozenset(
-    ["id", "ids", "key", "code", "cd", "no", "num", "number", "nr", "nummer", "ref", "fk", "pk", "sk", "bk", "uid", "uuid", "guid", "identifier", "pkey", "fkey"]
+
+def vocabulary(text: str) -> frozenset[str]:
+    """Words for a table of words."""
+    return frozenset(text.split())
+
+
+KEY_WORDS = vocabulary(
+    """
+    id ids key code cd no num number nr nummer ref fk pk sk bk uid uuid guid identifier pkey fkey
+    """
 )
 """Words that mark a column as a key or a reference."""
-ID_WORDS = frozenset(["id", "ids", "uid", "uuid", "guid", "fk", "pk", "sk", "key", "pkey", "fkey", "identifier"])
-TABLE_NOISE = frozenset(["tbl", "tb", "table", "dim", "fact", "fct", "stg", "raw", "vw", "mst", "master", "lkp", "lookup", "d", "t", "f", "v"])
-SELF_ROLES = frozenset(
-    ["parent", "manager", "supervisor", "boss", "reports", "reply", "replied", "root", "ancestor", "predecessor", "successor", "prev", "previous", "next", "superseded", "supersedes", "duplicate", "original", "mentor", "referrer", "referred", "accepted", "linked", "related", "merged", "replaces", "replaced", "eltern", "vorgesetzter", "vorgaenger", "nachfolger", "padre"]
+ID_WORDS = vocabulary("id ids uid uuid guid fk pk sk key pkey fkey identifier")
+TABLE_NOISE = vocabulary("tbl tb table dim fact fct stg raw vw mst master lkp lookup d t f v")
+SELF_ROLES = vocabulary(
+    """
+    parent manager supervisor boss reports reply replied root ancestor predecessor successor prev
+    previous next superseded supersedes duplicate original mentor referrer referred accepted linked
+    related merged replaces replaced eltern vorgesetzter vorgaenger nachfolger padre
+    """
 )
 """Words by which a row points at another row of its own table."""
-FREE_TEXT = frozenset(
-    ["name", "title", "text", "description", "desc", "descr", "comment", "comments", "body", "note", "notes", "remark", "remarks", "content", "message", "url", "link", "address", "email", "mail", "label", "short", "long", "summary", "subject", "bezeichnung", "beschreibung", "bemerkung"]
+FREE_TEXT = vocabulary(
+    """
+    name title text description desc descr comment comments body note notes remark remarks content
+    message url link address email mail label short long summary subject bezeichnung beschreibung
+    bemerkung
+    """
 )
 _GLUED = ("identifier", "number", "code", "uuid", "guid", "key", "id", "no", "nr", "cd")
 _SPLIT = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+", re.UNICODE)
@@ -99,8 +115,12 @@ def says_key(column: str) -> bool:
     return bool(glued) and last[0] not in _NOT_KEYS
 
 
-_NOT_KEYS = frozenset(
-    ["paid", "valid", "invalid", "grid", "bid", "void", "solid", "rapid", "hybrid", "fluid", "liquid", "covid", "prepaid", "unpaid", "humid", "aid", "kid", "mid", "lid", "avoid", "acid", "android", "monkey", "turkey", "hockey", "whiskey", "jockey", "steroid", "amid", "rigid", "liquid", "candid", "morbid", "postpaid"]
+_NOT_KEYS = vocabulary(
+    """
+    paid valid invalid grid bid void solid rapid hybrid fluid liquid covid prepaid unpaid humid aid kid
+    mid lid avoid acid android monkey turkey hockey whiskey jockey steroid amid rigid liquid candid
+    morbid postpaid
+    """
 )
 
 

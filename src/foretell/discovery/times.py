@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from foretell.core.errors import DataError
 from foretell.core.text import listing, plural
-from foretell.discovery.names import entity, words
+from foretell.discovery.names import entity, vocabulary, words
 from foretell.discovery.profile import ColumnFacts, TableFacts
 from foretell.schema.model import DType, Evidence, Origin
 from foretell.sources.naming import quote
@@ -23,27 +23,55 @@ _ISO = r"^\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?\s*$"
 _ZONED = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)\s*$"
 _DATE_LIKE = r"^\s*(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2} ?[A-Za-z]{3,9} ?\d{2,4}|\d{9,13}$)"
 
-CLOCK = frozenset(
-    ["date", "datetime", "time", "timestamp", "ts", "dt", "at", "on", "day", "when", "datum", "zeit", "zeitpunkt", "tag", "fecha", "hora", "heure", "jour", "moment", "instant", "epoch", "utc"]
+CLOCK = vocabulary(
+    """
+    date datetime time timestamp ts dt at on day when datum zeit zeitpunkt tag fecha hora heure jour
+    moment instant epoch utc
+    """
 )
-BIRTH = frozenset(
-    ["dob", "birth", "birthday", "birthdate", "born", "geburt", "geburtsdatum", "naissance", "nacimiento", "nascimento"]
+BIRTH = vocabulary(
+    """
+    dob birth birthday birthdate born geburt geburtsdatum naissance nacimiento nascimento
+    """
 )
-DEATH = frozenset(["dod", "death", "died", "deceased", "tod", "mort"])
-LATE = frozenset(
-    ["end", "ended", "ends", "ending", "finish", "finished", "stop", "stopped", "close", "closed", "due", "expire", "expires", "expired", "expiry", "expiration", "cancel", "canceled", "cancelled", "deleted", "delete", "removed", "deactivated", "terminated", "termination", "until", "till", "to", "through", "last", "latest", "deadline", "valid_to", "complete", "completed", "completion", "resolved", "resolution", "out", "disch", "discharge", "exit", "left", "churned", "ende", "bis", "faellig", "fällig", "geloescht", "gelöscht", "beendet", "fin", "final", "vencimiento"]
+DEATH = vocabulary("dod death died deceased tod mort")
+LATE = vocabulary(
+    """
+    end ended ends ending finish finished stop stopped close closed due expire expires expired expiry
+    expiration cancel canceled cancelled deleted delete removed deactivated terminated termination until
+    till to through last latest deadline valid_to complete completed completion resolved resolution out
+    disch discharge exit left churned ende bis faellig fällig geloescht gelöscht beendet fin final
+    vencimiento
+    """
 )
-CHANGED = frozenset(
-    ["update", "updated", "updates", "modify", "modified", "modification", "change", "changed", "edit", "edited", "refreshed", "touched", "geaendert", "geändert", "aktualisiert", "modifie", "modifié", "maj", "seen", "active", "activity", "access", "accessed", "login"]
+CHANGED = vocabulary(
+    """
+    update updated updates modify modified modification change changed edit edited refreshed touched
+    geaendert geändert aktualisiert modifie modifié maj seen active activity access accessed login
+    """
 )
-LATER = frozenset(
-    ["ship", "shipped", "shipping", "deliver", "delivered", "delivery", "arrive", "arrived", "arrival", "paid", "payment", "return", "returned", "approved", "received", "receipt", "commit", "committed", "acknowledged", "acknowledge", "confirmed", "outcome", "recorded", "record", "stored", "store", "loaded", "load", "imported", "import", "extracted", "ingested", "processed", "synced", "verified", "review", "reviewed", "decision", "settled", "posted", "lieferung", "liefer", "geliefert", "bezahlt"]
+LATER = vocabulary(
+    """
+    ship shipped shipping deliver delivered delivery arrive arrived arrival paid payment return returned
+    approved received receipt commit committed acknowledged acknowledge confirmed outcome recorded
+    record stored store loaded load imported import extracted ingested processed synced verified review
+    reviewed decision settled posted lieferung liefer geliefert bezahlt
+    """
 )
-PLANNED = frozenset(
-    ["scheduled", "schedule", "sched", "expected", "planned", "plan", "estimated", "estimate", "eta", "required", "require", "requested", "target", "promised", "promise", "next", "future", "projected", "proposed", "geplant"]
+PLANNED = vocabulary(
+    """
+    scheduled schedule sched expected planned plan estimated estimate eta required require requested
+    target promised promise next future projected proposed geplant
+    """
 )
-BEGIN = frozenset(
-    ["create", "created", "creation", "inserted", "insert", "registered", "register", "registration", "signup", "joined", "join", "joining", "opened", "open", "placed", "order", "ordered", "booked", "booking", "submitted", "submit", "issued", "issue", "entered", "admit", "admitted", "admission", "in", "intime", "start", "started", "starts", "begin", "began", "beginning", "first", "from", "since", "effective", "hire", "hired", "enrolled", "enrollment", "added", "made", "occurred", "event", "erstellt", "angelegt", "beginn", "anfang", "start", "von", "bestellt", "bestell", "eingang", "eintritt", "debut", "début", "inicio", "creado", "creation", "création", "alta", "commande", "pedido"]
+BEGIN = vocabulary(
+    """
+    create created creation inserted insert registered register registration signup joined join joining
+    opened open placed order ordered booked booking submitted submit issued issue entered admit admitted
+    admission in intime start started starts begin began beginning first from since effective hire hired
+    enrolled enrollment added made occurred event erstellt angelegt beginn anfang start von bestellt
+    bestell eingang eintritt debut début inicio creado creation création alta commande pedido
+    """
 )
 
 
@@ -186,7 +214,8 @@ def _read_text(store: Store, table: TableFacts, column: ColumnFacts) -> tuple[bo
         )
     if zoned and zoned < parsed:
         examples = store.connection.execute(
-            f"(SELECT {name} FROM {quote(table.name)} WHERE regexp_matches({name}, '{_ZONED}') LIMIT 2) UNION ALL "
+            f"(SELECT {name} FROM {quote(table.name)} WHERE regexp_matches({name}, '{_ZONED}') LIMIT 2) "
+            f"UNION ALL "
             f"(SELECT {name} FROM {quote(table.name)} WHERE NOT regexp_matches({name}, '{_ZONED}') LIMIT 1)"
         ).fetchall()
         raise DataError(
@@ -217,8 +246,8 @@ def _refuse_misread_epoch(store: Store, table: TableFacts, column: ColumnFacts) 
             f"{table.name}.{column.name} lies wholly in early 1970 ({plural(column.filled, 'value')}): "
             "Unix times were read in the wrong unit",
             examples=[str(e[0]) for e in examples],
-            mend="keep the whole number in the source and set time_format = 's', 'ms' or 'us' in foretell.toml, "
-            "or set ignore for the column",
+            mend="keep the whole number in the source and set time_format = 's', 'ms' or 'us' in "
+            "foretell.toml, or set ignore for the column",
             table=table.name,
             count=column.filled,
         )
@@ -242,8 +271,8 @@ def _choose(
         notes = []
         if refused:
             notes.append(
-                f"{table.name} has no time column: {listing(refused)} {'does' if len(refused) == 1 else 'do'} "
-                "not say when a row came to exist"
+                f"{table.name} has no time column: {listing(refused)} "
+                f"{'does' if len(refused) == 1 else 'do'} not say when a row came to exist"
             )
         return None, None, notes
     if len(rated) > 1:
@@ -290,7 +319,7 @@ def as_timestamp(name: str, time_format: str | None) -> str:
 def _share_earliest(
     store: Store, table: TableFacts, names: list[str], found: Mapping[str, str | None]
 ) -> dict[str, float]:
-    """For each candidate, the share of rows in which no other candidate is earlier (the day counts as its start)."""
+    """For each candidate, the share of rows in which no other one lies on an earlier day."""
     values = [f"date_trunc('day', {as_timestamp(n, found[n])})" for n in names]
     least = f"least({', '.join(values)})"
     shares = ", ".join(

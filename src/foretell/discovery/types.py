@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from foretell.discovery.names import FREE_TEXT, says_key, words
+from foretell.discovery.names import FREE_TEXT, says_key, vocabulary, words
 from foretell.discovery.profile import ColumnFacts, TableFacts
 from foretell.schema.model import DType, Evidence, Origin, Semantic
 
-FEW_CODES = 20
+FEW_CODES = 50
 """Whole numbers with at most so many distinct values and a code's name are categories."""
 FEW_TEXTS = 1000
-FLAG_WORDS = frozenset(["is", "has", "was", "had", "can", "flag", "ind", "indicator", "enabled", "active", "deleted", "yn", "bool", "ist", "hat"])
-CODE_WORDS = frozenset(
-    ["type", "class", "kind", "category", "cat", "status", "state", "code", "group", "level", "grade", "mode", "stage", "tier", "segment", "gender", "sex", "format", "method", "channel", "source", "reason", "result", "outcome", "typ", "klasse", "status", "art"]
+FLAG_WORDS = vocabulary(
+    """
+    is has was had can flag ind indicator enabled active deleted yn bool ist hat
+    """
 )
-FLAG_TEXTS = frozenset(["t", "f", "y", "n", "yes", "no", "true", "false", "0", "1", "ja", "nein", "j", "oui", "non", "si"])
+CODE_WORDS = vocabulary(
+    """
+    type class kind category cat status state code group level grade mode stage tier segment gender sex
+    format method channel source reason result outcome typ klasse status art
+    """
+)
+FLAG_TEXTS = vocabulary("t f y n yes no true false 0 1 ja nein j oui non si")
 
 
 def semantic_type(
@@ -50,7 +57,7 @@ def semantic_type(
         if column.distinct <= FEW_CODES and name & CODE_WORDS:
             return said(Semantic.CATEGORICAL, 0.85, f"{column.distinct} whole numbers, named as a code")
         if says_key(table.bare(column.name)):
-            if column.distinct <= FEW_CODES * 10 and column.distinct * 5 <= column.filled:
+            if column.distinct <= 200 and column.distinct * 5 <= column.filled:
                 return said(
                     Semantic.CATEGORICAL, 0.7, f"a code of {column.distinct} values, named as a reference"
                 )
@@ -67,9 +74,9 @@ def _text(column: ColumnFacts, name: set[str], *, said_key: bool) -> tuple[Seman
     if 1 <= column.distinct <= 2 and values <= FLAG_TEXTS:
         return said(Semantic.BOOLEAN, 0.85, f"only {' and '.join(sorted(values))}")
     spread = column.distinct / column.filled if column.filled else 1.0
-    if column.distinct <= 30 or (column.distinct <= FEW_TEXTS and spread <= 0.2 and column.mean_length <= 60):
-        if column.mean_length <= 120:
-            return said(Semantic.CATEGORICAL, 0.9, f"{column.distinct} distinct texts")
+    few = column.distinct <= 30 and column.mean_length <= 120
+    if few or (column.distinct <= FEW_TEXTS and spread <= 0.2 and column.mean_length <= 60):
+        return said(Semantic.CATEGORICAL, 0.9, f"{column.distinct} distinct texts")
     if said_key and spread > 0.5:
         return said(Semantic.IDENTIFIER, 0.8, "named as a reference")
     if column.mean_length > 40 or name & FREE_TEXT:

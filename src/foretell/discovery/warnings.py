@@ -36,7 +36,7 @@ def table_warnings(store: Store, facts: TableFacts, table: Table, now: Instant |
         if column.dtype is DType.TEXT and column.filled and _has_nul(store, name, column.name):
             yield f"{name}.{column.name} holds text with NUL characters"
         if column.dtype is DType.TIMESTAMP and column.high is not None and column.high.year >= 9000:
-            yield f"{name}.{column.name} holds far dates such as {column.high.date()}: 'never' written as a date?"
+            yield f"{name}.{column.name} holds dates such as {column.high.date()}: 'never' written as a date?"
     deleted = [c.name for c in used if _is_soft_delete(c)]
     if deleted:
         yield (
@@ -54,7 +54,8 @@ def _duplicates(store: Store, facts: TableFacts) -> Iterator[str]:
     ).fetchall()[0][0]
     yield f"{facts.name} has no primary key"
     if different < facts.rows:
-        yield f"{facts.name}: {plural(facts.rows - different, 'row')} of {facts.rows:,} repeat another row exactly"
+        again = plural(facts.rows - different, "row")
+        yield f"{facts.name}: {again} of {facts.rows:,} repeat another row exactly"
 
 
 def _flat_columns(table: str, columns: list[ColumnFacts]) -> Iterator[str]:
@@ -85,12 +86,14 @@ def _about_time(store: Store, facts: TableFacts, table: Table, now: Instant | No
     here = f"{table.name}.{column.name}"
     if now is not None:
         ahead, last = store.connection.execute(
-            f"SELECT count(*), max({moment}) FROM {quote(table.name)} WHERE {moment} > make_timestamp({int(now)})"
+            f"SELECT count(*), max({moment}) FROM {quote(table.name)} "
+            f"WHERE {moment} > make_timestamp({int(now)})"
         ).fetchall()[0]
         if ahead:
-            yield f"{here}: {plural(ahead, 'row')} lie in the future (up to {format_instant(from_datetime(last))})"
+            until = format_instant(from_datetime(last))
+            yield f"{here}: {plural(ahead, 'row')} lie in the future (up to {until})"
     zero = store.connection.execute(
         f"SELECT count(*) FROM {quote(table.name)} WHERE {moment} = TIMESTAMP '1970-01-01 00:00:00'"
     ).fetchall()[0][0]
     if zero:
-        yield f"{here}: {plural(zero, 'row')} at 1970-01-01 00:00:00, which is how a missing time is often written"
+        yield f"{here}: {plural(zero, 'row')} at 1970-01-01 00:00:00: a missing time written as 0?"

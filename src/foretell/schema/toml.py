@@ -154,7 +154,8 @@ _LINK_KEYS = ("child", "parent", "ignore")
 
 def _read_table(found: Mapping[str, Any], path: str) -> TableConfig:
     _known(found, _TABLE_KEYS, path)
-    ignore, ignored = found.get("ignore"), ()
+    ignore = found.get("ignore")
+    ignored: tuple[str, ...] = ()
     if isinstance(ignore, list):
         ignore, ignored = None, _texts(found, "ignore", path) or ()
     elif ignore is not None and not isinstance(ignore, bool):

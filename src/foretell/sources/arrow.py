@@ -39,7 +39,7 @@ def duckdb_reader(connection: Any, sql: str) -> pa.RecordBatchReader:
     return reader
 
 
-def text_array(values: Sequence[Any]) -> tuple[pa.Array, int]:
+def text_array(values: Sequence[Any]) -> tuple[pa.StringArray, int]:
     """Text from bytes or str, and how many values were not UTF-8 (their bad bytes become U+FFFD).
 
     >>> text_array([b"ok", b"caf\\xe9", None])[1]
@@ -49,7 +49,8 @@ def text_array(values: Sequence[Any]) -> tuple[pa.Array, int]:
         return pa.array(values, pa.binary()).cast(pa.string()), 0
     except (pa.ArrowInvalid, UnicodeEncodeError):
         pass
-    bad, texts = 0, []
+    bad = 0
+    texts: list[str | None] = []
     for value in values:
         if value is None:
             texts.append(None)

@@ -39,7 +39,7 @@ def ending(path: Path) -> str | None:
 
 
 def find_tables(path: Path) -> dict[str, tuple[Path, ...]]:
-    """Which files make up which table: a file is one by its stem, a sub folder of data files is one by its name."""
+    """The files of each table: a file is a table by its stem, a sub folder of data files by its name."""
     if path.is_file():
         kind = ending(path)
         return {path.name[: -len(kind)]: (path,)} if kind else {}
@@ -92,7 +92,7 @@ class FilesSnapshot(Closing):
         self._files = find_tables(self.path)
         if not self._files:
             raise SourceError(
-                f"found no data file in {str(self.path)!r}, expected one of {listing(list(READERS), last='or')}",
+                f"found no data file in {str(self.path)!r}, expected {listing(list(READERS), last='or')}",
                 mend="name the folder that holds the tables themselves",
             )
         self._stamps = {f: _stamp(f) for files in self._files.values() for f in files}

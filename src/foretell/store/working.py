@@ -1,7 +1,7 @@
 """The working copy: every table of a snapshot in a private DuckDB, its columns brought to a few types.
 
-A column becomes BIGINT, DOUBLE, VARCHAR, BOOLEAN or TIMESTAMP (microseconds, UTC). What cannot be carried over
-(NaN, infinite times, blobs) becomes NULL, and a note says how often.
+A column becomes BIGINT, DOUBLE, VARCHAR, BOOLEAN or TIMESTAMP (microseconds, UTC). What cannot be carried
+over (NaN, infinite times, blobs) becomes NULL, and a note says how often.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ class Store:
                 )
             lost = rows - kept - nulls[plan.name]
             if dtype is DType.OTHER:
-                if (plan.dropped and nulls[plan.name] < rows) or (plan.dropped and not rows):
+                if plan.dropped and (nulls[plan.name] < rows or not rows):
                     self._notes.append(f"{here} is {plan.dropped} and is not used")
             elif lost > 0:
                 what = (
@@ -241,7 +241,7 @@ _WIDE = ("UBIGINT", "HUGEINT")
 _FIRST, _LAST = "TIMESTAMP '0001-01-01 00:00:00'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
 
 
-def _plan(field: pa.Field) -> _Plan:
+def _plan(field: pa.Field[Any]) -> _Plan:
     name, kind = field.name, field.type
     here = quote(name)
     while pa.types.is_dictionary(kind):
