@@ -1,0 +1,163 @@
+"""Label tables of one's own: rows of (entity key, cutoff, label) from a file, a frame or a SQL query."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from foretell.core.errors import DataError, UsageError
+from foretell.core.text import did_you_mean, plural
+from foretell.core.time import to_datetime
+from foretell.engines.base import Labels, Rows
+from foretell.prediction.database import OpenDatabase
+from foretell.task.cutoffs import learning_cutoffs
+from foretell.task.model import Task, TaskKind
+
+CUTOFF_NAMES = ("cutoff", "timestamp", "cutoff_time", "date", "time")
+_PARAMETER = re.compile(r":(cutoff|horizon)\b")
+
+
+def read_labels(labels: Any, database: OpenDatabase, task: Task) -> pa.Table:
+    """A table with the key columns of the task's entity, `cutoff` (timestamp) and `label`.
+
+    The cutoff's column may be called cutoff, timestamp, cutoff_time, date or time; the label's is the one left.
+    """
+    if isinstance(labels, pa.Table):
+        table = labels
+    elif isinstance(labels, Path) or (isinstance(labels, str) and not _is_sql(labels)):
+        table = _read_file(Path(labels))
+    elif isinstance(labels, str):
+        table = _run_sql(labels, database, task)
+    elif hasattr(labels, "to_arrow"):
+        table = labels.to_arrow()
+    elif hasattr(labels, "columns"):
+        table = pa.Table.from_pandas(labels, preserve_index=False)
+    else:
+        raise UsageError(
+            f"found {type(labels).__name__}, expected labels as a table, a frame, a file or a SELECT"
+        )
+    return _normalised(table, task)
+
+
+def given_kind(table: pa.Table) -> TaskKind:
+    """Binary for booleans and 0/1, regression for other numbers, multiclass for text."""
+    labels = table["label"]
+    if pa.types.is_boolean(labels.type):
+        return TaskKind.BINARY
+    if pa.types.is_integer(labels.type) or pa.types.is_floating(labels.type):
+        values = {v for v in labels.unique().to_pylist() if v is not None}
+        return TaskKind.BINARY if values <= {0, 1} else TaskKind.REGRESSION
+    return TaskKind.MULTICLASS
+
+
+def to_labels(table: pa.Table, database: OpenDatabase, task: Task) -> Labels:
+    """The table's rows as labels, in order of cutoff and entity."""
+    known = table.filter(table["label"].is_valid())
+    keys = {c: known[c].to_pylist() for c in task.entity_key}
+    entities = database.engine.find(task.entity.name, keys)
+    missing = np.flatnonzero(entities < 0)
+    if len(missing):
+        examples = [tuple(keys[c][i] for c in task.entity_key) for i in missing[:3].tolist()]
+        raise DataError(
+            f"{plural(len(missing), 'label')} of {known.num_rows:,} name entities that are not in "
+            f"{task.entity.name!r}",
+            examples=[e[0] if len(e) == 1 else e for e in examples],
+            mend=f"labels are joined by {', '.join(task.entity_key)}",
+        )
+    cutoffs = np.asarray(known["cutoff"].cast(pa.int64()).to_numpy(), dtype=np.int64)
+    order = np.lexsort((entities, cutoffs))
+    pairs = np.stack([cutoffs[order], entities[order]])
+    twice = (np.diff(pairs, axis=1) == 0).all(axis=0)
+    if twice.any():
+        raise DataError(
+            f"{plural(int(twice.sum()), 'label')} repeat an entity at the same cutoff",
+            mend="keep one row per entity and cutoff",
+        )
+    labels = known["label"]
+    values: np.ndarray[Any, Any]
+    if task.kind is TaskKind.MULTICLASS:
+        values = np.array([str(v) for v in labels.to_pylist()], dtype=object)
+    else:
+        values = np.asarray(labels.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    empty = table.num_rows - known.num_rows
+    return Labels(Rows(entities[order], cutoffs[order]), values[order], {"no value": empty} if empty else {})
+
+
+def _normalised(table: pa.Table, task: Task) -> pa.Table:
+    names = table.column_names
+    for column in task.entity_key:
+        if column not in names:
+            raise UsageError(
+                f"the labels have no column {column!r}, the key of {task.entity.name!r}",
+                mend=did_you_mean(column, names),
+            )
+    moments = [n for n in CUTOFF_NAMES if n in names and n not in task.entity_key]
+    if not moments:
+        raise UsageError(
+            f"the labels have no cutoff: found {', '.join(names)}", mend="call the column 'cutoff'"
+        )
+    rest = [n for n in names if n not in (*task.entity_key, moments[0])]
+    chosen = "label" if "label" in rest else rest[0] if len(rest) == 1 else None
+    if chosen is None:
+        raise UsageError(
+            f"which column is the label? found {', '.join(rest) or 'none'}", mend="call it 'label'"
+        )
+    cutoff = table[moments[0]]
+    if (
+        pa.types.is_string(cutoff.type)
+        or pa.types.is_date(cutoff.type)
+        or pa.types.is_large_string(cutoff.type)
+    ):
+        cutoff = cutoff.cast(pa.timestamp("us"))
+    if not pa.types.is_timestamp(cutoff.type):
+        raise UsageError(f"the cutoff column {moments[0]!r} is {cutoff.type}, expected a date or a timestamp")
+    if cutoff.null_count:
+        raise DataError(f"{plural(cutoff.null_count, 'label')} have no cutoff")
+    made = {c: table[c] for c in task.entity_key}
+    made |= {"cutoff": cutoff.cast(pa.timestamp("us"), safe=False), "label": table[chosen]}
+    return pa.table(made)
+
+
+def _is_sql(text: str) -> bool:
+    return text.lstrip()[:6].upper() in ("SELECT", "WITH A", "FROM (") or text.lstrip()[:5].upper() == "WITH "
+
+
+def _read_file(path: Path) -> pa.Table:
+    import duckdb
+
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}", mend="labels are a Parquet or CSV file, or a SELECT")
+    reader = "read_csv" if ".csv" in path.name or ".tsv" in path.name else "read_parquet"
+    with duckdb.connect() as connection:
+        return connection.sql(f"SELECT * FROM {reader}($path)", params={"path": str(path)}).to_arrow_table()
+
+
+def _run_sql(text: str, database: OpenDatabase, task: Task) -> pa.Table:
+    """The query at each learning cutoff. It runs on the working copy, which reaches nothing outside."""
+    if ":cutoff" not in text:
+        raise UsageError("a SELECT for labels needs :cutoff", mend="… WHERE ordered_at > :cutoff …")
+    horizon = task.horizon if task.horizon is not None and task.horizon.amount > 0 else None
+    if horizon is None:
+        raise UsageError("a SELECT for labels needs a horizon", mend="say how far after the cutoff it looks")
+    tables = tuple(t.name for t in task.schema.tables if not t.ignored and task.schema.is_timed(t.name))
+    spans = [s for s in map(database.engine.span, tables) if s is not None]
+    if not spans:
+        raise DataError("no table has a time, so there is no cutoff to run the SELECT at")
+    last = database.end_of_data(tables)
+    cutoffs = learning_cutoffs(min(s[0] for s in spans), last, horizon, horizon, limit=24)
+    parts = []
+    cursor = database.store.cursor()
+    for cutoff in cutoffs:
+        moment = to_datetime(cutoff)
+        values = {"cutoff": moment, "horizon": to_datetime(horizon.after(cutoff)) - moment}
+        used = {name: values[name] for name in set(_PARAMETER.findall(text))}
+        found = cursor.sql(_PARAMETER.sub(r"$\1", text), params=used).to_arrow_table()
+        if "cutoff" not in found.column_names:
+            stamp = pa.array([moment] * found.num_rows, pa.timestamp("us"))
+            found = found.append_column("cutoff", stamp)
+        parts.append(found)
+    return pa.concat_tables(parts)

@@ -1,0 +1,508 @@
+"""The whole story on one page: connect, ask, label, learn, backtest, release, predict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from foretell.core.errors import DataError, UsageError
+from foretell.core.progress import QUIET, Progress
+from foretell.core.random import generator
+from foretell.core.text import plural
+from foretell.core.time import DAY, Instant, Offset, format_instant, from_datetime, parse_instant
+from foretell.engines.base import Labels
+from foretell.evaluation import audit
+from foretell.evaluation.backtest import MODEL, Backtest, score
+from foretell.evaluation.labels import LabelReport, report, warnings
+from foretell.explain.reasons import Driver, drivers
+from foretell.features.lower import feature_plan, target_plan
+from foretell.features.matrix import Matrix
+from foretell.features.model import FeatureSet
+from foretell.features.synthesize import Profile, synthesize, uses_now
+from foretell.models.dataset import Dataset
+from foretell.prediction import batch
+from foretell.prediction.database import OpenDatabase, Target, counted_tables, moment_of, open_database
+from foretell.prediction.model import Model, package_versions
+from foretell.prediction.predictions import Predictions
+from foretell.query.parser import parse
+from foretell.schema.model import Schema
+from foretell.task.bind import bind
+from foretell.task.cutoffs import Folds, forward_folds, learning_cutoffs, random_folds
+from foretell.task.given import LEARNABLE, given_task, is_given
+from foretell.task.model import Task, TaskKind
+
+MOST_ROWS = 100_000  # labels learned from within a minute's budget; four times as many beyond it
+FEWEST_CUTOFFS, MOST_CUTOFFS = 8, 120
+MOST_CLASSES = 50
+OTHER = "(other)"
+
+
+def connect(
+    target: Target,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    threads: int = 2,
+    now: str | Instant | None = None,
+    memory_limit: str | None = None,
+    progress: Progress = QUIET,
+) -> Database:
+    """Open a database: a DuckDB or SQLite file, a folder or file of Parquet or CSV, a URL, or a dict of frames.
+
+    One consistent snapshot is read, and its schema is found. `config` is a foretell.toml (default: the one beside
+    the database). `now` is the present, by default the clock's; rows dated later do not stretch the history.
+
+    >>> import pyarrow as pa
+    >>> database = connect({"customers": pa.table({"customer_id": [1, 2]})})
+    >>> database.schema.table("customers").primary_key
+    ('customer_id',)
+    """
+    moment = parse_instant(now) if isinstance(now, str) else now
+    opened = open_database(
+        target,
+        config=config,
+        threads=threads,
+        now=from_datetime(datetime.now(UTC)) if moment is None else moment,
+        memory_limit=memory_limit,
+        progress=progress,
+    )
+    return Database(opened, seed=seed, progress=progress)
+
+
+class Database:
+    """An open database that can be asked. Close it, or use it in a `with` statement."""
+
+    def __init__(self, opened: OpenDatabase, *, seed: int, progress: Progress) -> None:
+        self._opened = opened
+        self.seed = seed
+        self.progress = progress
+
+    @property
+    def name(self) -> str:
+        return self._opened.name
+
+    @property
+    def schema(self) -> Schema:
+        return self._opened.schema
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the data: guesses to check, values that could not be read."""
+        return self._opened.notes
+
+    def query(self, text: str, *, labels: Any = None) -> Question:
+        """A question in the query language. With `labels`, those rows are learned from (see `given`)."""
+        return Question(self, bind(parse(text), self.schema), labels)
+
+    def given(
+        self,
+        labels: Any,
+        *,
+        entity: str,
+        kind: TaskKind | str | None = None,
+        horizon: Offset | None = None,
+    ) -> Question:
+        """A question whose labels are brought along: a table of (entity key, cutoff, label).
+
+        `labels` is an Arrow table, a pandas or polars frame, a Parquet or CSV file, or a SELECT over this
+        database with `:cutoff` (and, if wanted, `:horizon`) in it, run at each learning cutoff. `kind` is read
+        off the labels where it is left out.
+        """
+        from foretell.labels import given_kind, read_labels
+
+        settled = given_task(self.schema, entity, TaskKind.REGRESSION, horizon)
+        table = read_labels(labels, self._opened, settled)
+        chosen = TaskKind(kind) if kind is not None else given_kind(table)
+        return Question(self, given_task(self.schema, entity, chosen, horizon), table)
+
+    def close(self) -> None:
+        self._opened.close()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._opened)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What would be learned, without learning it."""
+
+    description: str
+    labels: LabelReport
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "description": self.description,
+            "labels": self.labels.to_dict(),
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Everything that `ask` found out. `verdict` says first whether the model beats the best simple rule."""
+
+    schema: Schema
+    check: Check
+    backtest: Backtest
+    drivers: tuple[Driver, ...]
+    predictions: Predictions
+    model: Model
+    warnings: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        return self.backtest.verdict
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "verdict": self.verdict,
+            "task": self.check.description,
+            "labels": self.check.labels.to_dict(),
+            "warnings": list(self.warnings),
+            "backtest": self.backtest.to_dict(),
+            "drivers": [{"text": d.text, "share": d.share, "direction": d.direction} for d in self.drivers],
+            "predictions": list(self.predictions.rows()),
+        }
+
+    def __repr__(self) -> str:
+        return f"<Answer: {self.verdict}>"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned from: the labels, their features, and the folds they are dealt to."""
+
+    labels: Labels
+    y: np.ndarray[Any, np.dtype[np.float64]]  # (rows,)
+    classes: tuple[str, ...]
+    features: FeatureSet
+    matrix: Matrix
+    folds: Folds
+
+    def dataset(self, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> Dataset:
+        rows = self.labels.rows
+        return Dataset(self.matrix.take(mask), self.y[mask], rows.cutoffs[mask], rows.entities[mask])
+
+
+class Question:
+    """A task on an open database. Labels and features are made once and kept."""
+
+    def __init__(self, database: Database, task: Task, given: Any = None) -> None:
+        self.database = database
+        self.task = task
+        self._opened = database._opened
+        self._given = given
+        self._lessons: dict[int, Lesson] = {}
+
+    def describe(self) -> str:
+        """The task in words."""
+        return batch.describe_task(self.task)
+
+    @cached_property
+    def _labels(self) -> Labels:
+        if self._given is not None:
+            from foretell.labels import read_labels, to_labels
+
+            table = read_labels(self._given, self._opened, self.task)
+            return to_labels(table, self._opened, self.task)
+        return self._opened.engine.labels(target_plan(self.task), self._cutoffs())
+
+    def _cutoffs(self, most_rows: int = 4 * MOST_ROWS) -> tuple[Instant, ...]:
+        """The learning cutoffs; for a static target the moment up to which rows are taken."""
+        task = self.task
+        if task.horizon is None or task.step is None:
+            return (moment_of(self._opened, task, None),)
+        tables = counted_tables(task)
+        if not tables:
+            raise DataError(
+                "the target counts rows that have no time",
+                mend='name a time column in foretell.toml: [tables.<table>] time = "…"',
+            )
+        last = self._opened.end_of_data(tables, earliest=True)
+        if task.as_of is not None:
+            last = min(last, task.as_of)
+        starts = [s[0] for s in map(self._opened.engine.span, tables) if s is not None]
+        crowd = max(1, self._crowd(last))
+        return learning_cutoffs(
+            max(starts),
+            last,
+            task.horizon,
+            task.step,
+            limit=int(np.clip(most_rows // crowd, FEWEST_CUTOFFS, MOST_CUTOFFS)),
+            every=task.query.every is not None,
+        )
+
+    def _crowd(self, moment: Instant) -> int:
+        return len(batch.population(self._opened, self.task, moment))
+
+    def labels(self, cutoffs: Sequence[str | Instant] | None = None) -> pa.Table:
+        """The labels as a table of the entity's key, `cutoff` and `label`; at `cutoffs` of one's own if given."""
+        made = self._labels
+        if cutoffs is not None:
+            if self._given is not None:
+                raise UsageError("given labels have their own cutoffs")
+            moments = [parse_instant(c) if isinstance(c, str) else c for c in cutoffs]
+            made = self._opened.engine.labels(target_plan(self.task), moments)
+        keys = self._opened.engine.keys(self.task.entity.name, self.task.entity_key, made.rows.entities)
+        values = made.values
+        if self.task.kind is TaskKind.BINARY:
+            values = values.astype(np.bool_)
+        shown = pa.array(values) if values.dtype != object else pa.array(values.tolist())
+        moment = pa.array(made.rows.cutoffs).cast(pa.timestamp("us"))
+        return pa.table({**{k: pa.array(v) for k, v in keys.items()}, "cutoff": moment, "label": shown})
+
+    def check(self) -> Check:
+        """The task in words, its label statistics, and what warns. Nothing is trained."""
+        made = self._labels
+        told = report(self.task.kind, made.values, made.rows.cutoffs, made.rows.entities, made.dropped)
+        if not told.rows:
+            reasons = ", ".join(f"{n:,} {why}" for why, n in told.dropped.items()) or "nobody at any cutoff"
+            raise DataError(f"there is no label to learn from: {reasons}", mend="loosen WHERE or ASSUMING")
+        return Check(self.describe(), told, self._warnings(told))
+
+    def _warnings(self, told: LabelReport) -> tuple[str, ...]:
+        found = list(warnings(told))
+        if self.task.assuming is not None:
+            found.append(
+                f"scores are conditional on ASSUMING, not causal: {plural(told.rows, 'row')} support it"
+            )
+        elif self.task.is_static and self._opened.schema.is_timed(self.task.entity.name):
+            found.append(
+                "earlier rows' outcomes count as known at those rows' own time; "
+                "where they arrive later, declare known_at in foretell.toml"
+            )
+        return tuple(found)
+
+    def _lesson(self, time_limit: float) -> Lesson:
+        most = MOST_ROWS if time_limit <= 60 else 4 * MOST_ROWS
+        if most not in self._lessons:
+            self._lessons[most] = self._prepare(most)
+        return self._lessons[most]
+
+    def _prepare(self, most_rows: int) -> Lesson:
+        task, progress = self.task, self.database.progress
+        if task.kind not in LEARNABLE:
+            raise UsageError(
+                f"{task.kind.value} tasks can be checked and labelled, not fitted in this release",
+                mend="see their labels with `foretell check`",
+            )
+        progress.stage("making labels")
+        made = _thin(self._labels, most_rows, self.database.seed)
+        y, classes = _targets(task.kind, made.values)
+        timed = not task.is_static or self._opened.schema.is_timed(task.entity.name)
+        if timed:
+            folds = forward_folds(made.rows.cutoffs, task.horizon)
+        else:
+            folds = random_folds(made.rows.entities, self.database.seed)
+        until = int(made.rows.cutoffs[folds.train].max()) if folds.train.any() else None
+        features = self._synthesize(until if timed else None)
+        plan = feature_plan(task, features)
+        progress.stage("computing features", total=len(plan.blocks))
+        matrix = self._opened.engine.features(plan, made.rows).select(features.names)
+        return Lesson(made, y, classes, features, matrix, folds)
+
+    def _synthesize(self, until: Instant | None) -> FeatureSet:
+        """The features; vocabularies come from rows known at `until`, the last training cutoff."""
+        engine = self._opened.engine
+        tables = [t.name for t in self._opened.schema.tables if not t.ignored]
+        starts = [s[0] for s in map(engine.span, tables) if s is not None]
+        span = (until - min(starts)) / DAY if starts and until is not None else 0.0
+
+        def vocabulary(table: str, column: str) -> tuple[str, ...]:
+            return engine.frequent(table, column, until=until, limit=8)
+
+        return synthesize(self.task, Profile(max(span, 0.0), vocabulary))
+
+    def backtest(self, *, time_limit: float = 30.0) -> Backtest:
+        """Learn from the past, predict later cutoffs that were not seen, and compare with simple rules."""
+        from foretell.models.portfolio import fit
+
+        lesson, kind = self._lesson(time_limit), self.task.kind
+        folds = lesson.folds
+        fitted = fit(
+            lesson.dataset(folds.train),
+            lesson.dataset(folds.valid) if folds.valid.any() else None,
+            kind=kind,
+            classes=lesson.classes,
+            time_limit=time_limit / 2,
+            seed=self.database.seed,
+            threads=self._opened.threads,
+            progress=self.database.progress,
+        )
+        test = lesson.dataset(folds.test)
+        predictions = {MODEL: fitted.predict(test.X), **fitted.predict_baselines(test.X)}
+        bands = fitted.predict_interval(test.X, batch.LEVEL) if kind is TaskKind.REGRESSION else None
+        return score(
+            test.y,
+            predictions,
+            groups=test.groups,
+            cutoffs=test.cutoffs,
+            kind=kind,
+            chosen_baseline=fitted.best_baseline,
+            bands=bands,
+            level=batch.LEVEL,
+            seed=self.database.seed,
+        )
+
+    def fit(self, *, time_limit: float = 30.0, backtest: Backtest | None = None) -> Model:
+        """A model of the whole history: chosen on its last part, then trained on all of it.
+
+        The model carries the backtest that is passed, or makes one.
+        """
+        from foretell.models.portfolio import fit
+
+        measured = backtest if backtest is not None else self.backtest(time_limit=time_limit)
+        lesson, folds = self._lesson(time_limit), self._lesson(time_limit).folds
+        fitted = fit(
+            lesson.dataset(folds.train | folds.valid),
+            lesson.dataset(folds.test),
+            kind=self.task.kind,
+            classes=lesson.classes,
+            time_limit=time_limit / 2,
+            seed=self.database.seed,
+            threads=self._opened.threads,
+            progress=self.database.progress,
+        )
+        sample = lesson.dataset(folds.test)
+        sample = sample.take(np.arange(0, sample.rows, max(1, sample.rows // 2000)))
+        told = drivers(
+            fitted.importance(), lesson.features, X=sample.X, contributions=fitted.contributions(sample.X)
+        )
+        rows = lesson.labels.rows
+        shared = len(np.unique(rows.cutoffs)) <= MOST_CUTOFFS
+        facts = {
+            "rows": len(rows),
+            "entities": len(np.unique(rows.entities)),
+            "cutoffs": [format_instant(int(c)) for c in np.unique(rows.cutoffs)] if shared else [],
+            "last_cutoff": format_instant(int(rows.cutoffs.max())),
+            "seed": self.database.seed,
+            "time_limit": time_limit,
+            "database": self._opened.name,
+            "snapshot": self._opened.fingerprint,
+            "packages": package_versions(),
+        }
+        return Model(
+            task=self.task,
+            features=lesson.features,
+            fitted=fitted,
+            drivers=told,
+            backtest=measured.to_dict(),
+            facts=facts,
+            notes=fitted.notes,
+        )
+
+    def ask(self, *, time_limit: float = 30.0, as_of: str | Instant | None = None, top: int = 10) -> Answer:
+        """Check, backtest, fit and predict in one go."""
+        checked = self.check()
+        measured = self.backtest(time_limit=time_limit)
+        model = self.fit(time_limit=time_limit, backtest=measured)
+        self.database.progress.stage("predicting")
+        predictions = self._predict(model, as_of)
+        notes = (*checked.warnings, *self._audit(time_limit), *measured.notes, *model.notes)
+        return Answer(
+            schema=self.database.schema,
+            check=checked,
+            backtest=measured,
+            drivers=model.drivers,
+            predictions=predictions,
+            model=model,
+            warnings=tuple(dict.fromkeys(notes)),
+        )
+
+    def _predict(self, model: Model, as_of: str | Instant | None) -> Predictions:
+        """Scores as of now; where a static target has no unknown value left, of the latest rows tested on."""
+        try:
+            return model.predict(self._opened, as_of=as_of, explain=True)
+        except DataError:
+            if not self.task.is_static:
+                raise
+        lesson = next(iter(self._lessons.values()))
+        latest = np.flatnonzero(lesson.folds.test)[-1000:]
+        rows = lesson.labels.rows.take(latest)
+        note = "every row has its value already: these are the latest, scored as if it were not known"
+        matrix = lesson.matrix.take(latest).select(model.fitted.columns)
+        cutoff = int(rows.cutoffs.max())
+        return batch.scored(
+            self._opened,
+            self.task,
+            model.features,
+            model.fitted,
+            rows,
+            matrix,
+            cutoff,
+            explain=True,
+            notes=(note,),
+        )
+
+    def _audit(self, time_limit: float) -> tuple[str, ...]:
+        """What may be wrong although nothing failed: suspiciously good columns, tables without a time."""
+        lesson = self._lesson(time_limit)
+        train = lesson.dataset(lesson.folds.train | lesson.folds.valid)
+        found = [str(s) for s in audit.suspects(train.X, train.y, self.task.kind)]
+        for table in uses_now(self.task, lesson.features):
+            found.append(
+                f"{table!r} has no time: its columns are read as they are now, "
+                "which is fair only if they do not change"
+            )
+        found.extend(lesson.features.left_out)
+        if lesson.folds.note:
+            found.append(lesson.folds.note)
+        return tuple(found)
+
+    def sql(self, *, time_limit: float = 30.0) -> str:
+        """The labels and features as one commented SQL script, without training."""
+        from foretell.plan.script import script
+
+        lesson = self._lesson(time_limit)
+        moments = sorted(set(lesson.labels.rows.cutoffs.tolist()))[-3:]
+        texts = {f.name: f.description for f in lesson.features.features}
+        labels = None if is_given(self.task) else target_plan(self.task)
+        return script(
+            feature_plan(self.task, lesson.features),
+            labels,
+            self.task.schema,
+            [int(m) for m in moments],
+            texts,
+            describe_title=self.describe(),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Question {self.describe()}>"
+
+
+def _thin(labels: Labels, most: int, seed: int) -> Labels:
+    """At most `most` rows, drawn at random with a seed; their order stays."""
+    if len(labels.rows) <= most:
+        return labels
+    chosen = generator(seed, "thin").choice(len(labels.rows), size=most, replace=False)
+    chosen.sort()
+    dropped: Mapping[str, int] = {**labels.dropped, "not drawn into the sample": len(labels.rows) - most}
+    return Labels(labels.rows.take(chosen), labels.values[chosen], dropped)
+
+
+def _targets(
+    kind: TaskKind, values: np.ndarray[Any, Any]
+) -> tuple[np.ndarray[Any, np.dtype[np.float64]], tuple[str, ...]]:
+    """Labels as numbers; classes beyond the fifty most frequent become one."""
+    if kind is not TaskKind.MULTICLASS:
+        return values.astype(np.float64), ()
+    words = np.array([str(v) for v in values], dtype=object)
+    names, counts = np.unique(words, return_counts=True)
+    kept = sorted(names[np.argsort(-counts, kind="stable")][:MOST_CLASSES].tolist())
+    classes = kept if len(kept) == len(names) else [*kept, OTHER]
+    place = {name: float(i) for i, name in enumerate(classes)}
+    return np.array([place.get(w, float(len(classes) - 1)) for w in words]), tuple(classes)

@@ -1,0 +1,221 @@
+"""Scoring a population at one cutoff, with reasons where they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from foretell.core.errors import DataError, UsageError
+from foretell.core.progress import Progress
+from foretell.core.text import plural
+from foretell.core.time import Instant, format_instant
+from foretell.engines.base import Entities, Rows
+from foretell.explain.reasons import Reason, reasons
+from foretell.features.lower import feature_plan, target_plan
+from foretell.features.matrix import Floats, Matrix
+from foretell.features.model import FeatureSet
+from foretell.models.fitted import FittedModel
+from foretell.prediction.database import OpenDatabase, Target, open_database
+from foretell.prediction.predictions import Predictions, meaning
+from foretell.task.describe import describe
+from foretell.task.given import is_given
+from foretell.task.model import Task, TaskKind
+
+LEVEL = 0.8
+EXPLAINED = 1_000
+"""Reasons are computed for at most this many of the highest scores: they cost more than the scores."""
+
+
+def describe_task(task: Task) -> str:
+    """The task in words; given labels have none but their entity."""
+    if not is_given(task):
+        return describe(task)
+    return f"Labels given for {task.query.entity.table}.{task.query.entity.name}."
+
+
+@contextmanager
+def opened(target: Target | OpenDatabase, task: Task, progress: Progress) -> Iterator[OpenDatabase]:
+    """A database to score: opened with the task's schema, or one that is open already."""
+    if not isinstance(target, OpenDatabase):
+        with open_database(target, schema=task.schema, progress=progress) as database:
+            yield database
+        return
+    if target.schema == task.schema:
+        yield target
+        return
+    raise UsageError(
+        "this database was opened with another schema than the model's",
+        mend="pass the path or URL, so that it is opened with the model's",
+    )
+
+
+def population(database: OpenDatabase, task: Task, cutoff: Instant) -> Rows:
+    """Who is scored at a cutoff."""
+    return database.engine.population(target_plan(task), [cutoff])
+
+
+def predict(
+    database: OpenDatabase,
+    task: Task,
+    features: FeatureSet,
+    fitted: FittedModel,
+    cutoff: Instant,
+    *,
+    ids: Sequence[Any] | None = None,
+    explain: bool = False,
+    notes: tuple[str, ...] = (),
+) -> Predictions:
+    """Score the population (or the named part of it), highest first."""
+    rows = population(database, task, cutoff)
+    named = ids if ids is not None else _query_ids(task)
+    said = list(notes)
+    if named is not None:
+        rows = _only(database, task, rows, named, cutoff, said)
+    if not len(rows):
+        raise DataError(
+            f"there is nobody to score at {format_instant(cutoff)}",
+            mend="choose another --as-of, or look at the WHERE clause with `foretell check`",
+        )
+    matrix = database.engine.features(feature_plan(task, features), rows).select(fitted.columns)
+    return scored(database, task, features, fitted, rows, matrix, cutoff, explain=explain, notes=tuple(said))
+
+
+def scored(
+    database: OpenDatabase,
+    task: Task,
+    features: FeatureSet,
+    fitted: FittedModel,
+    rows: Rows,
+    matrix: Matrix,
+    cutoff: Instant,
+    *,
+    explain: bool,
+    notes: tuple[str, ...] = (),
+) -> Predictions:
+    """Predictions from rows whose features are at hand."""
+    scores = fitted.predict(matrix)
+    headline = scores.max(axis=1) if task.kind is TaskKind.MULTICLASS else scores
+    order = np.argsort(-headline, kind="stable")
+    rows, matrix, scores = rows.take(order), matrix.take(order), scores[order]
+    columns: dict[str, Any] = {
+        name: pa.array(values)
+        for name, values in database.engine.keys(task.entity.name, task.entity_key, rows.entities).items()
+    }
+    columns["cutoff"] = pa.array(rows.cutoffs).cast(pa.timestamp("us"))
+    columns |= _scores(task, fitted, matrix, scores)
+    if explain:
+        shown = matrix.take(np.arange(min(EXPLAINED, matrix.rows)))
+        told = _reasons(task, features, fitted, shown, scores, 3)
+        words = [[str(r) for r in row] for row in told] + [[] for _ in range(matrix.rows - shown.rows)]
+        columns["reasons"] = pa.array(words, pa.list_(pa.string()))
+    level = LEVEL if task.kind is TaskKind.REGRESSION else None
+    text = meaning(task.kind, describe_task(task), cutoff)
+    return Predictions(pa.table(columns), task.kind, task.entity_key, text, level, notes)
+
+
+def explain(
+    database: OpenDatabase,
+    task: Task,
+    features: FeatureSet,
+    fitted: FittedModel,
+    cutoff: Instant,
+    entity: Any,
+    top: int,
+) -> tuple[Reason, ...]:
+    """The reasons for one entity."""
+    rows = _only(database, task, population(database, task, cutoff), [entity], cutoff, [])
+    if not len(rows):
+        raise DataError(f"{entity!r} is not among those that are scored at {format_instant(cutoff)}")
+    matrix = database.engine.features(feature_plan(task, features), rows).select(fitted.columns)
+    return _reasons(task, features, fitted, matrix, fitted.predict(matrix), top)[0]
+
+
+def _scores(task: Task, fitted: FittedModel, matrix: Matrix, scores: Floats) -> dict[str, pa.Array]:
+    returns = task.query.returns
+    wanted = returns.kind if returns is not None else None
+    match task.kind:
+        case TaskKind.BINARY:
+            columns = {"probability": pa.array(scores)}
+            if wanted == "CLASS":
+                columns = {"prediction": pa.array(scores >= 0.5), **columns}
+            return columns
+        case TaskKind.MULTICLASS:
+            best = scores.argmax(axis=1)
+            columns = {
+                "prediction": pa.array([fitted.classes[i] for i in best]),
+                "probability": pa.array(scores.max(axis=1)),
+            }
+            if wanted == "PROBABILITY":
+                for i, name in enumerate(fitted.classes):
+                    columns[f"p({name})"] = pa.array(scores[:, i])
+            return columns
+        case _:
+            if wanted == "QUANTILES" and returns is not None:
+                return {"prediction": pa.array(scores), **_quantiles(fitted, matrix, scores, returns.numbers)}
+            level = returns.numbers[0] if wanted == "INTERVAL" and returns is not None else LEVEL
+            low, high = fitted.predict_interval(matrix, level)
+            return {"prediction": pa.array(scores), "low": pa.array(low), "high": pa.array(high)}
+
+
+def _quantiles(
+    fitted: FittedModel, matrix: Matrix, scores: Floats, levels: tuple[float, ...]
+) -> dict[str, pa.Array]:
+    """Quantiles from the ends of central intervals."""
+    found = {}
+    for level in levels:
+        if level == 0.5:
+            values = scores
+        else:
+            low, high = fitted.predict_interval(matrix, abs(2 * level - 1))
+            values = low if level < 0.5 else high
+        found[f"q{level:g}"] = pa.array(values)
+    return found
+
+
+def _reasons(
+    task: Task, features: FeatureSet, fitted: FittedModel, matrix: Matrix, scores: Floats, top: int
+) -> list[tuple[Reason, ...]]:
+    contributions = fitted.contributions(matrix)
+    if task.kind is TaskKind.MULTICLASS:
+        best = scores[: matrix.rows].argmax(axis=1)
+        contributions = contributions[np.arange(matrix.rows), :, best]
+    return reasons(contributions, fitted.columns, features, matrix, top=top)
+
+
+def _query_ids(task: Task) -> list[Any] | None:
+    values = task.query.entity_values
+    return None if values is None else [v.value for v in values]
+
+
+def _only(
+    database: OpenDatabase, task: Task, rows: Rows, ids: Sequence[Any], cutoff: Instant, notes: list[str]
+) -> Rows:
+    """The rows of the named entities; unknown names are an error, those not in the population a note."""
+    named = _find(database, task, ids)
+    missing = [i for i, entity in zip(ids, named) if entity < 0]
+    if missing:
+        raise UsageError(
+            f"{plural(len(missing), 'id')} not found in {task.entity.name!r}",
+            examples=missing,
+            mend=f"ids are values of {', '.join(task.entity_key)}",
+        )
+    inside = np.isin(rows.entities, named)
+    left = len(set(named.tolist())) - len(set(rows.entities[inside].tolist()))
+    if left:
+        notes.append(
+            f"{plural(left, 'named entity is', 'named entities are')} not in the population at "
+            f"{format_instant(cutoff)} and not scored"
+        )
+    return rows.take(inside)
+
+
+def _find(database: OpenDatabase, task: Task, ids: Sequence[Any]) -> Entities:
+    key = task.entity_key
+    parts = [i if isinstance(i, tuple | list) else (i,) for i in ids]
+    if any(len(p) != len(key) for p in parts):
+        raise UsageError(f"an id of {task.entity.name!r} has {len(key)} parts: {', '.join(key)}")
+    return database.engine.find(task.entity.name, {c: [p[n] for p in parts] for n, c in enumerate(key)})

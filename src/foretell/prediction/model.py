@@ -1,0 +1,242 @@
+"""The saved model: a query, the features it reads, what was fitted, and what was measured. No pickle anywhere.
+
+The file is a zip of JSON and of the boosters' own text, with a manifest that names each part's sha256. It holds
+no training rows: scoring needs the database and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+
+from foretell.core.errors import ModelFileError
+from foretell.core.progress import QUIET, Progress
+from foretell.core.time import Instant, Offset, Unit, parse_instant
+from foretell.explain.reasons import Driver, Reason
+from foretell.features import model as feature_model
+from foretell.features.lower import feature_plan, target_plan
+from foretell.features.model import FeatureSet
+from foretell.models.fitted import FittedModel
+from foretell.prediction import batch
+from foretell.prediction.database import OpenDatabase, Target, moment_of
+from foretell.prediction.predictions import Predictions
+from foretell.query.format import format_query
+from foretell.query.parser import parse
+from foretell.schema import record
+from foretell.task.bind import bind
+from foretell.task.given import given_task, is_given
+from foretell.task.model import Task, TaskKind
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+_LARGEST = 1 << 30  # bytes that a part may hold once unpacked
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model. `backtest` is what was measured before release (JSON-ready), None if nothing could be.
+
+    `facts` tell how it came about: cutoffs, rows, seed, package versions.
+    """
+
+    task: Task
+    features: FeatureSet
+    fitted: FittedModel
+    drivers: tuple[Driver, ...] = ()
+    backtest: Mapping[str, Any] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def query(self) -> str | None:
+        """The query in canonical form; None where labels were given."""
+        return None if is_given(self.task) else format_query(self.task.query)
+
+    @property
+    def description(self) -> str:
+        """The task in words."""
+        return batch.describe_task(self.task)
+
+    def predict(
+        self,
+        target: Target | OpenDatabase,
+        *,
+        as_of: str | Instant | None = None,
+        ids: Sequence[Any] | None = None,
+        explain: bool = False,
+        progress: Progress = QUIET,
+    ) -> Predictions:
+        """Scores as of a cutoff (default: the query's AS OF, or the end of the data), highest first.
+
+        `ids` are entity keys (tuples for composite keys); those outside the population are left out and noted.
+        """
+        with batch.opened(target, self.task, progress) as database:
+            cutoff = moment_of(database, self.task, parse_instant(as_of) if isinstance(as_of, str) else as_of)
+            return batch.predict(
+                database,
+                self.task,
+                self.features,
+                self.fitted,
+                cutoff,
+                ids=ids,
+                explain=explain,
+                notes=self.notes,
+            )
+
+    def explain(
+        self, target: Target | OpenDatabase, entity: Any, *, as_of: str | Instant | None = None, top: int = 8
+    ) -> tuple[Reason, ...]:
+        """The reasons for one entity's score, strongest first."""
+        with batch.opened(target, self.task, QUIET) as database:
+            cutoff = moment_of(database, self.task, parse_instant(as_of) if isinstance(as_of, str) else as_of)
+            return batch.explain(database, self.task, self.features, self.fitted, cutoff, entity, top)
+
+    def sql(self) -> str:
+        """The labels and the features as one commented SQL script that DuckDB runs."""
+        from foretell.plan.script import script
+
+        cutoffs = [parse_instant(str(c)) for c in self.facts.get("cutoffs", ())][-3:]
+        texts = {f.name: f.description for f in self.features.features}
+        labels = None if is_given(self.task) else target_plan(self.task)
+        plan = feature_plan(self.task, self.features)
+        return script(plan, labels, self.task.schema, cutoffs, texts, describe_title=self.description)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the model to a file, whole or not at all."""
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        parts = {name: text.encode() for name, text in self._parts().items()}
+        manifest = {
+            "format": FORMAT,
+            "kind": "foretell model",
+            "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(parts.items())},
+        }
+        draft = place.with_name(place.name + ".part")
+        try:
+            with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr(_entry(_MANIFEST), json.dumps(manifest, indent=1))
+                for name in sorted(parts):
+                    archive.writestr(_entry(name), parts[name])
+            with draft.open("rb+") as handle:
+                os.fsync(handle.fileno())
+            draft.replace(place)
+        finally:
+            draft.unlink(missing_ok=True)
+        return place
+
+    def _parts(self) -> dict[str, str]:
+        task = self.task
+        horizon = task.horizon
+        told = {
+            "query": self.query,
+            "given": None
+            if not is_given(task)
+            else {
+                "entity": f"{task.query.entity.table}.{task.query.entity.name}",
+                "kind": task.kind.value,
+                "horizon": None if horizon is None else [horizon.amount, horizon.unit.value],
+            },
+            "schema": record.to_record(task.schema),
+            "features": feature_model.to_json(self.features),
+            "drivers": [asdict(d) for d in self.drivers],
+            "backtest": self.backtest,
+            "facts": dict(self.facts),
+            "notes": list(self.notes),
+        }
+        fitted = {f"fitted/{name}": text for name, text in self.fitted.dump().items()}
+        return {"model.json": json.dumps(told, indent=1), **fitted}
+
+    def __repr__(self) -> str:
+        return f"<Model {self.description} {len(self.features)} features, {self.fitted!r}>"
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Read a saved model; a file that is damaged, foreign or newer is a ModelFileError."""
+    place = Path(path)
+    parts = _read(place)
+    try:
+        told = json.loads(parts["model.json"])
+        schema = record.from_record(told["schema"])
+        if told["given"] is None:
+            task = bind(parse(told["query"]), schema)
+        else:
+            given = told["given"]
+            horizon = (
+                None if given["horizon"] is None else Offset(given["horizon"][0], Unit(given["horizon"][1]))
+            )
+            task = given_task(schema, given["entity"], TaskKind(given["kind"]), horizon)
+        return Model(
+            task=task,
+            features=feature_model.from_json(told["features"], schema),
+            fitted=FittedModel.load(
+                {n.removeprefix("fitted/"): t for n, t in parts.items() if n.startswith("fitted/")}
+            ),
+            drivers=tuple(Driver(**d) for d in told["drivers"]),
+            backtest=told["backtest"],
+            facts=told["facts"],
+            notes=tuple(told["notes"]),
+        )
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ModelFileError(f"{place} cannot be read as a model: {error!r}") from None
+
+
+def _read(place: Path) -> dict[str, str]:
+    try:
+        with zipfile.ZipFile(place) as archive:
+            manifest = json.loads(_unpack(archive, _MANIFEST, place))
+            if not isinstance(manifest, dict) or manifest.get("kind") != "foretell model":
+                raise ModelFileError(f"{place} is not a foretell model")
+            if manifest["format"] > FORMAT:
+                raise ModelFileError(
+                    f"{place} has format {manifest['format']}, newer than this release's {FORMAT}",
+                    mend="pip install --upgrade foretell",
+                )
+            parts = {}
+            for name, digest in manifest["sha256"].items():
+                data = _unpack(archive, name, place)
+                if hashlib.sha256(data).hexdigest() != digest:
+                    raise ModelFileError(
+                        f"{place} is damaged: {name} does not match its sha256", mend="save the model again"
+                    )
+                parts[name] = data.decode()
+            return parts
+    except FileNotFoundError:
+        raise ModelFileError(
+            f"there is no model file {place}", mend="train one: foretell fit … --name …"
+        ) from None
+    except (zipfile.BadZipFile, KeyError, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelFileError(f"{place} is not a foretell model, or is damaged: {error}") from None
+
+
+def _unpack(archive: zipfile.ZipFile, name: str, place: Path) -> bytes:
+    """A part's bytes. Parts are read into memory by name, never written to a path."""
+    if archive.getinfo(name).file_size > _LARGEST:
+        raise ModelFileError(f"{place}: {name} is larger than {_LARGEST:,} bytes")
+    return archive.read(name)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """A zip entry with a fixed date, so that equal models are equal files."""
+    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
+
+
+def package_versions() -> dict[str, str]:
+    """What a model was made with."""
+    found = {"python": platform.python_version()}
+    for package in ("foretell", "duckdb", "numpy", "lightgbm", "scikit-learn"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
