@@ -18,7 +18,7 @@ _TYPES = {
 
 
 def make_schema(text: str, *, ignore: tuple[str, ...] = (), timezone: str | None = None) -> Schema:
-    """`table: column type, …` a line; after a type `*` marks the key, `@` the time, `>parent` a foreign key."""
+    """`table: column type, …` a line; after a type `*` is the key, `@` the time, `>parent` a foreign key."""
     tables, links = [], []
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     keys: dict[str, tuple[str, ...]] = {}
@@ -26,8 +26,8 @@ def make_schema(text: str, *, ignore: tuple[str, ...] = (), timezone: str | None
     for line in lines:
         name, _, rest = line.partition(": ")
         columns, key, time = [], [], None
-        for part in rest.split(", "):
-            column, kind = part.split(" ", 1)
+        for part in rest.split(","):
+            column, kind = part.split()
             kind, _, parent = kind.partition(">")
             if parent:
                 links.append((name, column, parent))
@@ -58,7 +58,8 @@ EVERYTHING = make_schema(
     """
     customers: customer_id id*, segment cat, id id, country cat, signup time@
     users: user_id id*, age int, country cat
-    orders: o id*, customer_id id>customers, user_id id>users, article_id id, item_id cat, amount num, price num, t time@
+    orders: order_id id*, customer_id id>customers, user_id id>users, article_id id, \
+        item_id id, amount num, price num, placed time@
     products: product_id id*, category cat
     reviews: review_id id*, product_id id>products, stars int, at time@
     drivers: driver_id id*, driverId id
@@ -89,3 +90,26 @@ MARGIN = make_schema(
     lines: line_id id*, customer_id id>customers, revenue num, cost num, at time@
     """
 )
+
+SHOP = make_schema(
+    """
+    customers: customer_id id*, country cat, age int, vip bool, ssn text, signup time@
+    orders: order_id id*, customer_id id>customers, status cat, amount num, paid bool, scan blob, placed time@
+    addresses: address_id id*
+    shipments: shipment_id id*, order_id id>orders, ship_to id>addresses, bill_to id>addresses, weight num, \
+        budget num, sent time@
+    parcels: parcel_id id*, shipment_id id>shipments, at time@
+    posts: post_id id*, parent_id id>posts, accepted_id id>posts, kind code, at time@
+    tags: tag_id id*, station cat>stations
+    stations: station cat*
+    readings: reading_id id*, station cat>stations, at time@
+    weather: station cat*, at time@
+    votes: rcid id*, country cat*, vote cat, at time@
+    matches: match_id id*, home int, away int, played time@
+    logs: line int, level cat, at time@
+    Logs: line int*, at time@
+    secrets: secret_id id*, customer_id id>customers, at time@
+    """,
+    ignore=("secrets", "customers.ssn"),
+)
+"""A shop with every difficulty: two links to one table, self links, keys of two columns or none, no time."""

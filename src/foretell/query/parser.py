@@ -515,7 +515,7 @@ class _Parser:
             return self.case(row)
         if token.kind is Kind.NAME and self.peek().text == "(" and self.peek().kind is Kind.SYMBOL:
             return self.call(row)
-        if token.kind in (Kind.NAME, Kind.QUOTED):
+        if token.kind in (Kind.NAME, Kind.QUOTED) and (token.word not in RESERVED or self.peek().text == "."):
             return self.column()
         return self.fail("a column, a number, a 'string' or a function")
 

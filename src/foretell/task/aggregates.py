@@ -217,7 +217,7 @@ class AggregateBinder:
     def window_fault(self, aggregate: ast.Aggregate, start: Offset, end: Offset) -> QueryError | None:
         span = aggregate.window_span
         fault = self.names.error
-        shown = f"({start}, {end}]"
+        shown = format_window(start, end)
         if start.amount == end.amount:
             return fault(f"the window {shown} has no length", span, "its end must be later than its start")
         if start.amount > end.amount:
@@ -225,7 +225,8 @@ class AggregateBinder:
             return fault(f"the window {shown} is reversed", span, f"its start comes first: {swapped}")
         for offset in (start, end):
             if offset.finite and abs(offset.days) > MAX_YEARS * 366:
-                return fault(f"{offset} is longer than {MAX_YEARS:,} years", span, "use INF for all of time")
+                mend = "use INF for all of time" if self.role is Role.WHERE else "use a shorter one"
+                return fault(f"{offset} is longer than {MAX_YEARS:,} years", span, mend)
         if self.role is Role.WHERE:
             if end.amount > 0:
                 past = format_window(_mirrored(start, end), Offset(0, end.unit))

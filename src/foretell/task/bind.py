@@ -15,7 +15,7 @@ from foretell.task.aggregates import AggregateBinder, Role
 from foretell.task.functions import NUMBERS
 from foretell.task.model import BoundAggregate, BoundExpr, Task, TaskKind
 from foretell.task.names import Names
-from foretell.task.typecheck import WORDS, Checker, Typed, column_type
+from foretell.task.typecheck import WORDS, Checker, Typed, column_type, is_number
 
 MAX_STEPS = 1000
 
@@ -125,7 +125,7 @@ def _value(literal: ast.Literal, dtype: DType, names: Names) -> ast.Literal:
         mend = None
         if dtype is DType.TEXT and number:
             mend = f"write it in quotes: '{value}'"
-        elif dtype in NUMBERS and isinstance(value, str):
+        elif dtype in NUMBERS and isinstance(value, str) and is_number(value):
             mend = "write the number without quotes"
         shown = "NULL" if value is None else repr(value)
         raise names.error(f"found {shown}, expected {WORDS[dtype]}, as the key is", literal.span, mend)

@@ -22,6 +22,15 @@ class Names:
     def error(self, message: str, span: ast.Span, mend: str | None = None) -> QueryError:
         return QueryError(message, text=self.text, start=span[0], end=span[1], mend=mend)
 
+    def part(self, name: str, span: ast.Span, *, last: bool) -> ast.Span:
+        """Where `name` itself stands at an end of a dotted name; the whole where it is quoted."""
+        start, end = span
+        if last and self.text[start:end].endswith(name):
+            return end - len(name), end
+        if not last and self.text.startswith(name, start):
+            return start, start + len(name)
+        return span
+
     def table(self, name: str, span: ast.Span, namespace: str = "") -> Table:
         """The table of this name; letter case is forgiven where only one table fits."""
         tables = self.schema.tables
@@ -37,15 +46,18 @@ class Names:
                     )
                 return table
         raise self.error(
-            f"no table {name!r}", span, did_you_mean(name, [t.name for t in tables if not t.ignored])
+            f"no table {name!r}",
+            self.part(name, span, last=False),
+            did_you_mean(name, [t.name for t in tables if not t.ignored]),
         )
 
     def column(self, table: Table, name: str, span: ast.Span) -> Column:
         """The column of this name in `table`."""
         found = _fitting(name, [c.name for c in table.columns])
         if found is None:
+            part = self.part(name, span, last=True)
             raise self.error(
-                f"table {table.name!r} has no column {name!r}", span, self._column_mend(table, name)
+                f"table {table.name!r} has no column {name!r}", part, self._column_mend(table, name)
             )
         column = table.column(found)
         if column.ignored:

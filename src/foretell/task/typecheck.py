@@ -15,7 +15,7 @@ from typing import NoReturn, TypeAlias
 from zoneinfo import ZoneInfo
 
 from foretell.core.errors import UsageError
-from foretell.core.text import did_you_mean
+from foretell.core.text import did_you_mean, plural
 from foretell.core.time import format_instant, from_datetime, parse_instant
 from foretell.query import ast
 from foretell.query.format import format_expr
@@ -190,9 +190,10 @@ class Checker:
                     expr, f"found {value}, a number compared with text", f"write it in quotes: '{value}'"
                 )
             if anchor in NUMBERS and isinstance(value, str):
-                mend = f"write {value} without quotes" if _is_number(value) else None
+                mend = f"write {value} without quotes" if is_number(value) else None
                 self.fail(expr, f"found {value!r}, text compared with a number", mend)
-        return self.fail(expr, f"found {WORDS[dtype]} compared with {WORDS[anchor]}")
+        mend = "write a date in quotes: '2026-03-01'" if anchor is DType.TIMESTAMP else None
+        return self.fail(expr, f"found {WORDS[dtype]} compared with {WORDS[anchor]}", mend)
 
     def instant(self, expr: ast.Literal, value: str) -> ast.Expr:
         """A written time as a time in UTC: without a zone of its own it is in the schema's."""
@@ -233,7 +234,9 @@ class Checker:
             span = (start, start + len(expr.name))
             raise self.names.error(f"no function {expr.name!r}", span, did_you_mean(expr.name, known))
         if not scalar.fits(len(expr.args)):
-            self.fail(expr, f"found {len(expr.args)} arguments for {name}", f"it is called {scalar}")
+            self.fail(
+                expr, f"found {plural(len(expr.args), 'argument')} for {name}", f"it is called {scalar}"
+            )
         args: list[Typed] = []
         for i, arg in enumerate(expr.args):
             args.append(self.argument(scalar.kind_of(i), arg))
@@ -298,7 +301,8 @@ def _literal_type(value: object) -> DType | None:
     return DType.TEXT
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether text reads as a number."""
     try:
         float(text)
     except ValueError:
