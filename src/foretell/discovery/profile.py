@@ -66,12 +66,13 @@ def measure(store: Store, progress: Progress) -> dict[str, TableFacts]:
     progress.stage("measuring columns", total=len(store.tables))
     facts = {}
     for name, stored in store.tables.items():
-        facts[name] = _measure_table(store, stored)
+        facts[name] = measure_table(store, stored)
         progress.advance()
     return facts
 
 
-def _measure_table(store: Store, stored: StoredTable) -> TableFacts:
+def measure_table(store: Store, stored: StoredTable) -> TableFacts:
+    """Measure one table."""
     table = TableFacts(stored, prefix=shared_prefix(tuple(stored.dtypes)))
     items = list(stored.dtypes.items())
     for start in range(0, len(items), COLUMNS_AT_ONCE):

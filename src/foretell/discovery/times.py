@@ -161,7 +161,7 @@ def find_time(
         elif column.dtype is DType.TEXT:
             is_time, note = _read_text(store, table, column)
             if is_time:
-                found[column.name] = None if column.dtype is DType.TIMESTAMP else "iso"
+                found[column.name] = "iso" if table.stored.dtypes[column.name] is DType.TEXT else None
             if note:
                 notes.append(note)
     choice, evidence, why = _choose(store, table, found)

@@ -39,7 +39,7 @@ def duckdb_reader(connection: Any, sql: str) -> pa.RecordBatchReader:
     return reader
 
 
-def text_array(values: Sequence[Any]) -> tuple[pa.StringArray, int]:
+def text_array(values: Sequence[Any]) -> tuple[Any, int]:
     """Text from bytes or str, and how many values were not UTF-8 (their bad bytes become U+FFFD).
 
     >>> text_array([b"ok", b"caf\\xe9", None])[1]

@@ -55,7 +55,8 @@ class FramesSnapshot(Closing):
             return self._from_pandas(name, frame)
         if kind == "polars" and hasattr(frame, "columns"):
             frame = frame.collect() if hasattr(frame, "collect") else frame
-            return frame.to_arrow()
+            table: pa.Table = frame.to_arrow()
+            return table
         if isinstance(frame, pa.Table):
             return frame
         if isinstance(frame, pa.RecordBatch):
