@@ -51,20 +51,33 @@ def find_path(
         and not _links_by(names.schema, *via[0], parent=entity.name)
     ):
         return ()
-    found = paths_down(names.schema, entity.name, table.name)
-    if via:
-        for pair in via:
-            if not _links_by(names.schema, *pair):
-                raise _no_foreign_key(names, pair, span)
-        found = tuple(p for p in found if all(any(_uses(h.link, *v) for h in p) for v in via))
-    elif table.name == entity.name:
-        found = tuple(p for p in found if len(p) == 1)
+    for pair in via:
+        if not _links_by(names.schema, *pair):
+            raise _no_foreign_key(names, pair, span)
+    own = table.name == entity.name and not via
+    found: tuple[Path, ...] = ()
+    for hops in range(1, 2 if own else MAX_HOPS + 1):
+        found = tuple(
+            p
+            for p in paths_down(names.schema, entity.name, table.name, max_hops=hops)
+            if all(any(_uses(h.link, *v) for h in p) for v in via)
+        )
+        if found:  # the shortest, for shorter ones were looked for before
+            break
     if not found:
         raise _no_path(names, entity, table, via, key, span)
-    shortest = [p for p in found if len(p) == len(found[0])]
-    if len(shortest) > 1:
-        raise _ambiguous(names, entity, table, key, shortest, span)
-    return shortest[0]
+    if len(found) > 1:
+        raise _ambiguous(names, entity, table, key, found, span)
+    return found[0]
+
+
+def _below(schema: Schema, entity: str) -> list[str]:
+    """The tables that can be aggregated for `entity`, by name."""
+    found, edge = {entity}, {entity}
+    for _ in range(MAX_HOPS):
+        edge = {link.child for name in edge for link in schema.links_down(name)} - found
+        found |= edge
+    return sorted(found - {entity})
 
 
 def _via_column(names: Names, pair: tuple[str, str], table: Table, span: ast.Span) -> tuple[str, str]:
@@ -149,13 +162,7 @@ def _no_path(
             f"{entity.name!r} can be aggregated for it"
         )
     else:
-        reachable = sorted(
-            {
-                t.name
-                for t in names.schema.tables
-                if not t.ignored and t.name != entity.name and paths_down(names.schema, entity.name, t.name)
-            }
-        )
+        reachable = _below(names.schema, entity.name)
         mend = (
             f"tables that do: {listing(reachable[:8])}; a missing link is declared in foretell.toml"
             if reachable
