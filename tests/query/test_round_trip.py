@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from foretell.core.errors import QueryError
 from foretell.core.time import Offset, Unit, parse_instant
 from foretell.query import ast
+from foretell.query.expressions import FUNCTIONS, TYPES
 from foretell.query.format import format_expr, format_query
-from foretell.query.parser import FUNCTIONS, TYPES, parse, parse_expr
+from foretell.query.parser import parse, parse_expr
 
 NAMES = st.one_of(
     st.sampled_from(

@@ -6,7 +6,7 @@ import math
 
 from foretell.core.time import Offset, format_instant
 from foretell.query import ast
-from foretell.query.parser import COMPARE, LEVELS, TIGHT
+from foretell.query.expressions import COMPARE, LEVELS, TIGHT
 from foretell.query.tokens import is_plain_name
 
 
