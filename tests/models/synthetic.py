@@ -13,7 +13,13 @@ CLASSES = ("red", "green", "blue")
 
 
 def make(
-    kind: TaskKind, *, entities: int = 200, cutoffs: int = 6, seed: int = 0, noise: float = 1.0, extra: int = 3
+    kind: TaskKind,
+    *,
+    entities: int = 200,
+    cutoffs: int = 6,
+    seed: int = 0,
+    noise: float = 1.0,
+    extra: int = 3,
 ) -> Dataset:
     """`entities` × `cutoffs` rows in order of time; labels depend on a number, a category and the entity."""
     rng = np.random.default_rng(seed)
@@ -49,7 +55,7 @@ def label(kind: TaskKind, signal: np.ndarray, rng: np.random.Generator, noise: f
 
 
 def history(kind: TaskKind, y: np.ndarray) -> dict[str, Numeric | Categorical]:
-    """The label columns that features would give: from earlier rows of the same entity. `y` is (cutoffs, entities)."""
+    """The label columns that features would give, from earlier rows; `y` is (cutoffs, entities)."""
     last = np.vstack([np.full(y.shape[1], np.nan), y[:-1]])
     if kind is TaskKind.MULTICLASS:
         mode = np.full(y.shape, -1)

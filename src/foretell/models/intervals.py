@@ -38,8 +38,10 @@ class Conformal:
         band.
         """
         tail = (1 - level) / 2
-        low = self._offsets(point, [tail - (1 - tail) / n for n in self.effective])
-        high = self._offsets(point, [1 - tail + (1 - tail) / n for n in self.effective])
+        # the k-th of n residuals sits at (k - ½) / n of the grid; conformal takes k = (n + 1) · (1 - tail)
+        shift = [(0.5 - tail) / n for n in self.effective]
+        low = self._offsets(point, [tail - s for s in shift])
+        high = self._offsets(point, [1 - tail + s for s in shift])
         lower, upper = point + np.minimum(low, 0.0), point + np.maximum(high, 0.0)
         if self.floor is not None:
             lower = np.minimum(np.maximum(lower, self.floor), point)

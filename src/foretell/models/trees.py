@@ -172,7 +172,7 @@ class TreeFitted:
 
     def predict(self, X: Matrix) -> Floats:
         out = np.asarray(
-            self._booster.predict(self.encoder.encode(X), num_threads=self.threads), dtype=np.float64
+            self._booster.predict(_design(self.encoder.encode(X)), num_threads=self.threads), dtype=np.float64
         )
         if self.kind is TaskKind.REGRESSION:
             return _from_log(out) if self.recipe.log_target else out
@@ -180,10 +180,9 @@ class TreeFitted:
 
     def contributions(self, X: Matrix) -> Contributions:
         k = self.classes if self.kind is TaskKind.MULTICLASS else 1
-        encoded = self.encoder.encode(X)
-        raw = np.asarray(self._booster.predict(encoded, pred_contrib=True, num_threads=self.threads))
-        raw = raw.reshape(X.rows, k, len(self.encoder.sources) + 1)
-        sources = self.encoder.sources
+        design, sources = _design(self.encoder.encode(X)), self.encoder.sources
+        raw = np.asarray(self._booster.predict(design, pred_contrib=True, num_threads=self.threads))
+        raw = raw.reshape(X.rows, k, design.shape[1] + 1)
         values = np.stack([onto_columns(raw[:, j], sources, self.names) for j in range(k)], axis=2)
         base = raw[:, :, -1]  # (n, k)
         if self.kind is TaskKind.MULTICLASS:
@@ -249,6 +248,11 @@ class TreeFitted:
 
 def _to_log(y: Floats) -> Floats:
     return np.asarray(np.sign(y) * np.log1p(np.abs(y)))
+
+
+def _design(encoded: Floats) -> Floats:
+    """The encoder's outputs; where no column varies a single empty one, and the booster says the constant."""
+    return encoded if encoded.shape[1] else np.zeros((len(encoded), 1))
 
 
 def _shape(recipe: TreeRecipe) -> Callable[[Floats], Floats]:
@@ -357,8 +361,7 @@ def _train(
         "params": {"verbosity": -1, "feature_pre_filter": False, "num_threads": context.threads},
         "free_raw_data": True,
     }
-    if not encoder.sources:  # nothing varies: one empty column, and the booster says the constant
-        design = np.zeros((train.rows, 1))
+    design = _design(design)
     held = lightgbm.Dataset(
         design,
         shape(train.y),
