@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from foretell.pipeline import Answer, Check, Database, Question, connect
     from foretell.prediction.model import Model, load
     from foretell.prediction.predictions import Predictions
-    from foretell.testing.shop import demo
+    from foretell.testing.databases import demo
 
 __version__ = "0.1.0"
 
@@ -43,7 +43,7 @@ _HOMES = {
     "Model": "foretell.prediction.model",
     "load": "foretell.prediction.model",
     "Predictions": "foretell.prediction.predictions",
-    "demo": "foretell.testing.shop",
+    "demo": "foretell.testing.databases",
 }
 
 __all__ = [

@@ -53,10 +53,10 @@ def test_nothing_happens_before_its_cause_or_after_the_end(small: duckdb.DuckDBP
         assert number(small, f"SELECT count(*) FROM {table} WHERE {column} >= '2025-12-31'") == 0
 
 
-def test_an_orders_total_is_the_sum_of_its_lines(small: duckdb.DuckDBPyConnection) -> None:
+def test_an_orders_amount_is_the_sum_of_its_lines(small: duckdb.DuckDBPyConnection) -> None:
     assert number(
         small,
-        "SELECT max(abs(total - lines)) FROM orders JOIN"
+        "SELECT max(abs(amount - lines)) FROM orders JOIN"
         " (SELECT order_id, sum(quantity * unit_price) lines FROM order_items GROUP BY 1) USING (order_id)",
     ) == pytest.approx(0, abs=1e-6)
 

@@ -20,7 +20,8 @@ from foretell.cli.progress import Lines, progress
 from foretell.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from foretell.pipeline import Database, Model
+    from foretell.pipeline import Database
+    from foretell.prediction.model import Model
 
 QUESTION = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
 
@@ -110,9 +111,10 @@ def schema(
 ) -> None:
     """Show tables, keys, links, times, and why each is believed."""
     from foretell.report.schema import schema_view
+    from foretell.schema.record import to_record
 
     with running(format, output, quiet, verbose) as run:
-        path = config or Path("foretell.toml")
+        path = config or _beside(target)
         if write_to and path.exists() and not force:
             raise UsageError(f"{str(path)!r} is there already", mend="add --force to replace it")
         with connect(run, target, None if write_to else config, seed) as db:
@@ -120,8 +122,8 @@ def schema(
                 from foretell.schema import toml
 
                 save(path, toml.write(db.schema).encode())
-                run.say(f"wrote {path}: correct it, and it is used with --config {path}")
-            run.show(Result(view=lambda: schema_view(db.schema, name=db.name), data=lambda: db.schema))
+                run.say(f"wrote {path}: correct it; it is read whenever it lies beside the database")
+            run.show(Result(lambda: schema_view(db.schema, name=db.name), lambda: to_record(db.schema)))
 
 
 @app.command()
@@ -141,9 +143,9 @@ def check(
     from foretell.cli.render import check_view
 
     with running(format, output, quiet, verbose) as run, connect(run, target, config, seed) as db:
-        question = db.query(o.query_text(query))
+        question = db.query(o.query_text(query), labels=labels)
         checked = question.check()
-        run.show(Result(view=lambda: check_view(checked), data=lambda: checked, rows=question.labels))
+        run.show(Result(lambda: check_view(checked), checked.to_dict, question.labels))
 
 
 @app.command()
@@ -176,15 +178,15 @@ def _ask(
     labels: Path | None,
     top: int,
 ) -> None:
-    from foretell.cli.render import answer_data, answer_view
+    from foretell.cli.render import answer_view
 
     with connect(run, target, config, seed) as db:
-        answer = db.query(o.query_text(query)).ask(time_limit=time_limit, top=top)
+        answer = db.query(o.query_text(query), labels=labels).ask(time_limit=time_limit, top=top)
         run.show(
             Result(
-                view=lambda: answer_view(answer, name=db.name, top=top),
-                data=lambda: answer_data(answer),
-                rows=lambda: answer.predictions.table,
+                lambda: answer_view(answer, name=db.name, top=top),
+                answer.to_dict,
+                answer.predictions.to_arrow,
             )
         )
 
@@ -206,12 +208,17 @@ def fit(
     debug: o.Debug = False,
 ) -> None:
     """Train a model and save it under a name."""
+    from foretell.cli.render import fitted_view
+
     with running(format, output, quiet, verbose) as run:
         path = o.model_path(models, name)
         with connect(run, target, config, seed) as db:
-            model = db.query(o.query_text(query)).fit(time_limit=time_limit, labels=labels)
-        models.mkdir(parents=True, exist_ok=True)
+            question = db.query(o.query_text(query), labels=labels)
+            backtest = question.backtest(time_limit=time_limit)
+            model = question.fit(time_limit=time_limit, backtest=backtest)
         model.save(path)
+        data = {"name": name, "path": str(path), "query": model.query, "backtest": backtest.to_dict()}
+        run.show(Result(lambda: fitted_view(model.description, backtest, path), lambda: data))
 
 
 @app.command()
@@ -223,8 +230,6 @@ def predict(
     explain: Annotated[bool, typer.Option("--explain", help="Give each prediction's reasons.")] = False,
     top: o.Top = 20,
     models: o.Models = Path("models"),
-    config: o.Config = None,
-    seed: o.Seed = 0,
     format: o.FormatOption = None,
     output: o.Output = None,
     quiet: o.Quiet = False,
@@ -235,16 +240,11 @@ def predict(
     from foretell.cli.render import predictions_view
 
     with running(format, output, quiet, verbose) as run:
-        loaded = load(models, model)
-        with connect(run, target, config, seed) as db:
-            found = loaded.predict(db, as_of=as_of, ids=o.id_list(ids), explain=explain)
-        run.show(
-            Result(
-                view=lambda: predictions_view(found, top=top),
-                data=lambda: list(found.rows()),
-                rows=lambda: found.table,
-            )
+        named = o.id_list(ids)
+        found = load(models, model).predict(
+            target, as_of=as_of, ids=named, explain=explain, progress=run.progress
         )
+        run.show(Result(lambda: predictions_view(found, top=top), lambda: list(found.rows()), found.to_arrow))
 
 
 @app.command()
@@ -274,6 +274,14 @@ def fmt(
     from foretell.query.parser import parse
 
     sys.stdout.write(format_query(parse(o.query_text(query))) + "\n")
+
+
+def _beside(target: str) -> Path:
+    """Where foretell.toml is looked for: beside a file or in a folder, else here."""
+    place = Path(target)
+    if "://" in target or not place.exists():
+        return Path("foretell.toml")
+    return (place if place.is_dir() else place.parent) / "foretell.toml"
 
 
 def load(models: Path, name: str) -> Model:

@@ -71,10 +71,10 @@ def chosen(format: Format | None, output: Path | None) -> Format:
 
 def write(result: Result, format: Format, output: Path | None, console: Console) -> None:
     """Write `result` to stdout, or to the file `output`, which appears whole or not at all."""
-    if output is None and format is Format.TABLE:
+    if output is None and format is Format.TABLE and console.is_terminal:
         console.print(result.view())
         return
-    content = encoded(result, format)
+    content = encoded(result, format, width=console.width)
     if output is not None:
         save(output, content)
     elif format is Format.PARQUET and console.is_terminal:
@@ -85,10 +85,10 @@ def write(result: Result, format: Format, output: Path | None, console: Console)
         sys.stdout.buffer.flush()
 
 
-def encoded(result: Result, format: Format) -> bytes:
-    """The result as bytes."""
+def encoded(result: Result, format: Format, *, width: int = 100) -> bytes:
+    """The result as bytes; `width` is for tables."""
     if format is Format.TABLE:
-        return (to_text(result.view()) + "\n").encode()
+        return (to_text(result.view(), width=width) + "\n").encode()
     if format is Format.JSON:
         return (json.dumps(plain(result.data()), indent=2, ensure_ascii=False) + "\n").encode()
     if result.rows is None:

@@ -11,11 +11,16 @@ from rich.text import Text
 from foretell.report.backtest import backtest_view
 from foretell.report.labels import labels_view
 from foretell.report.layout import bullets, heading, indented
+from foretell.report.numbers import share
 from foretell.report.predictions import drivers_view, rows_view
 from foretell.report.schema import schema_view
 
 if TYPE_CHECKING:
-    from foretell.pipeline import Answer, Check, Predictions
+    from pathlib import Path
+
+    from foretell.evaluation.backtest import Backtest
+    from foretell.pipeline import Answer, Check
+    from foretell.prediction.predictions import Predictions
 
 
 def check_view(check: Check) -> RenderableType:
@@ -33,7 +38,7 @@ def answer_view(answer: Answer, *, name: str, top: int) -> RenderableType:
         [
             *first,
             task_view(answer.check.description),
-            schema_view(answer.schema, name=name, columns=False),
+            schema_view(answer.schema, name=name, brief=True),
             labels_view(answer.check.labels, shown=4),
             warnings_view(answer.warnings),
             Group(backtest_view(answer.backtest), *([] if first else [verdict])),
@@ -44,9 +49,14 @@ def answer_view(answer: Answer, *, name: str, top: int) -> RenderableType:
 
 
 def predictions_view(predictions: Predictions, *, top: int) -> RenderableType:
-    """The first `top` predictions, in the order they come in."""
-    rows = predictions.rows()
-    return rows_view(rows, title="Predictions", shown=top)
+    """The first `top` predictions, highest first; the cutoff, the same for all, is told once."""
+    rows = [{n: v for n, v in row.items() if n != "cutoff"} for row in predictions.head(top).rows()]
+    title = f"Predictions: {predictions.meaning.partition('. ')[0]}"
+    view = rows_view(rows, title=title, shown=top, total=len(predictions))
+    if predictions.level is not None and "low" in predictions.table.column_names:
+        span = f"In {share(predictions.level)} of the cases the truth should lie between low and high."
+        view = Group(view, Text(span, style="dim"))
+    return Group(view, bullets(predictions.notes)) if predictions.notes else view
 
 
 def task_view(description: str) -> RenderableType:
@@ -61,19 +71,11 @@ def warnings_view(warnings: Sequence[str]) -> RenderableType | None:
     return Group(Text("Warnings", style="bold yellow"), bullets(warnings))
 
 
-def answer_data(answer: Answer) -> dict[str, object]:
-    """An answer for programs: everything of it but the model itself."""
-    return {
-        "question": answer.check.description,
-        "verdict": answer.verdict,
-        "beats_baseline": answer.backtest.beats_baseline,
-        "warnings": answer.warnings,
-        "labels": answer.check.labels,
-        "backtest": answer.backtest.to_dict(),
-        "drivers": answer.drivers,
-        "predictions": list(answer.predictions.rows()),
-        "schema": answer.schema,
-    }
+def fitted_view(description: str, backtest: Backtest, path: Path) -> RenderableType:
+    """What was trained, how good it is, and where it is kept."""
+    said = Text(backtest.verdict, style="bold green" if backtest.beats_baseline else "bold yellow")
+    saved = Text(f"Saved as {path}.")
+    return stack([said, task_view(description), backtest_view(backtest), saved])
 
 
 def stack(parts: Sequence[RenderableType | None]) -> RenderableType:

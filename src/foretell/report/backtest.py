@@ -10,10 +10,9 @@ from rich.text import Text
 from foretell.core.text import plural
 from foretell.evaluation.backtest import Backtest, Slice
 from foretell.evaluation.bootstrap import Score
-from foretell.models.baselines import ENGLISH
 from foretell.models.criteria import METRICS
 from foretell.report.layout import bullets, grid, heading
-from foretell.report.numbers import amount, share, signed
+from foretell.report.numbers import amount, moment, share, signed
 from foretell.task.model import TaskKind
 
 READ = {
@@ -34,6 +33,17 @@ READ = {
     "r2": ("R²", "share of the variation that is explained; 1 is perfect, 0 is the mean"),
     "spearman": ("rank correlation", "how well the order agrees; 1 is perfect, 0 is none"),
 }
+
+
+RULES = {
+    "constant": "the same for everyone",
+    "entity_mean": "its own past mean",
+    "entity_mean_10": "its own mean of ten windows",
+    "last": "its last window again",
+    "season": "its window a year ago again",
+    "mode": "its commonest class again",
+}
+"""The baselines, short enough for a table."""
 
 
 def backtest_view(backtest: Backtest) -> RenderableType:
@@ -64,9 +74,8 @@ def scores_view(backtest: Backtest, name: str) -> RenderableType:
         key=lambda item: (math.isnan(item[1].value), -sign * item[1].value),
     )
     for rule, score in ordered:
-        label = ENGLISH.get(rule, rule)
         best = " (best baseline)" if rule == backtest.best_baseline else ""
-        view.add_row(f"{label}{best}", *_score(score))
+        view.add_row(f"{RULES.get(rule, rule)}{best}", *_score(score))
     lift = backtest.lift
     style = "green" if backtest.beats_baseline else "yellow"
     view.add_row(
@@ -103,7 +112,7 @@ def slices_view(backtest: Backtest, name: str) -> RenderableType:
         *(["in interval:"] if with_cover else []),
     )
     for part in backtest.slices:
-        cells = [part.name, f"{part.rows:,}"]
+        cells = [moment(part.name), f"{part.rows:,}"]
         if with_mean:
             cells.append(share(part.mean) if binary else amount(part.mean))
         cells += _pair(part)

@@ -12,7 +12,7 @@ from foretell.core.text import plural
 from foretell.core.time import format_instant
 from foretell.evaluation.labels import LabelReport
 from foretell.report.layout import bullets, grid, heading
-from foretell.report.numbers import amount, share, sparkline
+from foretell.report.numbers import amount, moment, share, sparkline
 from foretell.task.model import TaskKind
 
 SHARES = frozenset({TaskKind.BINARY})
@@ -37,7 +37,7 @@ def labels_view(report: LabelReport, *, shown: int = 8) -> RenderableType:
     view = grid("cutoff", "rows:", *([measure(report.kind) + ":"] if measured else []))
     for row in report.cutoffs[-shown:]:
         cells = [_mean(report.kind, row.mean)] if measured else []
-        view.add_row(format_instant(row.cutoff), f"{row.rows:,}", *cells)
+        view.add_row(moment(format_instant(row.cutoff)), f"{row.rows:,}", *cells)
     parts.append(view)
     if len(report.cutoffs) > shown:
         parts.append(Text(f"and {plural(len(report.cutoffs) - shown, 'earlier cutoff')}", style="dim"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -105,3 +106,12 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def moment(text: str) -> str:
+    """An instant without its seconds: they matter to nobody who reads a table.
+
+    >>> moment("2025-11-30 22:36:14"), moment("2025-11-30"), moment("2025-01-01 … 2025-02-01 10:00:07.25")
+    ('2025-11-30 22:36', '2025-11-30', '2025-01-01 … 2025-02-01 10:00')
+    """
+    return re.sub(r"(\d\d:\d\d):\d\d(\.\d+)?", r"\1", text)

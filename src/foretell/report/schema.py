@@ -12,6 +12,7 @@ from foretell.core.text import plural
 from foretell.report.layout import bullets, grid, heading
 from foretell.schema.model import Column, Evidence, Origin, Schema, Semantic, Table
 
+SURE = 0.9
 KINDS = {
     Semantic.NUMERIC: "numbers",
     Semantic.CATEGORICAL: "categories",
@@ -22,15 +23,15 @@ KINDS = {
 }
 
 
-def schema_view(schema: Schema, *, name: str = "the database", columns: bool = True) -> RenderableType:
-    """The whole schema; `columns=False` leaves out what each table's columns hold."""
+def schema_view(schema: Schema, *, name: str = "the database", brief: bool = False) -> RenderableType:
+    """The whole schema; `brief` leaves out the columns and the reasons of guesses that are almost sure."""
     parts: list[RenderableType] = [heading(headline(schema, name)), tables_view(schema)]
     if schema.links:
         parts += [Text(), links_view(schema)]
-    reasons = list(guesses(schema))
+    reasons = list(guesses(schema, below=SURE if brief else 1.1))
     if reasons:
         parts += [Text(), Text("Guesses, and why", style="bold"), bullets(reasons)]
-    if columns:
+    if not brief:
         parts += [Text(), Text("What the columns hold", style="bold"), columns_view(schema)]
     if schema.notes:
         parts += [Text(), Text("To look at", style="bold"), bullets(schema.notes)]
@@ -70,7 +71,7 @@ def links_view(schema: Schema) -> Grid:
     active = set(schema.active_links)
     for link in schema.links:
         origin = Text("ignored", style="dim") if link not in active else _marked(Text(), link.evidence)
-        view.add_row(str(link), origin if origin.plain else link.evidence.origin.value)
+        view.add_row(str(link), origin if origin.plain else "declared")
     return view
 
 
@@ -91,9 +92,11 @@ def columns_view(schema: Schema) -> Grid:
     return view
 
 
-def guesses(schema: Schema) -> Iterable[str]:
-    """Each guess as a sentence: what, how sure, why."""
+def guesses(schema: Schema, *, below: float = 1.1) -> Iterable[str]:
+    """Each guess of less confidence than `below` as a sentence: what, how sure, why."""
     for what, evidence in _evidence(schema):
+        if evidence.confidence >= below:
+            continue
         why = "; ".join(evidence.reasons)
         yield f"{what} ({evidence.confidence:.0%})" + (f": {why}" if why else "")
 
@@ -122,11 +125,11 @@ def _is_guess(evidence: Evidence | None) -> bool:
 def _marked(text: Text, evidence: Evidence | None) -> Text:
     """`text`, followed by how sure it is where it is a guess, or by where a person set it."""
     marked = text.copy()
-    space = " " if text.plain else ""
     if evidence is not None and evidence.origin is Origin.INFERRED:
-        marked.append(f"{space}guess {evidence.confidence:.0%}", style="yellow")
+        said = f"guess {evidence.confidence:.0%}"
+        marked.append(f" ({said})" if text.plain else said, style="yellow")
     elif evidence is not None and evidence.origin is Origin.CONFIGURED:
-        marked.append(f"{space}set by you", style="cyan")
+        marked.append(" (set by you)" if text.plain else "set by you", style="cyan")
     return marked
 
 

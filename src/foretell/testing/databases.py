@@ -10,10 +10,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from foretell.core.errors import UsageError
 from foretell.core.random import generator
 from foretell.testing.shop import shop_frames
 
-__all__ = ["events", "shop", "shop_frames", "write_duckdb"]
+__all__ = ["demo", "events", "shop", "shop_frames", "write_duckdb"]
+
+MARK = "The demo shop of foretell: made up, and replaced whenever the demo is written again."
 
 KEYS: dict[str, tuple[str, ...]] = {
     "customers": ("PRIMARY KEY (customer_id)",),
@@ -31,15 +34,41 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 
 
+def demo(path: str | Path = "shop.duckdb", *, seed: int = 0) -> Path:
+    """Write the demo shop. A file that is there is replaced only if it is an earlier demo.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     demo(Path(folder) / "shop.duckdb").name
+    'shop.duckdb'
+    """
+    path = Path(path)
+    if path.exists() and not _is_demo(path):
+        raise UsageError(f"{str(path)!r} is there already and is not the demo", mend="name another file")
+    return shop(path, seed=seed)
+
+
+def _is_demo(path: Path) -> bool:
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            said = connection.execute("SELECT comment FROM duckdb_tables() WHERE table_name = 'customers'")
+            return (MARK,) in said.fetchall()
+    except duckdb.Error:
+        return False
+
+
 def shop(path: str | Path, *, seed: int = 0, customers: int = 2000, days: int = 730) -> Path:
     """Write the demo shop to the DuckDB file `path`, replacing what is there; one seed, one set of rows."""
-    return write_duckdb(path, shop_frames(seed, customers=customers, days=days), KEYS)
+    return write_duckdb(path, shop_frames(seed, customers=customers, days=days), KEYS, {"customers": MARK})
 
 
 def write_duckdb(
-    path: str | Path, frames: Mapping[str, pa.Table], keys: Mapping[str, tuple[str, ...]] | None = None
+    path: str | Path,
+    frames: Mapping[str, pa.Table],
+    keys: Mapping[str, tuple[str, ...]] | None = None,
+    comments: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write tables to a DuckDB file, parents first, with the constraints that `keys` lists for each.
+    """Write tables to a DuckDB file, parents first, with the constraints and comments given for each.
 
     The file appears whole or not at all: it is written beside `path` and then renamed.
     """
@@ -56,6 +85,8 @@ def write_duckdb(
                 connection.execute(f"CREATE TABLE {_quoted(name)} ({body})")
                 connection.execute(f"INSERT INTO {_quoted(name)} SELECT * FROM frame")
                 connection.unregister("frame")
+            for name, comment in (comments or {}).items():
+                connection.execute(f"COMMENT ON TABLE {_quoted(name)} IS '{comment}'")
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

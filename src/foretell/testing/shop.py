@@ -346,7 +346,7 @@ def _tables(world: _World, days: int) -> dict[str, pa.Table]:
     by_order = np.lexsort((product, item_order))
     item_order, product, quantity = item_order[by_order], product[by_order], quantity[by_order]
     paid = np.where(orders["voucher"], 0.9, 1.0)[item_order - 1] * world.price[product]
-    total = np.bincount(item_order - 1, np.round(paid, 2) * quantity, world.ordered)
+    amount = np.bincount(item_order - 1, np.round(paid, 2) * quantity, world.ordered)
     deliveries, returns = logs["deliveries"].sorted(end), logs["returns"].sorted(end)
     tickets, visits = logs["tickets"].sorted(end), logs["visits"].sorted(end)
     return {
@@ -358,7 +358,7 @@ def _tables(world: _World, days: int) -> dict[str, pa.Table]:
                 "channel": _pick(CHANNELS, orders["channel"]),
                 "payment": _pick(PAYMENTS, orders["payment"]),
                 "voucher": pa.array(orders["voucher"]),
-                "total": pa.array(np.round(total, 2)),
+                "amount": pa.array(np.round(amount, 2)),
             }
         ),
         "order_items": pa.table(
