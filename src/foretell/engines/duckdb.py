@@ -23,6 +23,7 @@ from foretell.engines.base import Entities, Keys, Labels, Rows
 from foretell.features.matrix import Categorical, Matrix, Numeric, Values
 from foretell.plan import asof, events, nodes, prepare, rings, target
 from foretell.plan.build import DIALECT, ROW, SPACE, TIME, col, create, table
+from foretell.plan.lattice import past_cutoffs
 from foretell.plan.measures import MEASURES
 from foretell.plan.proof import prove
 from foretell.schema.model import DType, Schema
@@ -257,22 +258,13 @@ class DuckDBEngine:
     def _past_labels(self, past: nodes.PastLabels, rows: Rows) -> str:
         """The labels whose windows close by the last cutoff, as an events table."""
         plan = past.target
-        assert plan.horizon is not None
-        cutoffs = np.unique(rows.cutoffs)
-        lattice = {int(c) for c in cutoffs}
-        moment = min(lattice, default=0)
-        for _ in range(past.steps):
-            moment = (-past.step).after(moment)
-            lattice.add(moment)
         begins = [self.span(a.events.table) for a in plan.aggregates if a.window.is_future]
         start = max((s[0] for s in begins if s is not None), default=0)
-        last = int(cutoffs[-1]) if len(cutoffs) else 0
-        closes = {c: plan.horizon.after(c) for c in sorted(lattice)}
-        usable = [c for c, close in closes.items() if close <= last and c >= start]
+        closes = dict(past_cutoffs(past, np.unique(rows.cutoffs).tolist(), start))
         name = self._name("past")
         numeric = plan.target.dtype in _NUMERIC
-        if usable:
-            labels = self.labels(plan, usable)
+        if closes:
+            labels = self.labels(plan, list(closes))
             closed = np.array([closes[int(c)] for c in labels.rows.cutoffs], dtype=np.int64)
             entities, values = labels.rows.entities, labels.values
         else:

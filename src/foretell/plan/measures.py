@@ -32,15 +32,16 @@ class Algebra(StrEnum):
 
 @dataclass(frozen=True)
 class Part:
-    """A mergeable piece of state. `moment` parts merge about the mean of their group (Chan et al. 1983)."""
+    """A mergeable piece of state. A moment merges `about` the means of its group (Chan et al. 1983):
+    `mean` of the value, from the part sum, and `xmean` of the time, from the part x."""
 
     lift: str
     merge: str
-    moment: bool = False
+    about: tuple[str, ...] = ()
 
 
 _DAYS = "EPOCH({}) / 86400.0"
-_X = f"({_DAYS.format('t')} - 14610)"  # days since 2010-01-01, where sums of squares stay small
+_X = f"({_DAYS.format('t')} - 14610)"  # days since 2010-01-01
 
 PARTS: dict[str, Part] = {
     "rows": Part("COUNT(*)", "SUM(rows)"),
@@ -51,13 +52,21 @@ PARTS: dict[str, Part] = {
     "sum": Part("SUM(v)", "SUM(sum)"),
     "min": Part("MIN(v)", "MIN(min)"),
     "max": Part("MAX(v)", "MAX(max)"),
-    "m2": Part("VAR_POP(v) * COUNT(v)", "SUM(m2 + n * (sum / n - mean) * (sum / n - mean))", moment=True),
+    "m2": Part("VAR_POP(v) * COUNT(v)", "SUM(m2 + n * (sum / n - mean) * (sum / n - mean))", about=("sum",)),
     "last": Part("ARG_MAX(v, k)", "ARG_MAX(last, last_k)"),
     "last_k": Part("MAX(CASE WHEN v IS NOT NULL THEN k END)", "MAX(last_k)"),
     "dsum": Part("SUM(v * EXP(-RATE * (EPOCH(at) - EPOCH(t)) / 86400.0))", "SUM(dsum * EXP(-RATE * lag))"),
     "x": Part(f"SUM(CASE WHEN v IS NOT NULL THEN {_X} END)", "SUM(x)"),
-    "xx": Part(f"SUM(CASE WHEN v IS NOT NULL THEN {_X} * {_X} END)", "SUM(xx)"),
-    "xv": Part(f"SUM({_X} * v)", "SUM(xv)"),
+    "sxx": Part(
+        f"VAR_POP(CASE WHEN v IS NOT NULL THEN {_X} END) * COUNT(v)",
+        "SUM(sxx + n * (x / n - xmean) * (x / n - xmean))",
+        about=("x",),
+    ),
+    "sxv": Part(
+        f"COVAR_POP(v, {_X}) * COUNT(v)",
+        "SUM(sxv + n * (x / n - xmean) * (sum / n - mean))",
+        about=("sum", "x"),
+    ),
 }
 
 ROW_PARTS = frozenset({"rows", "first", "latest", "drows"})
@@ -82,9 +91,17 @@ class Measure:
     categorical: bool = False
 
 
-_SLOPE = "CASE WHEN n > 2 AND xx - x * x / n > 1e-9 THEN (xv - x * sum / n) / (xx - x * x / n) END"
+_SLOPE = "CASE WHEN n > 2 AND sxx > 1e-9 THEN sxv / sxx END"
 _TABLE = (
-    Measure("count", Accepts.ROWS, Algebra.ADDITIVE, ("rows",), "rows", 0.0, "number of {events}{window}"),
+    Measure(
+        "count",
+        Accepts.ROWS,
+        Algebra.ADDITIVE,
+        ("rows",),
+        "COALESCE(rows, 0)",
+        0.0,
+        "number of {events}{window}",
+    ),
     Measure(
         "recency",
         Accepts.ROWS,
@@ -149,7 +166,7 @@ _TABLE = (
         "trend",
         Accepts.NUMBER,
         Algebra.ADDITIVE,
-        ("n", "sum", "x", "xx", "xv"),
+        ("n", "sum", "x", "sxx", "sxv"),
         _SLOPE,
         None,
         "trend (slope per day) of {value}{window}",

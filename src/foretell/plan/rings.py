@@ -153,9 +153,10 @@ def _rings(
         .join(table(rows, "r"), on=_visible(rows, units))
     )
     source = joined.subquery("j")
-    moments = [i for p, i in parts if PARTS[p].moment]
-    if moments:
-        means = [_mean(i, "j", [col("j", "row"), col("j", "ring")]).as_(f"v{i}_mean") for i in moments]
+    needed = sorted({(i, total) for p, i in parts for total in PARTS[p].about if i is not None})
+    if needed:
+        group = [col("j", "row"), col("j", "ring")]
+        means = [_mean(i, total, "j", group).as_(_mean_name(i, total, "")) for i, total in needed]
         source = exp.select(exp.Star(), *means).from_(source).subquery("j")
     query = exp.select(
         col("j", "row"), col("j", "ring"), template("MAX(c)", c=col("j", "cutoff")).as_("cutoff")
@@ -166,29 +167,35 @@ def _rings(
 
 
 def _merge(
-    part: str, index: int | None, source: str, mean: str = "mean", rate: exp.Expression | None = None
+    part: str, index: int | None, source: str, suffix: str = "", rate: exp.Expression | None = None
 ) -> exp.Expression:
     """A part merged over rows of `source`; with a `rate` it decays by each row's lag first."""
     names: dict[str, exp.Expression] = {
         p: col(source, _name(p, None if p in ROW_PARTS else index)) for p in PARTS
     }
-    names["mean"] = col(source, f"v{index}_{mean}")
+    if index is not None:
+        names["mean"] = col(source, _mean_name(index, "sum", suffix))
+        names["xmean"] = col(source, _mean_name(index, "x", suffix))
     names["lag"] = col(source, "lag") if rate is not None else exp.Literal.number(0)
     names["RATE"] = rate if rate is not None else exp.Literal.number(0)
     return template(PARTS[part].merge, **names)
 
 
+def _mean_name(index: int, total: str, suffix: str) -> str:
+    return f"v{index}_{total}_mean{suffix}"
+
+
 def _mean(
-    index: int | None, source: str, group: list[exp.Expression], upto: int | None = None
+    index: int, total: str, source: str, group: list[exp.Expression], upto: int | None = None
 ) -> exp.Expression:
-    """The mean of a value over a group (and the rings up to one), as window functions."""
-    total: list[exp.Expression] = []
-    for part in ("sum", "n"):
+    """The mean of a value (total 'sum') or of its times ('x') over a group, and over the rings up to one."""
+    sums: list[exp.Expression] = []
+    for part in (total, "n"):
         value: exp.Expression = exp.func("SUM", col(source, f"v{index}_{part}"))
         if upto is not None:
             value = _filtered(value, source, upto)
-        total.append(exp.Window(this=value, partition_by=[g.copy() for g in group]))
-    return exp.Div(this=total[0], expression=exp.func("NULLIF", total[1], exp.Literal.number(0)))
+        sums.append(exp.Window(this=value, partition_by=[g.copy() for g in group]))
+    return exp.Div(this=sums[0], expression=exp.func("NULLIF", sums[1], exp.Literal.number(0)))
 
 
 def _filtered(value: exp.Expression, source: str, ring: int) -> exp.Expression:
@@ -199,20 +206,26 @@ def _filtered(value: exp.Expression, source: str, ring: int) -> exp.Expression:
 def _windows(rings: str, outputs: list[nodes.Measured], parts: list[tuple[str, int | None]]) -> exp.Select:
     """Each output: its parts merged over the rings of its window, and finalized."""
     source: exp.Expression = table(rings, "g")
-    means = {(o.input, o.window) for o in outputs if any(PARTS[p].moment for p in MEASURES[o.measure].parts)}
+    means = {
+        (o.input, total, -1 if o.window is None else o.window)
+        for o in outputs
+        for p in MEASURES[o.measure].parts
+        for total in PARTS[p].about
+        if o.input is not None
+    }
     if means:
         wide = exp.select(exp.Star()).from_(table(rings, "g"))
-        for index, window in sorted(means, key=str):
-            wide = wide.select(
-                _mean(index, "g", [col("g", "row")], window).as_(f"v{index}_mean{_suffix(window)}")
-            )
+        for index, total, ring in sorted(means):
+            window = None if ring < 0 else ring
+            mean = _mean(index, total, "g", [col("g", "row")], window)
+            wide = wide.select(mean.as_(_mean_name(index, total, _suffix(window))))
         source = wide.subquery("g")
     query = exp.select(col("g", "row"))
     for output in outputs:
         names: dict[str, exp.Expression] = {"cutoff": exp.func("MAX", col("g", "cutoff"))}
         for part in MEASURES[output.measure].parts:
-            index = None if part in ROW_PARTS else output.input
-            merged = _merge(part, index, "g", f"mean{_suffix(output.window)}")
+            of = None if part in ROW_PARTS else output.input
+            merged = _merge(part, of, "g", _suffix(output.window))
             names[part] = _over(merged, output.window)
         query = query.select(template(MEASURES[output.measure].final, **names).as_(output.name, quoted=True))
     return query.from_(source).group_by(col("g", "row"))

@@ -1,0 +1,258 @@
+"""Labels and features as one commented SQL script, for people to read, to check and to run in DuckDB.
+
+It runs as it stands, once the database is attached and in use. Everything it makes lives in an in-memory database
+called foretell; nothing is written to the one that is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sqlglot import exp
+
+from foretell.core.time import Instant, format_instant
+from foretell.plan import asof, nodes, prepare, rings, target
+from foretell.plan.build import DIALECT, SPACE, TIME, after, col, create, table
+from foretell.plan.events import events
+from foretell.plan.lattice import past_cutoffs
+from foretell.plan.measures import MEASURES
+from foretell.plan.proof import prove
+from foretell.schema.model import DType, Schema
+
+
+def script(
+    plan: nodes.FeaturePlan,
+    labels: nodes.Target | None,
+    schema: Schema,
+    cutoffs: Sequence[Instant],
+    descriptions: Mapping[str, str],
+    *,
+    describe_title: str = "",
+) -> str:
+    """The script for these cutoffs. It ends in two queries: the labels, and the features of the same rows.
+
+    Past labels are made from the first cutoff's history on, as far back as the first row that counts.
+    """
+    prove(plan, schema)
+    if labels is not None:
+        prove(labels, schema)
+    writer = _Writer(schema, descriptions)
+    writer.say(f"{describe_title}\n{_USAGE}")
+    writer.line(f"ATTACH ':memory:' AS {SPACE};")
+    writer.rows(plan, labels, cutoffs)
+    writer.features(plan, cutoffs)
+    return "\n".join(writer.lines) + "\n"
+
+
+_USAGE = """Run it in DuckDB, with the database attached and in use:
+  duckdb -cmd "ATTACH 'my.duckdb' AS asked (READ_ONLY); USE asked" < this-file.sql"""
+
+
+class _Writer:
+    """Statements in order, each after the tables that it reads."""
+
+    def __init__(self, schema: Schema, descriptions: Mapping[str, str]) -> None:
+        self.schema = schema
+        self.descriptions = descriptions
+        self.lines: list[str] = []
+        self.prepared: set[str] = set()
+        self.extracted: dict[nodes.Events, str] = {}
+        self.count = 0
+
+    def say(self, text: str) -> None:
+        self.lines += ["", *(f"-- {line}".rstrip() for line in text.split("\n"))]
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def put(self, statement: exp.Expression) -> None:
+        self.line(statement.sql(dialect=DIALECT, pretty=True) + ";")
+
+    def name(self, kind: str) -> str:
+        self.count += 1
+        return f"{kind}_{self.count}"
+
+    def prepare(self, name: str) -> None:
+        if name in self.prepared:
+            return
+        self.prepared.add(name)
+        first = prepare.needed_first(name, self.schema)
+        if first is not None:
+            self.prepare(first)
+        known = "each row visible from __time on" if self.schema.is_timed(name) else "no time: read as of now"
+        self.say(f"Table {name}: {known}; __row is its rank in (time, key) order.")
+        self.put(prepare.prepare(name, self.schema))
+
+    def events(self, node: nodes.Events) -> str:
+        if node not in self.extracted:
+            for step in nodes.steps(node.rows):
+                self.prepare(step.end)
+            for read in node.inputs:
+                for hop in read.up:
+                    self.prepare(hop.end)
+            name = self.name("events")
+            path = " → ".join(step.end for step in nodes.steps(node.rows))
+            self.say(f"Events of {path}: one row each, with its time t and what is read of it.")
+            self.put(create(name, events(node, self.schema)))
+            self.extracted[node] = name
+        return self.extracted[node]
+
+    def moments(self, name: str, cutoffs: Sequence[Instant]) -> None:
+        rows = [
+            exp.Tuple(expressions=[exp.cast(exp.Literal.string(format_instant(c)), "TIMESTAMP")])
+            for c in cutoffs
+        ]
+        alias = exp.TableAlias(this=exp.to_identifier("c"), columns=[exp.to_identifier("cutoff")])
+        self.put(create(name, exp.select(exp.Star()).from_(exp.Values(expressions=rows, alias=alias))))
+
+    def rows(self, plan: nodes.FeaturePlan, labels: nodes.Target | None, cutoffs: Sequence[Instant]) -> None:
+        """foretell.rows (row, entity, cutoff), and the labels where they are computed."""
+        self.prepare(plan.entity)
+        self.say("The cutoffs.")
+        self.moments("cutoffs", cutoffs)
+        source: exp.Expression
+        if labels is None:
+            self.say("The labels are given; these are their entities at each cutoff.")
+            source = exp.select(col("e", "__row").as_("entity"), col("c", "cutoff")).from_(
+                table(plan.entity, "e")
+            )
+            source = source.join(table("cutoffs", "c"), join_type="cross").subquery("l")
+        else:
+            made = self.labelled(labels, "cutoffs", "labels")
+            source = table(made, "l")
+        rank = exp.Window(
+            this=exp.func("ROW_NUMBER"),
+            order=exp.Order(expressions=[col("l", "cutoff"), col("l", "entity")]),
+        )
+        self.say("The rows that features are made for.")
+        self.put(
+            create(
+                "rows",
+                exp.select(
+                    exp.Sub(this=rank, expression=exp.Literal.number(1)).as_("row"),
+                    col("l", "entity"),
+                    col("l", "cutoff"),
+                ).from_(source),
+            )
+        )
+        if labels is not None:
+            self.say("The labels.")
+            keys = [col("e", k) for k in labels.key]
+            query = exp.select(*keys, col("l", "cutoff"), col("l", "label")).from_(table("labels", "l"))
+            on = exp.EQ(this=col("e", "__row"), expression=col("l", "entity"))
+            self.put(
+                query.join(table(plan.entity, "e"), on=on).order_by(col("l", "cutoff"), col("l", "entity"))
+            )
+
+    def labelled(self, plan: nodes.Target, cutoffs: str, name: str) -> str:
+        """The table `name` (entity, cutoff, label, …) of kept labels at the cutoffs of a table."""
+        self.prepare(plan.population.table)
+        people = self.name("population")
+        self.say("Who exists at each cutoff.")
+        self.put(create(people, target.population(plan, cutoffs, self.schema)))
+        shared = None if plan.horizon is None else cutoffs
+        values: dict[int, str] = {}
+        for i, aggregate in enumerate(plan.aggregates):
+            extracted = self.events(aggregate.events)
+            values[i] = self.name("value")
+            self.say(
+                f"{aggregate.function} over (cutoff + {aggregate.window.start}, "
+                f"cutoff + {aggregate.window.end}] of {aggregate.events.table}."
+            )
+            self.put(create(values[i], target.aggregated(aggregate, extracted, people, grid=shared)))
+        made = target.labelled(plan, people, values, self.schema).subquery("l")
+        known = exp.Not(this=exp.Is(this=col("l", "label"), expression=exp.Null()))
+        kept = exp.select(exp.Star()).from_(made)
+        self.say("The labels of those that WHERE chooses, where ASSUMING held and there is a value.")
+        self.put(create(name, kept.where(exp.and_(col("l", "chosen"), col("l", "assumed"), known))))
+        return name
+
+    def features(self, plan: nodes.FeaturePlan, cutoffs: Sequence[Instant]) -> None:
+        found: list[tuple[str, list[str]]] = []
+        for block in plan.blocks:
+            self.say("\n".join(self._about(block)))
+            match block:
+                case nodes.AsOf():
+                    for step in nodes.steps(block.source):
+                        self.prepare(step.end)
+                    found.append(self._keep(asof.asof(block, "rows", self.schema)))
+                case nodes.Calendar():
+                    found.append(self._keep(asof.calendar(block, "rows")))
+                case nodes.Aggregate():
+                    found.extend(self._aggregate(block, cutoffs))
+        self.say("The features, one row for each (entity, cutoff).")
+        empties = {
+            o.name: MEASURES[o.measure].empty
+            for b in plan.blocks
+            if isinstance(b, nodes.Aggregate)
+            for o in b.outputs
+        }
+        keys = [col("e", k) for k in plan.key]
+        query = exp.select(*keys, col("r", "cutoff")).from_(table("rows", "r"))
+        query = query.join(
+            table(plan.entity, "e"), on=exp.EQ(this=col("e", "__row"), expression=col("r", "entity"))
+        )
+        for i, (name, outputs) in enumerate(found):
+            alias = f"f{i}"
+            on = exp.EQ(this=col(alias, "row"), expression=col("r", "row"))
+            query = query.join(table(name, alias), on=on, join_type="left")
+            for output in outputs:
+                value: exp.Expression = col(alias, output)
+                if empties.get(output) is not None:
+                    value = exp.func("COALESCE", value, exp.Literal.number(0))
+                query = query.select(value.as_(output, quoted=True))
+        self.put(query.order_by(col("r", "row")))
+
+    def _about(self, block: nodes.Block) -> list[str]:
+        names = nodes.output_names(block)
+        shown = [f"  {n}: {self.descriptions.get(n, '')}" for n in names]
+        return [f"{len(names)} features:", *shown]
+
+    def _keep(self, query: exp.Select) -> tuple[str, list[str]]:
+        name = self.name("features")
+        self.put(create(name, query))
+        return name, [s.alias_or_name for s in query.selects if s.alias_or_name != "row"]
+
+    def _aggregate(
+        self, block: nodes.Aggregate, cutoffs: Sequence[Instant]
+    ) -> Iterator[tuple[str, list[str]]]:
+        for step in nodes.steps(block.anchor):
+            self.prepare(step.end)
+        if isinstance(block.events, nodes.PastLabels):
+            source = self._past(block.events, cutoffs)
+        else:
+            source = self.events(block.events)
+        name = self.name("block")
+        self.put(create(f"{name}_rows", asof.anchors(block.anchor, "rows", self.schema)))
+        for statement in rings.aggregate(block, name, source, f"{name}_rows", None).statements:
+            self.put(statement)
+        for query in rings.aggregate(block, name, source, f"{name}_rows", None).queries:
+            yield self._keep(query)
+
+    def _past(self, past: nodes.PastLabels, cutoffs: Sequence[Instant]) -> str:
+        """Own labels at earlier cutoffs, as events at the close of their windows."""
+        closes = past_cutoffs(past, cutoffs, -(2**62))
+        self.say("The entity's own labels at earlier cutoffs count from the close of their windows on.")
+        earlier, made, name = self.name("cutoffs"), self.name("labels"), self.name("events")
+        self.moments(earlier, [c for c, _ in closes])
+        self.labelled(past.target, earlier, made)
+        horizon = past.target.horizon
+        assert horizon is not None
+        kind = "VARCHAR" if past.target.target.dtype is DType.TEXT else "DOUBLE"
+        label: exp.Expression = col("l", "label")
+        if past.target.target.dtype is DType.BOOLEAN:
+            label = exp.cast(label, "INT")
+        order = exp.Order(expressions=[col("l", "cutoff"), col("l", "entity")])
+        counted = exp.select(
+            col("l", "entity").as_("anchor"),
+            after(col("l", "cutoff"), horizon).as_("t"),
+            exp.Window(this=exp.func("ROW_NUMBER"), order=order).as_("k"),
+            exp.cast(label, kind).as_("v0"),
+        ).from_(table(made, "l"))
+        # Before the first row that the target counts there was nothing to label.
+        for aggregate in past.target.aggregates:
+            if aggregate.window.is_future and self.schema.is_timed(aggregate.events.table):
+                first = exp.select(exp.func("MIN", col("e", TIME))).from_(table(aggregate.events.table, "e"))
+                counted = counted.where(exp.GTE(this=col("l", "cutoff"), expression=first.subquery()))
+        self.put(create(name, counted))
+        return name
