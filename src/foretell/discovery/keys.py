@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,9 +17,11 @@ from foretell.discovery.names import (
     says_key,
     singular,
     stem,
+    vocabulary,
     words,
 )
 from foretell.discovery.profile import ColumnFacts, TableFacts, is_unique
+from foretell.discovery.times import epoch_unit
 from foretell.schema.model import DType, Evidence, Origin
 from foretell.sources.naming import quote
 from foretell.store import Store
@@ -27,6 +30,13 @@ KEY_LENGTH = 64
 """Text with values longer than this is prose, not a key."""
 COMPOSITE_WIDTH = 3
 COMPOSITE_TRIES = 60
+NEARLY_UNIQUE = 0.9
+"""A column with more distinct values than this makes any pair unique, and proves nothing."""
+EXPECTED_CLASHES = 3.0
+"""So many rows would have to clash if the columns were independent; that none does is then evidence of a key."""
+COUNTER = vocabulary(
+    "line number no nr seq sequence position pos index ordinal item step lap rank revision version"
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,8 @@ def _mentions(facts: Mapping[str, TableFacts]) -> dict[str, int]:
 
 
 def _can_be_key(column: ColumnFacts) -> bool:
+    if column.dtype is DType.INTEGER and epoch_unit(column) is not None:
+        return False
     if column.dtype is DType.TEXT:
         return 0 < column.longest <= 4 * KEY_LENGTH and column.mean_length <= KEY_LENGTH
     return column.dtype is DType.INTEGER
@@ -170,6 +182,12 @@ def _names_the_table(base: tuple[str, ...], thing: tuple[str, ...]) -> bool:
     return max(alike_words(base, thing), alike_words(base, thing[-1:])) >= 0.75
 
 
+def _is_counter(bare: str) -> bool:
+    """A number that counts within a parent: line_no, linenumber, seq, position."""
+    said = set(words(bare))
+    return bool(said & COUNTER) or stem(bare) != tuple(singular(w) for w in words(bare))
+
+
 def _composite(
     store: Store, table: TableFacts, known: set[str], ignored: frozenset[tuple[str, str]]
 ) -> Key | None:
@@ -177,6 +195,8 @@ def _composite(
     rated = []
     for position, column in enumerate(table.columns.values()):
         if (table.name, column.name) in ignored or column.nulls or column.distinct < 2 or not table.rows:
+            continue
+        if column.distinct > NEARLY_UNIQUE * table.rows:
             continue
         if column.dtype is DType.TIMESTAMP:
             score = 1.5
@@ -188,6 +208,7 @@ def _composite(
             score = 2.5
         else:
             score = 1.0 if column.dtype is DType.TEXT else 0.7
+            score += 0.8 if _is_counter(table.bare(column.name)) else 0.0
             score -= 0.5 if set(words(column.name)) & FREE_TEXT else 0.0
         rated.append((score - 0.05 * position, column))
     rated.sort(key=lambda r: -r[0])
@@ -195,10 +216,11 @@ def _composite(
     for width in range(2, COMPOSITE_WIDTH + 1):
         sets = sorted(combinations(rated[:10], width), key=lambda s: -sum(r[0] for r in s))
         for chosen in sets:
-            product = 1.0
-            for _, column in chosen:
-                product *= column.distinct * 1.1
+            product = math.prod(column.distinct * 1.1 for _, column in chosen)
             if product < table.rows or tries >= COMPOSITE_TRIES:
+                continue
+            references = all(score > 2.0 for score, _ in chosen)
+            if not references and table.rows**2 / (2 * product) < EXPECTED_CLASHES:
                 continue
             tries += 1
             names = {c.name for _, c in chosen}

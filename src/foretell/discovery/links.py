@@ -184,7 +184,7 @@ class LinkFinder:
     def _is_surrogate(self, table: TableFacts, column: ColumnFacts) -> bool:
         """The table's own key, named after itself or after nothing: it refers to no other table."""
         base = stem(table.bare(column.name))
-        return not base or base == ("row",) or alike_words(base, entity(table.name)) >= STRONG
+        return not base or base == ("row",) or alike_words(base, entity(table.name)) >= 0.7
 
     def _candidates(self, table: TableFacts, column: ColumnFacts, least: float) -> list[Candidate]:
         found = []
@@ -198,7 +198,8 @@ class LinkFinder:
             ):
                 continue
             match = match_names(table, column.name, parent, key[0])
-            if match.score < least:
+            needed = 0.95 if column.name in self._own_key(table.name) else least
+            if match.score < needed:
                 continue
             candidate = self._measured(table, column, parent, target, match)
             if candidate is not None:
