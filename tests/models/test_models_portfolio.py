@@ -23,7 +23,7 @@ B, R, M = TaskKind.BINARY, TaskKind.REGRESSION, TaskKind.MULTICLASS
 
 @functools.cache
 def trained(
-    kind: TaskKind, *, entities: int = 120, limit: float = 1.0, **options
+    kind: TaskKind, *, entities: int = 120, limit: float = 0.5, **options
 ) -> tuple[FittedModel, Dataset]:
     train, valid, test = split(make(kind, entities=entities), 4, 1)
     classes = CLASSES if kind is M else ()
