@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,16 +55,22 @@ def connect(
     memory_limit: str | None = None,
     progress: Progress = QUIET,
 ) -> Database:
-    """Open a database: a DuckDB or SQLite file, a folder or file of Parquet or CSV, a URL, or a dict of frames.
+    """Open a database: a DuckDB or SQLite file, a folder or file of Parquet or CSV, a URL, or a dict of
+    frames.
 
-    One consistent snapshot is read, and its schema is found. `config` is a foretell.toml (default: the one beside
-    the database). `now` is the present, by default the clock's; rows dated later do not stretch the history.
+    One consistent snapshot is read, and its schema is found. `config` is a foretell.toml (default: the one
+    beside the database). `now` is the present, by default the clock's; rows dated later do not stretch the
+    history.
 
     >>> import pyarrow as pa
     >>> database = connect({"customers": pa.table({"customer_id": [1, 2]})})
     >>> database.schema.table("customers").primary_key
     ('customer_id',)
     """
+    if "IPython" in sys.modules:
+        from foretell.report import notebook
+
+        notebook.register()
     moment = parse_instant(now) if isinstance(now, str) else now
     opened = open_database(
         target,
@@ -112,10 +119,10 @@ class Database:
         """A question whose labels are brought along: a table of (entity key, cutoff, label).
 
         `labels` is an Arrow table, a pandas or polars frame, a Parquet or CSV file, or a SELECT over this
-        database with `:cutoff` (and, if wanted, `:horizon`) in it, run at each learning cutoff. `kind` is read
-        off the labels where it is left out.
+        database with `:cutoff` (and, if wanted, `:horizon`) in it, run at each learning cutoff. `kind` is
+        read off the labels where it is left out.
         """
-        from foretell.labels import given_kind, read_labels
+        from foretell.prediction.labels import given_kind, read_labels
 
         settled = given_task(self.schema, entity, TaskKind.REGRESSION, horizon)
         table = read_labels(labels, self._opened, settled)
@@ -143,6 +150,15 @@ class Check:
     labels: LabelReport
     warnings: tuple[str, ...]
 
+    def view(self) -> Any:
+        """The check laid out for a terminal, as a rich renderable."""
+        from foretell.report.answer import check_view
+
+        return check_view(self.description, self.labels, self.warnings)
+
+    def _repr_html_(self) -> str:
+        return _html(self.view())
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "description": self.description,
@@ -166,6 +182,25 @@ class Answer:
     @property
     def verdict(self) -> str:
         return self.backtest.verdict
+
+    def view(self, *, name: str = "the database", top: int = 10) -> Any:
+        """The answer laid out for a terminal, as a rich renderable."""
+        from foretell.report.answer import answer_view
+
+        return answer_view(
+            description=self.check.description,
+            schema=self.schema,
+            labels=self.check.labels,
+            warnings=self.warnings,
+            backtest=self.backtest,
+            drivers=self.drivers,
+            predictions=self.predictions,
+            name=name,
+            top=top,
+        )
+
+    def _repr_html_(self) -> str:
+        return _html(self.view())
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -215,7 +250,7 @@ class Question:
     @cached_property
     def _labels(self) -> Labels:
         if self._given is not None:
-            from foretell.labels import read_labels, to_labels
+            from foretell.prediction.labels import read_labels, to_labels
 
             table = read_labels(self._given, self._opened, self.task)
             return to_labels(table, self._opened, self.task)
@@ -250,7 +285,9 @@ class Question:
         return len(batch.population(self._opened, self.task, moment))
 
     def labels(self, cutoffs: Sequence[str | Instant] | None = None) -> pa.Table:
-        """The labels as a table of the entity's key, `cutoff` and `label`; at `cutoffs` of one's own if given."""
+        """The labels as a table of the entity's key, `cutoff` and `label`; at `cutoffs` of one's own if
+        given.
+        """
         made = self._labels
         if cutoffs is not None:
             if self._given is not None:
@@ -482,6 +519,17 @@ class Question:
 
     def __repr__(self) -> str:
         return f"<Question {self.describe()}>"
+
+    def _repr_html_(self) -> str:
+        from foretell.report.answer import task_view
+
+        return _html(task_view(self.describe()))
+
+
+def _html(view: Any) -> str:
+    from foretell.report.layout import to_html
+
+    return to_html(view)
 
 
 def _thin(labels: Labels, most: int, seed: int) -> Labels:

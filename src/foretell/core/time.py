@@ -1,7 +1,7 @@
 """Instants, offsets and windows: time cut once, at the cutoff.
 
-An instant is a whole number of microseconds since 1970-01-01T00:00:00 UTC. A window is read from a cutoff t as
-the half-open range (t + start, t + end]: a row at exactly t is past, so it is never part of a target.
+An instant is a whole number of microseconds since 1970-01-01T00:00:00 UTC. A window is read from a cutoff t
+as the half-open range (t + start, t + end]: a row at exactly t is past, so it is never part of a target.
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ class Offset:
 
     @property
     def exact(self) -> tuple[int, int] | None:
-        """(calendar months, microseconds), one of them 0; None when infinite. What SQL intervals are made of."""
+        """(calendar months, microseconds), one of them 0; None when infinite. What SQL intervals are made
+        of.
+        """
         if not self.finite:
             return None
         if self.unit.months:

@@ -35,8 +35,8 @@ class Rows:
 class Labels:
     """What was true of each row, ordered by cutoff and then by entity.
 
-    `values` holds float64 for numbers and conditions (NaN: no value), and objects (str, lists, None) otherwise.
-    `dropped` counts the (entity, cutoff) pairs that made no label, by reason.
+    `values` holds float64 for numbers and conditions (NaN: no value), and objects (str, lists, None)
+    otherwise. `dropped` counts the (entity, cutoff) pairs that made no label, by reason.
     """
 
     rows: Rows
@@ -71,7 +71,9 @@ class Engine(Protocol):
         ...
 
     def frequent(self, table: str, column: str, *, until: Instant | None, limit: int) -> tuple[str, ...]:
-        """The most frequent values of a column as text, among rows visible at `until` (None: all), ties by value."""
+        """The most frequent values of a column as text, among rows visible at `until` (None: all), ties by
+        value.
+        """
         ...
 
     def span(self, table: str) -> tuple[Instant, Instant] | None:

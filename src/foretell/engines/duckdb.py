@@ -1,7 +1,8 @@
 """The DuckDB engine: plans as ring SQL over the working copy.
 
 Results are the same bit for bit whatever the number of threads: tables are made in a fixed order, and sums of
-doubles are taken by one thread each, several aggregates side by side, with joins executed as they are written.
+doubles are taken by one thread each, several aggregates side by side, with joins executed as they are
+written.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class DuckDBEngine:
         static = target_plan.horizon is None
         rows, values = self._evaluate(target_plan, cutoffs, future=static)
         made = target.labelled(target_plan, rows, values, self._schema).subquery("l")
-        tests: list[exp.Expression] = [col("l", "chosen")]
+        tests: list[exp.Expr] = [col("l", "chosen")]
         if static:
             tests.append(_null(col("l", "label")))
         chosen = (
@@ -321,13 +322,13 @@ class DuckDBEngine:
         self._execute(create(name, exp.select(exp.Star()).from_("foretell_arrow")))
         self._connection.unregister("foretell_arrow")
 
-    def _execute(self, statement: exp.Expression) -> None:
+    def _execute(self, statement: exp.Expr) -> None:
         self._connection.execute(statement.sql(dialect=DIALECT))
 
-    def _arrow(self, query: exp.Expression) -> pa.Table:
+    def _arrow(self, query: exp.Expr) -> pa.Table:
         return _read(self._connection, query)
 
-    def _one(self, query: exp.Expression) -> tuple[Any, ...]:
+    def _one(self, query: exp.Expr) -> tuple[Any, ...]:
         found = self._connection.execute(query.sql(dialect=DIALECT)).fetchall()
         return tuple(found[0])
 
@@ -336,7 +337,7 @@ class DuckDBEngine:
             self._connection.execute(f"DROP TABLE IF EXISTS {table(name).sql(dialect=DIALECT)}")
 
 
-def _read(connection: duckdb.DuckDBPyConnection, query: exp.Expression) -> pa.Table:
+def _read(connection: duckdb.DuckDBPyConnection, query: exp.Expr) -> pa.Table:
     return connection.sql(query.sql(dialect=DIALECT)).to_arrow_table()
 
 
@@ -410,15 +411,15 @@ def _positive(counts: dict[str, int]) -> dict[str, int]:
     return {reason: int(count) for reason, count in counts.items() if count}
 
 
-def _null(value: exp.Expression) -> exp.Expression:
+def _null(value: exp.Expr) -> exp.Expr:
     return exp.Is(this=value, expression=exp.Null())
 
 
-def _not_null(value: exp.Expression) -> exp.Expression:
+def _not_null(value: exp.Expr) -> exp.Expr:
     return exp.Not(this=_null(value))
 
 
-def _moment(instant: Instant) -> exp.Expression:
+def _moment(instant: Instant) -> exp.Expr:
     return exp.func("MAKE_TIMESTAMP", exp.Literal.number(instant))
 
 

@@ -1,4 +1,6 @@
-"""The labels at a glance: per cutoff how many rows and how many positives, what was dropped, and what warns."""
+"""The labels at a glance: per cutoff how many rows and how many positives, what was dropped, and what
+warns.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ FEW_POSITIVES = 50
 
 @dataclass(frozen=True)
 class CutoffRow:
-    """The labels of one cutoff. `mean` is the share of positives or the mean value (nan for classes and lists)."""
+    """The labels of one cutoff. `mean` is the share of positives or the mean value (nan for classes and
+    lists).
+    """
 
     cutoff: Instant
     rows: int
@@ -27,7 +31,9 @@ class CutoffRow:
 
 @dataclass(frozen=True)
 class LabelReport:
-    """All labels of a task. `positives` is for conditions, `classes` for classes; `dropped` counts by reason."""
+    """All labels of a task. `positives` is for conditions, `classes` for classes; `dropped` counts by
+    reason.
+    """
 
     kind: TaskKind
     cutoffs: tuple[CutoffRow, ...]

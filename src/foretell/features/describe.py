@@ -60,7 +60,9 @@ def path_name(hops: tuple[Hop, ...], schema: Schema) -> str:
 
 
 def role(hops: tuple[Hop, ...], schema: Schema) -> str:
-    """Down hops in words: 'orders', or 'matches (as home team)' where a table has several links to a parent."""
+    """Down hops in words: 'orders', or 'matches (as home team)' where a table has several links to a
+    parent.
+    """
     last = hops[-1]
     twins = [k for k in schema.active_links if (k.child, k.parent) == (last.link.child, last.link.parent)]
     by = f" (by {words(last.link.child_columns[0])})" if len(twins) > 1 else ""

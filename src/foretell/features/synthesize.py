@@ -1,7 +1,7 @@
 """Features from a schema alone: what a person would try first, for any database.
 
-Candidates come in an order of expected value: the entity's own past labels and columns, its direct events, its
-parents, events two hops away. A budget cuts the tail, and what was left out is said.
+Candidates come in an order of expected value: the entity's own past labels and columns, its direct events,
+its parents, events two hops away. A budget cuts the tail, and what was left out is said.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ _MAX_DISTINCT = 1000
 
 @dataclass(frozen=True)
 class Profile:
-    """What synthesis may know of the data: its span in days up to the last training cutoff, and vocabularies."""
+    """What synthesis may know of the data: its span in days up to the last training cutoff, and
+    vocabularies.
+    """
 
     span_days: float
     vocabulary: Vocabulary

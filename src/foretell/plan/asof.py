@@ -14,7 +14,7 @@ def from_rows(relation: nodes.Relation, rows: str, schema: Schema) -> tuple[exp.
     """FROM the rows (row, entity, cutoff) to the relation's end; each step bounded as it says."""
     scan = nodes.base(relation)
     query = exp.select().from_(table(rows, "r"))
-    tests: list[exp.Expression] = [exp.EQ(this=col("r", "entity"), expression=col("a0", ROW))]
+    tests: list[exp.Expr] = [exp.EQ(this=col("r", "entity"), expression=col("a0", ROW))]
     query = query.join(table(scan.table, "a0"), on=_bounded(tests, scan, "a0", schema), join_type="left")
     alias = "a0"
     for i, follow in enumerate(nodes.hops(relation), start=1):
@@ -26,9 +26,7 @@ def from_rows(relation: nodes.Relation, rows: str, schema: Schema) -> tuple[exp.
     return query, alias
 
 
-def _bounded(
-    tests: list[exp.Expression], step: nodes.Scan | nodes.Follow, alias: str, schema: Schema
-) -> exp.Expression:
+def _bounded(tests: list[exp.Expr], step: nodes.Scan | nodes.Follow, alias: str, schema: Schema) -> exp.Expr:
     if step.until is Until.CUTOFF and schema.is_timed(step.end):
         tests = [*tests, exp.LTE(this=col(alias, TIME), expression=col("r", "cutoff"))]
     return conjunction(tests)
@@ -52,7 +50,7 @@ def asof(node: nodes.AsOf, rows: str, schema: Schema) -> exp.Select:
     query, alias = from_rows(node.source, rows, schema)
     query = query.select(col("r", "row"))
     for read in node.outputs:
-        value: exp.Expression = col(alias, read.column)
+        value: exp.Expr = col(alias, read.column)
         known = read.known_at
         if read.age:
             value = template(

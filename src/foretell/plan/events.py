@@ -1,4 +1,6 @@
-"""The events of one path: rows of a table that reach an anchor, each with its time, its rank and its values."""
+"""The events of one path: rows of a table that reach an anchor, each with its time, its rank and its
+values.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,13 @@ def events(node: nodes.Events, schema: Schema) -> exp.Select:
 
     # The anchor's own time bounds nothing here: whoever asks for the anchor has seen it at the cutoff.
     walked = [node.table, *(f.end for f in path[:-1])]
-    moments: list[exp.Expression] = [
+    moments: list[exp.Expr] = [
         col(alias, TIME) for alias, name in zip(aliases, walked) if schema.is_timed(name)
     ]
     moments += [col("e0", c) for c in node.delays]
     time = greatest(moments)
     plain = len(moments) == 1 and schema.is_timed(node.table)
-    rank: exp.Expression = col("e0", ROW)
+    rank: exp.Expr = col("e0", ROW)
     if not plain and moments:
         order = exp.Order(expressions=[time.copy(), col("e0", ROW)])
         rank = exp.Window(this=exp.func("ROW_NUMBER"), order=order)
@@ -41,7 +43,7 @@ def events(node: nodes.Events, schema: Schema) -> exp.Select:
     for i, read in enumerate(node.inputs):
         query, alias = _follow(query, read, joined, time, schema)
         query = query.select(_value(read, alias, time).as_(f"v{i}"))
-    tests: list[exp.Expression] = [
+    tests: list[exp.Expr] = [
         exp.Not(this=exp.Is(this=col("e0", c), expression=exp.Null())) for c in node.delays
     ]
     if node.where is not None:
@@ -53,7 +55,7 @@ def _follow(
     query: exp.Select,
     read: nodes.Input,
     joined: dict[tuple[Hop, ...], str],
-    time: exp.Expression,
+    time: exp.Expr,
     schema: Schema,
 ) -> tuple[exp.Select, str]:
     """Join the parents that an input is read from, each bounded by the event's time."""
@@ -70,7 +72,7 @@ def _follow(
     return query, joined[read.up]
 
 
-def _value(read: nodes.Input, alias: str, time: exp.Expression) -> exp.Expression:
+def _value(read: nodes.Input, alias: str, time: exp.Expr) -> exp.Expr:
     value = to_sql(read.expr, lambda c: col(alias, c.name))
     match read.dtype:
         case DType.BOOLEAN:

@@ -1,10 +1,11 @@
-"""The table of measures: for each its algebra (lift, merge, finalize), its value over nothing, and its English.
+"""The table of measures: for each its algebra (lift, merge, finalize), its value over nothing, and its
+English.
 
-A measure is computed from parts. A part is lifted from the events of one stretch of time, merged over stretches,
-and a measure is finalized from the merged parts. That is what lets one pass over the events serve every cutoff
-and every window. In the SQL texts `v` is the value, `t` the event's time, `k` its rank in (time, key) order,
-`at` the end of its stretch, `cutoff` the row's cutoff, `lag` the days from `at` to the cutoff; a part's own name
-is the part.
+A measure is computed from parts. A part is lifted from the events of one stretch of time, merged over
+stretches, and a measure is finalized from the merged parts. That is what lets one pass over the events
+serve every cutoff and every window. In the SQL texts `v` is the value, `t` the event's time, `k` its rank
+in (time, key) order, `at` the end of its stretch, `cutoff` the row's cutoff, `lag` the days from `at` to
+the cutoff; a part's own name is the part.
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ ROW_PARTS = frozenset({"rows", "first", "latest", "drows"})
 class Measure:
     """One aggregate over past events.
 
-    `empty` is the value where there is no event (None: no value). `english` is a phrase with {value}, {events}
-    and {window}. `final` is SQL over the merged parts.
+    `empty` is the value where there is no event (None: no value). `english` is a phrase with {value},
+    {events} and {window}. `final` is SQL over the merged parts.
     """
 
     name: str

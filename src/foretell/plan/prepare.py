@@ -1,8 +1,9 @@
-"""Each table as every other step reads it: times in UTC, the instant it is visible from, and its rank in time.
+"""Each table as every other step reads it: times in UTC, the instant it is visible from, and its rank in
+time.
 
-A row is visible from its table's time column; a table without one takes the time of the nearest parent that has
-one; `available_after` delays both. Rows of a timed table whose time is missing are never visible. Ties in time
-break by the table's key.
+A row is visible from its table's time column; a table without one takes the time of the nearest parent that
+has one; `available_after` delays both. Rows of a timed table whose time is missing are never visible. Ties
+in time break by the table's key.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def prepare(name: str, schema: Schema) -> exp.Create:
             query = query.join(table(link.parent, "p"), on=joined_on(link, "r", "p", schema))
     inner = query.subquery("q")
     keys = [col("q", k) for k in (source.primary_key or tuple(c.alias for c in columns))]
-    ranked: list[exp.Expression] = [col("q", TIME), *keys] if visible is not None else list(keys)
+    ranked: list[exp.Expr] = [col("q", TIME), *keys] if visible is not None else list(keys)
     rank = exp.Window(this=exp.func("ROW_NUMBER"), order=exp.Order(expressions=ranked))
     outer = exp.select(exp.Star(), rank.as_(ROW, quoted=True)).from_(inner)
     if visible is not None:
@@ -49,9 +50,9 @@ def _used(column: Column, source: Table) -> bool:
     return column.dtype is not DType.OTHER and (not column.ignored or column.name in keep)
 
 
-def _read(column: Column, schema: Schema) -> exp.Expression:
+def _read(column: Column, schema: Schema) -> exp.Expr:
     """The column as stored; a time column as a timestamp in UTC."""
-    value: exp.Expression = col("r", column.name)
+    value: exp.Expr = col("r", column.name)
     if column.semantic is not Semantic.TIME:
         return value
     if column.time_format in _EPOCHS:
@@ -72,7 +73,7 @@ _EPOCHS = {
 }
 
 
-def _visible(source: Table, schema: Schema) -> exp.Expression | None:
+def _visible(source: Table, schema: Schema) -> exp.Expr | None:
     path = schema.time_path(source.name)
     if path is None:
         return None

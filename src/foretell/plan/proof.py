@@ -1,9 +1,9 @@
 """The past-only proof: one walk over a plan, before anything runs.
 
 It takes nothing from the plan on trust but the `Until` of each step, which is what engines execute; whether a
-table has a time is asked of the schema. Features: every scan and hop of a timed table ends at the cutoff, or at
-the time of a row that does. Labels: windows start at or after the cutoff; conditions that choose the population
-end at or before it.
+table has a time is asked of the schema. Features: every scan and hop of a timed table ends at the cutoff,
+or at the time of a row that does. Labels: windows start at or after the cutoff; conditions that choose the
+population end at or before it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Aggregates over past events as SQL, by rings: each event meets each row once, whatever the windows.
 
-Windows before a cutoff nest, so an event belongs to exactly one ring between two window edges. The parts of every
-measure are merged per (row, ring), and a window is the merge of its rings. Where many rows share few cutoffs, the
-events are first merged over the stretches of time that no cutoff and no window edge divides.
+Windows before a cutoff nest, so an event belongs to exactly one ring between two window edges. The parts of
+every measure are merged per (row, ring), and a window is the merge of its rings. Where many rows share few
+cutoffs, the events are first merged over the stretches of time that no cutoff and no window edge divides.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _LN2 = 0.6931471805599453
 class Script:
     """The statements of one aggregate, in order, and the queries that give its outputs by row."""
 
-    statements: tuple[exp.Expression, ...]
+    statements: tuple[exp.Expr, ...]
     queries: tuple[exp.Select, ...]
 
 
-def breaks(windows: tuple[Offset, ...], rows: str) -> exp.Expression:
+def breaks(windows: tuple[Offset, ...], rows: str) -> exp.Expr:
     """Every instant that divides time for these rows: the cutoffs, and each minus each window."""
     cutoffs = exp.select(col("r", "cutoff").as_("at")).from_(table(rows, "r")).distinct()
-    query: exp.Expression = cutoffs
+    query: exp.Expr = cutoffs
     for window in windows:
         edge = exp.select(after(col("r", "cutoff"), -window).as_("at")).from_(table(rows, "r")).distinct()
         query = exp.union(query, edge, distinct=True)
@@ -43,7 +43,7 @@ def aggregate(node: nodes.Aggregate, name: str, events: str, rows: str, stretche
     `name` prefixes the tables it creates; `stretches` is the table of dividing instants (at), or None where
     each row has a cutoff of its own.
     """
-    statements: list[exp.Expression] = []
+    statements: list[exp.Expr] = []
     queries: list[exp.Select] = []
     simple = [o for o in node.outputs if MEASURES[o.measure].algebra not in _SETS]
     if simple:
@@ -80,12 +80,12 @@ def _name(part: str, index: int | None) -> str:
     return part if index is None else f"v{index}_{part}"
 
 
-def _rate(windows: tuple[Offset, ...]) -> exp.Expression:
+def _rate(windows: tuple[Offset, ...]) -> exp.Expr:
     half_life = (windows[0].days if windows else 30.0) * HALF_LIFE_WINDOWS
     return exp.Literal.number(repr(_LN2 / half_life))
 
 
-def _stretched(events: str, stretches: str | None) -> tuple[exp.Select, exp.Expression]:
+def _stretched(events: str, stretches: str | None) -> tuple[exp.Select, exp.Expr]:
     """FROM the events, each with the end of its stretch `at`; events after every cutoff fall out."""
     query = exp.select().from_(table(events, "e"))
     if stretches is None:
@@ -103,7 +103,7 @@ def _units(
     query, at = _stretched(events, stretches)
     query = query.select(col("e", "anchor"), at.copy().as_("at"))
     for part, index in parts:
-        names: dict[str, exp.Expression] = {
+        names: dict[str, exp.Expr] = {
             "t": col("e", "t"),
             "k": col("e", "k"),
             "at": at,
@@ -115,7 +115,7 @@ def _units(
     return query.group_by(col("e", "anchor"), at.copy())
 
 
-def _ring(windows: tuple[Offset, ...], at: exp.Expression) -> exp.Expression:
+def _ring(windows: tuple[Offset, ...], at: exp.Expr) -> exp.Expr:
     """Which ring an instant lies in: 0 inside the shortest window, len(windows) outside the longest."""
     if not windows:
         return exp.Literal.number(0)
@@ -126,7 +126,7 @@ def _ring(windows: tuple[Offset, ...], at: exp.Expression) -> exp.Expression:
     return case.else_(exp.Literal.number(len(windows)))
 
 
-def _visible(rows: str, units: str) -> exp.Expression:
+def _visible(rows: str, units: str) -> exp.Expr:
     return conjunction(
         [
             exp.EQ(this=col("u", "anchor"), expression=col("r", "anchor")),
@@ -155,7 +155,7 @@ def _rings(
     source = joined.subquery("j")
     needed = sorted({(i, total) for p, i in parts for total in PARTS[p].about if i is not None})
     if needed:
-        group = [col("j", "row"), col("j", "ring")]
+        group: list[exp.Expr] = [col("j", "row"), col("j", "ring")]
         means = [_mean(i, total, "j", group).as_(_mean_name(i, total, "")) for i, total in needed]
         source = exp.select(exp.Star(), *means).from_(source).subquery("j")
     query = exp.select(
@@ -167,12 +167,10 @@ def _rings(
 
 
 def _merge(
-    part: str, index: int | None, source: str, suffix: str = "", rate: exp.Expression | None = None
-) -> exp.Expression:
+    part: str, index: int | None, source: str, suffix: str = "", rate: exp.Expr | None = None
+) -> exp.Expr:
     """A part merged over rows of `source`; with a `rate` it decays by each row's lag first."""
-    names: dict[str, exp.Expression] = {
-        p: col(source, _name(p, None if p in ROW_PARTS else index)) for p in PARTS
-    }
+    names: dict[str, exp.Expr] = {p: col(source, _name(p, None if p in ROW_PARTS else index)) for p in PARTS}
     if index is not None:
         names["mean"] = col(source, _mean_name(index, "sum", suffix))
         names["xmean"] = col(source, _mean_name(index, "x", suffix))
@@ -185,27 +183,25 @@ def _mean_name(index: int, total: str, suffix: str) -> str:
     return f"v{index}_{total}_mean{suffix}"
 
 
-def _mean(
-    index: int, total: str, source: str, group: list[exp.Expression], upto: int | None = None
-) -> exp.Expression:
+def _mean(index: int, total: str, source: str, group: list[exp.Expr], upto: int | None = None) -> exp.Expr:
     """The mean of a value (total 'sum') or of its times ('x') over a group, and over the rings up to one."""
-    sums: list[exp.Expression] = []
+    sums: list[exp.Expr] = []
     for part in (total, "n"):
-        value: exp.Expression = exp.func("SUM", col(source, f"v{index}_{part}"))
+        value: exp.Expr = exp.func("SUM", col(source, f"v{index}_{part}"))
         if upto is not None:
             value = _filtered(value, source, upto)
         sums.append(exp.Window(this=value, partition_by=[g.copy() for g in group]))
     return exp.Div(this=sums[0], expression=exp.func("NULLIF", sums[1], exp.Literal.number(0)))
 
 
-def _filtered(value: exp.Expression, source: str, ring: int) -> exp.Expression:
+def _filtered(value: exp.Expr, source: str, ring: int) -> exp.Expr:
     test = exp.LTE(this=col(source, "ring"), expression=exp.Literal.number(ring))
     return exp.Filter(this=value, expression=exp.Where(this=test))
 
 
 def _windows(rings: str, outputs: list[nodes.Measured], parts: list[tuple[str, int | None]]) -> exp.Select:
     """Each output: its parts merged over the rings of its window, and finalized."""
-    source: exp.Expression = table(rings, "g")
+    source: exp.Expr = table(rings, "g")
     means = {
         (o.input, total, -1 if o.window is None else o.window)
         for o in outputs
@@ -222,7 +218,7 @@ def _windows(rings: str, outputs: list[nodes.Measured], parts: list[tuple[str, i
         source = wide.subquery("g")
     query = exp.select(col("g", "row"))
     for output in outputs:
-        names: dict[str, exp.Expression] = {"cutoff": exp.func("MAX", col("g", "cutoff"))}
+        names: dict[str, exp.Expr] = {"cutoff": exp.func("MAX", col("g", "cutoff"))}
         for part in MEASURES[output.measure].parts:
             of = None if part in ROW_PARTS else output.input
             merged = _merge(part, of, "g", _suffix(output.window))
@@ -235,7 +231,7 @@ def _suffix(window: int | None) -> str:
     return "" if window is None else f"_{window}"
 
 
-def _over(merged: exp.Expression, window: int | None) -> exp.Expression:
+def _over(merged: exp.Expr, window: int | None) -> exp.Expr:
     """The merge over the rings of a window; over all of them for None."""
     return merged if window is None else _filtered(merged, "g", window)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from sqlglot import exp
 
 from foretell.core.errors import QueryError
 from foretell.query import ast
 
-Resolve = Callable[[ast.Column], exp.Expression]
+Resolve: TypeAlias = "Callable[[ast.Column], exp.Expr]"
 
 _BINARY: dict[str, type[exp.Binary]] = {
     "+": exp.Add,
@@ -47,10 +48,10 @@ _TYPES = {
 }
 
 
-def to_sql(expr: ast.Expr, resolve: Resolve) -> exp.Expression:
+def to_sql(expr: ast.Expr, resolve: Resolve) -> exp.Expr:
     """The expression over the columns that `resolve` gives. Literals stay literals: nothing is pasted."""
 
-    def go(node: ast.Expr) -> exp.Expression:
+    def go(node: ast.Expr) -> exp.Expr:
         match node:
             case ast.Literal(value=value):
                 return exp.convert(value)
@@ -71,7 +72,7 @@ def to_sql(expr: ast.Expr, resolve: Resolve) -> exp.Expression:
             case ast.Binary(op=op, left=left, right=right):
                 return exp.paren(_BINARY[op](this=go(left), expression=go(right)))
             case ast.In(operand=operand, values=values, negated=negated):
-                test: exp.Expression = exp.In(this=go(operand), expressions=[go(v) for v in values])
+                test: exp.Expr = exp.In(this=go(operand), expressions=[go(v) for v in values])
                 return exp.Not(this=exp.paren(test)) if negated else exp.paren(test)
             case ast.Between(operand=operand, low=low, high=high, negated=negated):
                 test = exp.Between(this=go(operand), low=go(low), high=go(high))

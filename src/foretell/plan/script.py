@@ -1,7 +1,7 @@
 """Labels and features as one commented SQL script, for people to read, to check and to run in DuckDB.
 
-It runs as it stands, once the database is attached and in use. Everything it makes lives in an in-memory database
-called foretell; nothing is written to the one that is asked.
+It runs as it stands, once the database is attached and in use. Everything it makes lives in an in-memory
+database called foretell; nothing is written to the one that is asked.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class _Writer:
     def line(self, text: str) -> None:
         self.lines.append(text)
 
-    def put(self, statement: exp.Expression) -> None:
+    def put(self, statement: exp.Expr) -> None:
         self.line(statement.sql(dialect=DIALECT, pretty=True) + ";")
 
     def name(self, kind: str) -> str:
@@ -110,7 +110,7 @@ class _Writer:
         self.prepare(plan.entity)
         self.say("The cutoffs.")
         self.moments("cutoffs", cutoffs)
-        source: exp.Expression
+        source: exp.Expr
         if labels is None:
             self.say("The labels are given; these are their entities at each cutoff.")
             source = exp.select(col("e", "__row").as_("entity"), col("c", "cutoff")).from_(
@@ -197,7 +197,7 @@ class _Writer:
             on = exp.EQ(this=col(alias, "row"), expression=col("r", "row"))
             query = query.join(table(name, alias), on=on, join_type="left")
             for output in outputs:
-                value: exp.Expression = col(alias, output)
+                value: exp.Expr = col(alias, output)
                 if empties.get(output) is not None:
                     value = exp.func("COALESCE", value, exp.Literal.number(0))
                 query = query.select(value.as_(output, quoted=True))
@@ -239,7 +239,7 @@ class _Writer:
         horizon = past.target.horizon
         assert horizon is not None
         kind = "VARCHAR" if past.target.target.dtype is DType.TEXT else "DOUBLE"
-        label: exp.Expression = col("l", "label")
+        label: exp.Expr = col("l", "label")
         if past.target.target.dtype is DType.BOOLEAN:
             label = exp.cast(label, "INT")
         order = exp.Order(expressions=[col("l", "cutoff"), col("l", "entity")])

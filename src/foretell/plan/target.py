@@ -41,7 +41,7 @@ def population(target: nodes.Target, cutoffs: str, schema: Schema) -> exp.Select
     """SELECT entity, cutoff: who exists at each cutoff of the table `cutoffs` (cutoff)."""
     name = target.population.table
     if target.horizon is None:
-        moment: exp.Expression = col("c", "cutoff")
+        moment: exp.Expr = col("c", "cutoff")
         if schema.is_timed(name):
             moment = exp.Sub(
                 this=col("e", TIME), expression=exp.Interval(this="1", unit=exp.Var(this="MICROSECOND"))
@@ -53,7 +53,7 @@ def population(target: nodes.Target, cutoffs: str, schema: Schema) -> exp.Select
         return query
     query = exp.select(col("e", ROW).as_("entity"), col("c", "cutoff")).from_(table(name, "e"))
     query = query.join(table(cutoffs, "c"), join_type="cross")
-    tests: list[exp.Expression] = []
+    tests: list[exp.Expr] = []
     if schema.is_timed(name):
         tests.append(exp.LTE(this=col("e", TIME), expression=col("c", "cutoff")))
     if target.end_time is not None:
@@ -72,7 +72,7 @@ def aggregated(node: nodes.TargetAggregate, events: str, rows: str, *, grid: str
     With a `grid` table (cutoff) the events meet the few cutoffs first; otherwise each row's own.
     """
     value = "v0"
-    names: dict[str, exp.Expression] = {"v": col("e", value), "k": col("e", "k")}
+    names: dict[str, exp.Expr] = {"v": col("e", value), "k": col("e", "k")}
     if node.parameter is not None:
         names["q"] = exp.Literal.number(repr(node.parameter))
     text = _FUNCTIONS[node.function]
@@ -89,7 +89,7 @@ def aggregated(node: nodes.TargetAggregate, events: str, rows: str, *, grid: str
 
 def _met(query: exp.Select, window: Window, events: str, rows: str, grid: str | None) -> exp.Select:
     """Events joined with the cutoffs in whose window they lie."""
-    tests: list[exp.Expression] = []
+    tests: list[exp.Expr] = []
     if window.start.finite:
         tests.append(exp.GT(this=col("e", "t"), expression=after(col("c", "cutoff"), window.start)))
     if window.end.finite:
@@ -123,8 +123,9 @@ def _mode(node: nodes.TargetAggregate, events: str, rows: str, grid: str | None)
 def labelled(target: nodes.Target, rows: str, values: dict[int, str], schema: Schema) -> exp.Select:
     """SELECT entity, cutoff, label, chosen, assumed for the rows of the population, in a fixed order.
 
-    `values` are the tables of the aggregates by index; a formula whose aggregates were not made is NULL. `chosen` is what WHERE says, `assumed` what ASSUMING says (TRUE
-    where the query has none; NULL counts as FALSE).
+    `values` are the tables of the aggregates by index; a formula whose aggregates were not made is NULL.
+    `chosen` is what WHERE says, `assumed` what ASSUMING says (TRUE where the query has none; NULL counts as
+    FALSE).
     """
     query = exp.select(col("r", "entity"), col("r", "cutoff")).from_(table(rows, "r"))
     query = query.join(
@@ -141,7 +142,7 @@ def labelled(target: nodes.Target, rows: str, values: dict[int, str], schema: Sc
         )
         query = query.join(table(name, f"a{i}"), on=on, join_type="left")
 
-    def resolve(column: ast.Column) -> exp.Expression:
+    def resolve(column: ast.Column) -> exp.Expr:
         if not column.table:
             index = int(column.name[1:])
             if index not in values:
@@ -151,14 +152,14 @@ def labelled(target: nodes.Target, rows: str, values: dict[int, str], schema: Sc
             return exp.func("COALESCE", value, empty.copy()) if empty is not None else value
         return col("e", column.name)
 
-    def known(column: ast.Column) -> exp.Expression:
+    def known(column: ast.Column) -> exp.Expr:
         value = resolve(column)
         at = schema.table(column.table).column(column.name).known_at if column.table else None
         if at is None:
             return value
         return exp.Case().when(exp.LTE(this=col("e", at), expression=col("r", "cutoff")), value)
 
-    def holds(formula: nodes.Formula | None, resolver: object) -> exp.Expression:
+    def holds(formula: nodes.Formula | None, resolver: object) -> exp.Expr:
         if formula is None:
             return exp.true()
         return exp.func("COALESCE", to_sql(formula.expr, resolver), exp.false())  # type: ignore[arg-type]

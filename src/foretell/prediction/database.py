@@ -60,7 +60,8 @@ class OpenDatabase:
         return self.store.fingerprint
 
     def end_of_data(self, tables: tuple[str, ...], *, earliest: bool = False) -> Instant:
-        """The last instant that the tables know of, at most now; with `earliest`, of the table that ends first.
+        """The last instant that the tables know of, at most now; with `earliest`, of the table that ends
+        first.
 
         Where most of a table lies after now its clock is not ours (shifted dates), and now says nothing.
         """
@@ -150,10 +151,8 @@ def _same_type(store: Store, table: str, column: str, found: DType, wanted: DTyp
     """Bring a column to the type it had in training, if no value is lost by it."""
     before = _known(store, table, column)
     if (
-        found is not DType.OTHER
-        and {found, wanted} <= {DType.INTEGER, DType.FLOAT, DType.TEXT}
-        or before == 0
-    ):
+        found is not DType.OTHER and {found, wanted} <= {DType.INTEGER, DType.FLOAT, DType.TEXT}
+    ) or before == 0:
         store.recast(table, column, wanted)
         if _known(store, table, column) == before:
             return

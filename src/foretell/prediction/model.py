@@ -1,7 +1,8 @@
-"""The saved model: a query, the features it reads, what was fitted, and what was measured. No pickle anywhere.
+"""The saved model: a query, the features it reads, what was fitted, and what was measured. No pickle
+anywhere.
 
-The file is a zip of JSON and of the boosters' own text, with a manifest that names each part's sha256. It holds
-no training rows: scoring needs the database and nothing else.
+The file is a zip of JSON and of the boosters' own text, with a manifest that names each part's sha256. It
+holds no training rows: scoring needs the database and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
 
 from foretell.core.errors import ModelFileError
 from foretell.core.progress import QUIET, Progress
@@ -77,7 +77,8 @@ class Model:
     ) -> Predictions:
         """Scores as of a cutoff (default: the query's AS OF, or the end of the data), highest first.
 
-        `ids` are entity keys (tuples for composite keys); those outside the population are left out and noted.
+        `ids` are entity keys (tuples for composite keys); those outside the population are left out and
+        noted.
         """
         with batch.opened(target, self.task, progress) as database:
             cutoff = moment_of(database, self.task, parse_instant(as_of) if isinstance(as_of, str) else as_of)

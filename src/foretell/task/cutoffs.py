@@ -1,7 +1,7 @@
 """Where history is cut to learn from, and how the cutoffs are dealt out to train, validate and test.
 
-Cutoffs go back from the last complete target window in equal steps. Folds go forward in time, and between two of
-them lies an embargo: no training window reaches past the first cutoff of the fold that follows.
+Cutoffs go back from the last complete target window in equal steps. Folds go forward in time, and between
+two of them lies an embargo: no training window reaches past the first cutoff of the fold that follows.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ def learning_cutoffs(
 ) -> tuple[Instant, ...]:
     """Cutoffs in ascending order, at most `limit` of them, spread over the history.
 
-    `first` and `last` are the first and last instant of the rows that the target counts. A cutoff has at least
-    one window of history before it, and its target window ends by `last`: it is complete, so a missing event is
-    a fact. Where whole steps give fewer than six cutoffs, steps are a quarter as long, unless `every` fixes them.
+    `first` and `last` are the first and last instant of the rows that the target counts. A cutoff has at
+    least one window of history before it, and its target window ends by `last`: it is complete, so a
+    missing event is a fact. Where whole steps give fewer than six cutoffs, steps are a quarter as long,
+    unless `every` fixes them.
 
     >>> from foretell.core.time import parse_instant
     >>> found = learning_cutoffs(parse_instant("2024-01-01"), parse_instant("2024-12-31"),
@@ -66,7 +67,9 @@ def longest(first: Instant, last: Instant) -> Offset:
 
 
 def _walk(start: Instant, stop: Instant, step: Offset) -> list[Instant]:
-    """start, start − step, … down to stop, newest first. Each is reckoned from the start: months do not drift."""
+    """start, start − step, … down to stop, newest first. Each is reckoned from the start: months do not
+    drift.
+    """
     found: list[Instant] = []
     count = 0
     while len(found) < 100_000:
@@ -131,7 +134,9 @@ def forward_folds(cutoffs: npt.NDArray[np.int64], horizon: Offset | None) -> Fol
 
 
 def _start(cutoffs: npt.NDArray[np.int64], moments: npt.NDArray[np.int64], share: float) -> int:
-    """The earliest of the last cutoffs that together hold at most `share` of the rows, and at least one cutoff."""
+    """The earliest of the last cutoffs that together hold at most `share` of the rows, and at least one
+    cutoff.
+    """
     counts = np.searchsorted(np.sort(cutoffs), moments)  # rows before each moment
     small = np.flatnonzero(len(cutoffs) - counts <= share * len(cutoffs))
     return int(moments[small[0]] if len(small) else moments[-1])

@@ -16,8 +16,8 @@ _DTYPES = {TaskKind.BINARY: DType.BOOLEAN, TaskKind.REGRESSION: DType.FLOAT, Tas
 def given_task(schema: Schema, entity: str, kind: TaskKind, horizon: Offset | None = None) -> Task:
     """A task for given labels about `entity`, written 'table.column' or 'table'.
 
-    `horizon` is how far after its cutoff a label is settled; folds keep that distance. Without it a label counts
-    as settled at its cutoff.
+    `horizon` is how far after its cutoff a label is settled; folds keep that distance. Without it a label
+    counts as settled at its cutoff.
     """
     if kind not in LEARNABLE:
         raise UsageError(f"found labels of kind {kind.value!r}, expected {', '.join(LEARNABLE)}")

@@ -45,7 +45,9 @@ class BoundAggregate:
 
     @property
     def empty_is_zero(self) -> bool:
-        """COUNT, COUNT_DISTINCT, SUM and EXISTS are 0 over an empty window; every other aggregate has no value."""
+        """COUNT, COUNT_DISTINCT, SUM and EXISTS are 0 over an empty window; every other aggregate has no
+        value.
+        """
         return self.function in _ZERO_WHEN_EMPTY
 
 
@@ -100,5 +102,7 @@ class Task:
 
     @property
     def entity_key(self) -> tuple[str, ...]:
-        """The columns that name an entity: the table's primary key, or the FOR EACH column where it has none."""
+        """The columns that name an entity: the table's primary key, or the FOR EACH column where it has
+        none.
+        """
         return self.entity.primary_key or (self.query.entity.name,)

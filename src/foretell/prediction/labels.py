@@ -24,7 +24,8 @@ _PARAMETER = re.compile(r":(cutoff|horizon)\b")
 def read_labels(labels: Any, database: OpenDatabase, task: Task) -> pa.Table:
     """A table with the key columns of the task's entity, `cutoff` (timestamp) and `label`.
 
-    The cutoff's column may be called cutoff, timestamp, cutoff_time, date or time; the label's is the one left.
+    The cutoff's column may be called cutoff, timestamp, cutoff_time, date or time; the label's is the one
+    left.
     """
     if isinstance(labels, pa.Table):
         table = labels
