@@ -48,7 +48,10 @@ class Profile:
 
 def synthesize(task: Task, profile: Profile, *, budget: int = BUDGET) -> FeatureSet:
     """The features of a task, at most `budget` of them, in order of expected value."""
-    ranked = sorted(_candidates(task, profile), key=lambda pair: pair[0])
+    unique: dict[str, tuple[float, Feature]] = {}
+    for rank, feature in _candidates(task, profile):
+        unique.setdefault(feature.name, (rank, feature))
+    ranked = sorted(unique.values(), key=lambda pair: pair[0])
     kept = [f for _, f in ranked[:budget]]
     left = ranked[budget:]
     said: tuple[str, ...] = ()
