@@ -48,7 +48,7 @@ def suspects(
 
     `y` is 0 or 1 for a binary task, a class's index for a multiclass one (each class against the rest), a
     number otherwise; rows without a label (NaN) are left out. `names` are the classes' names. A missing value
-    counts as one of its own, below or above all others, whichever tells more. Looks at a sample of 10,000 rows,
+    counts as one of its own, below or above all others, whichever tells more. Looks at 10,000 rows at most,
     the same one for a seed. The strongest come first.
 
     >>> X = Matrix(("age", "closed_at"), (Numeric(np.arange(40.0) % 7), Numeric(np.arange(40.0))), 40)

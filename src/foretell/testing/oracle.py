@@ -1,0 +1,587 @@
+"""The slow, obvious oracle: every label and every feature by loops over rows, straight from the definitions.
+
+It shares no code with the plans and the engines beyond the definitions themselves, so that the two can be compared.
+An entity is the rank of its row among its table's visible rows in (time, key) order, from 1, as engines have it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from foretell.core.time import Instant, Offset, from_datetime, to_datetime
+from foretell.features.lower import PAST_STEPS
+from foretell.features.model import Aggregated, Attribute, CutoffPart, Feature, FeatureSet, OwnLabels, Value
+from foretell.query import ast
+from foretell.query.ast import Function
+from foretell.schema.model import Column, DType, Hop, Schema, Semantic
+from foretell.task.model import BoundAggregate, BoundExpr, Task
+
+_DAY = 86_400_000_000
+_DECAYING = 30.0
+_LARGEST = 1e150  # larger numbers count as missing: their squares overflow
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event: its time, its place in (time, rank) order, and the value read of it."""
+
+    time: Instant
+    place: tuple[Instant, int]
+    value: Any
+
+
+class Oracle:
+    """Answers about one database, one row at a time."""
+
+    def __init__(self, frames: Mapping[str, pa.Table], schema: Schema) -> None:
+        self.schema = schema
+        self._raw = {t.name: [self._read(r, t.columns) for r in frames[t.name].to_pylist()] for t in schema.tables}
+        self.times: dict[str, list[Instant | None]] = {}
+        self.rows: dict[str, list[Row]] = {}
+        for table in schema.tables:
+            self._rank(table.name)
+        self._at: dict[tuple[str, tuple[str, ...]], dict[Any, int]] = {}
+
+    # ── rows, times, ranks ──
+
+    def _read(self, row: Row, columns: Sequence[Column]) -> Row:
+        return {c.name: self._time(row[c.name], c) if c.semantic is Semantic.TIME else row[c.name] for c in columns}
+
+    def _time(self, value: Any, column: Column) -> Instant | None:
+        if value is None:
+            return None
+        if column.time_format in ("s", "ms", "us"):
+            return int(value) * {"s": 1_000_000, "ms": 1000, "us": 1}[column.time_format]
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        elif isinstance(value, date) and not isinstance(value, datetime):
+            value = datetime(value.year, value.month, value.day)
+        if self.schema.timezone is not None and value.tzinfo is None:
+            value = value.replace(tzinfo=ZoneInfo(self.schema.timezone)).astimezone(UTC)
+        return from_datetime(value)
+
+    def _visible(self, name: str, row: Row) -> Instant | None:
+        """From when a row is known, None for never. Tables without a time are not asked."""
+        table = self.schema.table(name)
+        if table.time_column is not None:
+            moment = row[table.time_column]
+        else:
+            path = self.schema.time_path(name)
+            assert path is not None
+            link = path[0][0].link
+            moment = None
+            for parent in self._raw[link.parent]:
+                if _points(row, link.child_columns, parent, link.parent_columns):
+                    moment = self._visible(link.parent, parent)
+        if moment is not None and table.available_after is not None:
+            moment = table.available_after.after(moment)
+        return moment
+
+    def _rank(self, name: str) -> None:
+        """The visible rows in (time, key) order; equal keys by what else is there."""
+        table = self.schema.table(name)
+        timed = self.schema.is_timed(name)
+        moments = [self._visible(name, r) if timed else None for r in self._raw[name]]
+        order = table.primary_key or tuple(c.name for c in table.columns)
+
+        def place(i: int) -> tuple[Any, ...]:
+            row = self._raw[name][i]
+            return (moments[i] or 0, *((row[c] is None, row[c] if row[c] is not None else 0) for c in order))
+
+        kept = [i for i in range(len(moments)) if not timed or moments[i] is not None]
+        kept.sort(key=place)
+        self.rows[name] = [self._raw[name][i] for i in kept]
+        self.times[name] = [moments[i] for i in kept]
+
+    def time(self, name: str, index: int) -> Instant | None:
+        """None for a table without a time."""
+        return self.times[name][index]
+
+    def up(self, hop: Hop, index: int) -> int | None:
+        """The parent's row."""
+        link = hop.link
+        key = (link.parent, link.parent_columns, link.child, link.child_columns)
+        row = self.rows[link.child][index]
+        wanted = tuple(row[c] for c in link.child_columns)
+        if any(v is None for v in wanted):
+            return None
+        found = self._lookup(link.parent, link.parent_columns)
+        kinds = self._as_text(*key)
+        return found.get(tuple(str(v) if t else v for v, t in zip(wanted, kinds)))
+
+    def _as_text(
+        self, parent: str, parent_columns: tuple[str, ...], child: str, child_columns: tuple[str, ...]
+    ) -> list[bool]:
+        """Which parts of the key meet as text: the lookup then holds both forms."""
+        ours = [self.schema.table(child).column(c).dtype for c in child_columns]
+        theirs = [self.schema.table(parent).column(c).dtype for c in parent_columns]
+        return [a != b for a, b in zip(ours, theirs)]
+
+    def _lookup(self, table: str, columns: tuple[str, ...]) -> dict[Any, int]:
+        if (table, columns) not in self._at:
+            found: dict[Any, int] = {}
+            for i, row in enumerate(self.rows[table]):
+                key = tuple(row[c] for c in columns)
+                found[key] = i
+                if len(key) == 1 and not isinstance(key[0], str):
+                    found[(str(key[0]),)] = i
+            self._at[(table, columns)] = found
+        return self._at[(table, columns)]
+
+    # ── events ──
+
+    def events(
+        self,
+        down: tuple[Hop, ...],
+        table: str,
+        value: Callable[[int, Instant | None], Any],
+        where: Callable[[int], Any] | None = None,
+        delays: Iterable[str] = (),
+    ) -> dict[int, list[Event]]:
+        """Events by the anchor's index. `value(index, time)` reads one; a delay column puts it off or hides it."""
+        found: dict[int, list[Event]] = {}
+        for i, row in enumerate(self.rows[table]):
+            if where is not None and where(i) is not True:
+                continue
+            at: int | None = i
+            moments = [self.time(table, i)] if self.schema.is_timed(table) else []
+            for step, hop in enumerate(reversed(down)):
+                at = self.up(hop.reversed(), at) if at is not None else None
+                if at is not None and step < len(down) - 1 and self.schema.is_timed(hop.start):
+                    moments.append(self.time(hop.start, at))
+            late = [row[c] for c in delays]
+            if at is None or any(m is None for m in late):
+                continue
+            known = [m for m in (*moments, *late) if m is not None]
+            moment = max(known) if known else -(10**18)
+            event = Event(moment, (moment, i), value(i, moment))
+            found.setdefault(at, []).append(event)
+        return found
+
+    # ── labels ──
+
+    def labels(self, task: Task, cutoffs: Sequence[Instant]) -> dict[tuple[int, Instant], Any]:
+        """The label of each (entity, cutoff) that has one."""
+        return {k: v for k, (v, chosen, held) in self.judged(task, cutoffs).items() if chosen and held and v is not None}
+
+    def population(self, task: Task, cutoffs: Sequence[Instant]) -> list[tuple[int, Instant]]:
+        """Who is to be scored, by cutoff and entity."""
+        judged = self.judged(task, cutoffs)
+        asked = [k for k, (v, chosen, _) in judged.items() if chosen and (not task.is_static or v is None)]
+        return sorted(asked, key=lambda k: (k[1], k[0]))
+
+    def judged(self, task: Task, cutoffs: Sequence[Instant]) -> dict[tuple[int, Instant], tuple[Any, bool, bool]]:
+        """(label, chosen by WHERE, held under ASSUMING) of everyone who exists at a cutoff."""
+        name = task.entity.name
+        timed = self.schema.is_timed(name)
+        parts = [(b, [self._events_of(a, task) for a in b.aggregates] if b else []) for b in _formulas(task)]
+        found = {}
+        for cutoff in cutoffs if not task.is_static else [max(cutoffs)]:
+            for index, row in enumerate(self.rows[name]):
+                born, at = self.time(name, index), cutoff
+                if timed and (born is None or born > cutoff):
+                    continue
+                if task.is_static and timed:
+                    assert born is not None
+                    at = born - 1
+                ended = row[task.entity.end_time] if task.entity.end_time else None
+                if not task.is_static and ended is not None and ended <= cutoff:
+                    continue
+                target, where, assuming = (self._judge(b, e, task, index, at) for b, e in parts)
+                chosen = task.where is None or where is True
+                found[(index + 1, at)] = (target, chosen, task.assuming is None or assuming is True)
+        return found
+
+    def _events_of(self, aggregate: BoundAggregate, task: Task) -> dict[int, list[Event]]:
+        name = aggregate.table
+
+        def read(expr: ast.Expr | None) -> Callable[[int], Any]:
+            return lambda i: None if expr is None else evaluate(expr, lambda c: self.rows[name][i][c.name])
+
+        value = read(aggregate.value)
+        numbers = (Function.SUM, Function.AVG, Function.MEDIAN, Function.STDDEV, Function.QUANTILE)
+
+        def number(i: int, _: Instant | None) -> Any:
+            found = value(i)
+            if aggregate.function in numbers and found is not None:
+                return float(found) if abs(found) < _LARGEST else None
+            return found
+
+        delays: list[str] = []
+        if not aggregate.is_future:
+            columns = (*ast.columns(aggregate.value), *ast.columns(aggregate.where))
+            known = {self.schema.table(name).column(c.name).known_at for c in columns}
+            delays = [k for k in known if k is not None]
+        where = read(aggregate.where) if aggregate.where is not None else None
+        return self.events(aggregate.path, name, number, where, delays)
+
+    def _judge(
+        self, bound: BoundExpr | None, events: list[dict[int, list[Event]]], task: Task, index: int, cutoff: Instant
+    ) -> Any:
+        if bound is None:
+            return None
+        row = self.rows[task.entity.name][index]
+
+        def read(column: ast.Column) -> Any:
+            if not column.table:
+                i = int(column.name[1:])
+                return _target(bound.aggregates[i], events[i].get(index, []), cutoff)
+            known = task.entity.column(column.name).known_at
+            hidden = known is not None and not task.is_static and bound is not task.assuming
+            if hidden and (row[known] is None or row[known] > cutoff):
+                return None
+            return row[column.name]
+
+        return evaluate(bound.expr, read)
+
+    # ── features ──
+
+    def features(self, task: Task, features: FeatureSet, rows: Sequence[tuple[int, Instant]]) -> dict[str, list[Any]]:
+        """Each feature's values for rows of (entity, cutoff); None where there is none."""
+        return {f.name: self.feature(task, f, features, rows) for f in features.features}
+
+    def feature(
+        self, task: Task, feature: Feature, features: FeatureSet, rows: Sequence[tuple[int, Instant]]
+    ) -> list[Any]:
+        name = task.entity.name
+        match feature.definition:
+            case Attribute(column=column, up=up, age=age):
+                text = feature.kind.value == "categorical"
+                return [self._attribute(name, e - 1, t, column, up, age, text) for e, t in rows]
+            case Aggregated() as made:
+                return self._aggregated(task, made, rows)
+            case OwnLabels(measure=measure, window=window):
+                return [self._own_labels(task, measure, window, e, t) for e, t in rows]
+            case CutoffPart(part=part):
+                return [_part(part, t) for _, t in rows]
+
+    def _attribute(
+        self, name: str, index: int, cutoff: Instant, column: str, up: tuple[Hop, ...], age: bool, text: bool
+    ) -> Any:
+        found = self._ancestor(name, index, up, cutoff)
+        if found is None:
+            return None
+        table = up[-1].end if up else name
+        row = self.rows[table][found]
+        value, spec = row[column], self.schema.table(table).column(column)
+        if spec.known_at is not None and (row[spec.known_at] is None or row[spec.known_at] > cutoff):
+            return None
+        if value is None or (age and value > cutoff):
+            return None
+        if age:
+            return (cutoff - value) / _DAY
+        return _text(value) if text else float(value)
+
+    def _ancestor(self, name: str, index: int, up: tuple[Hop, ...], cutoff: Instant) -> int | None:
+        """The row that hops up lead to, every one of them visible at the cutoff."""
+        at: int | None = index
+        for hop in up:
+            at = self.up(hop, at) if at is not None else None
+            if at is not None and self.schema.is_timed(hop.end):
+                born = self.time(hop.end, at)
+                at = at if born is not None and born <= cutoff else None
+        return at
+
+    def _aggregated(self, task: Task, made: Aggregated, rows: Sequence[tuple[int, Instant]]) -> list[Any]:
+        table = made.down[-1].end
+        delays: set[str | None] = set()
+        if made.value is not None and not made.value.up:
+            names = [c.name for c in task.target.columns] if made.value.target else [made.value.column]
+            delays = {self.schema.table(table).column(n).known_at for n in names}
+
+        def read(index: int, moment: Instant | None) -> Any:
+            return self._value(task, made.value, table, index, moment, CATEGORICAL.get(made.measure, False))
+
+        events = self.events(made.down, table, read, None, [d for d in delays if d is not None])
+        found = []
+        for entity, cutoff in rows:
+            anchor = self._ancestor(task.entity.name, entity - 1, made.up, cutoff)
+            past = [e for e in events.get(anchor, []) if e.time <= cutoff] if anchor is not None else []
+            found.append(measured(made.measure, past, cutoff, made.window))
+        return found
+
+    def _value(
+        self, task: Task, value: Value | None, table: str, index: int, moment: Instant | None, text: bool
+    ) -> Any:
+        if value is None:
+            return None
+        if value.target:
+            read = evaluate(task.target.expr, lambda c: self.rows[table][index][c.name])
+        else:
+            at: int | None = index
+            name = table
+            for hop in value.up:
+                at = self.up(hop, at) if at is not None else None
+                name = hop.end
+                if at is not None and self.schema.is_timed(name):
+                    born = self.time(name, at)
+                    at = at if born is not None and moment is not None and born <= moment else None
+            if at is None:
+                return None
+            row = self.rows[name][at]
+            read = row[value.column]
+            known = self.schema.table(name).column(value.column).known_at
+            if value.up and known is not None and (row[known] is None or moment is None or row[known] > moment):
+                return None
+        if read is None:
+            return None
+        if value.equals is not None:
+            return float(_text(read) == value.equals)
+        if text:
+            return _text(read)
+        return float(read) if abs(read) < _LARGEST else None
+
+    def _own_labels(self, task: Task, measure: str, window: Offset | None, entity: int, cutoff: Instant) -> Any:
+        """Labels at whole steps before the cutoff whose windows have closed, as events at their close."""
+        assert task.step is not None and task.horizon is not None
+        started = [self._first(a.table, cutoff) for a in task.target.aggregates]
+        if task.assuming is not None:
+            started += [self._first(a.table, cutoff) for a in task.assuming.aggregates]
+        begin = max((s for s in started if s is not None), default=None)
+        if begin is None or any(s is None for s in started):
+            return measured(measure, [], cutoff, window)
+        events = []
+        steps = PAST_STEPS + math.ceil(task.horizon.microseconds / task.step.microseconds) + 1
+        for k in range(1, steps + 1):
+            at = Offset(-task.step.amount * k, task.step.unit).after(cutoff)
+            close = task.horizon.after(at)
+            if close > cutoff or at < begin:
+                continue
+            label = self.labels(task, [at]).get((entity, at))
+            if label is not None:
+                shown = _text(label) if CATEGORICAL.get(measure, False) else float(label)
+                events.append(Event(close, (close, -k), shown))
+        return measured(measure, events, cutoff, window)
+
+    def _first(self, table: str, until: Instant) -> Instant | None:
+        seen = [t for t in self.times[table] if t is not None and t <= until]
+        return min(seen, default=None)
+
+
+CATEGORICAL = {"last_category": True, "mode": True, "distinct": True}
+
+
+def measured(measure: str, past: list[Event], cutoff: Instant, window: Offset | None) -> Any:
+    """One measure of past events, by its plainest formula. Decayed measures halve their weight in a window."""
+    decays = measure.startswith("decayed")
+    if window is not None and not decays:
+        edge = (-window).after(cutoff)
+        past = [e for e in past if e.time > edge]
+    past = sorted(past, key=lambda e: e.place)
+    valued = [e for e in past if e.value is not None]
+    values = [e.value for e in valued]
+    half_life = window.days if window is not None else _DECAYING
+
+    def weight(e: Event) -> float:
+        return 0.5 ** ((cutoff - e.time) / _DAY / half_life)
+
+    match measure:
+        case "count":
+            return float(len(past))
+        case "recency":
+            return (cutoff - past[-1].time) / _DAY if past else None
+        case "tenure":
+            return (cutoff - past[0].time) / _DAY if past else None
+        case "gap":
+            return (past[-1].time - past[0].time) / _DAY / (len(past) - 1) if len(past) > 1 else None
+        case "decayed_count":
+            return math.fsum(weight(e) for e in past)
+        case "decayed_sum":
+            return math.fsum(weight(e) * e.value for e in valued)
+        case "sum":
+            return math.fsum(values)
+        case "mean":
+            return math.fsum(values) / len(values) if values else None
+        case "std":
+            return _std(values)
+        case "min":
+            return min(values, default=None)
+        case "max":
+            return max(values, default=None)
+        case "last" | "last_category":
+            return values[-1] if values else None
+        case "distinct":
+            return float(len(set(values)))
+        case "mode":
+            return _mode(values)
+        case "trend":
+            return _slope([e.time / _DAY for e in valued], values)
+    raise AssertionError(f"the oracle does not know {measure!r}")
+
+
+def _std(values: list[float]) -> float | None:
+    if len(values) < 2:
+        return None
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))
+
+
+def _mode(values: list[Any]) -> Any:
+    """The most frequent value, the smallest of equals."""
+    counts = Counter(values)
+    return min(counts, key=lambda v: (-counts[v], v)) if counts else None
+
+
+def _slope(times: list[float], values: list[float]) -> float | None:
+    """The least-squares slope per day; none with fewer than three values or with times that hardly differ."""
+    if len(values) < 3:
+        return None
+    start = times[0]
+    x = [t - start for t in times]
+    mean_x, mean_v = math.fsum(x) / len(x), math.fsum(values) / len(x)
+    spread = math.fsum((a - mean_x) ** 2 for a in x)
+    together = math.fsum((a - mean_x) * (v - mean_v) for a, v in zip(x, values))
+    return together / spread if spread > 1e-9 else None
+
+
+def _part(part: str, cutoff: Instant) -> float:
+    moment = to_datetime(cutoff)
+    return float(
+        {
+            "month": moment.month,
+            "weekday": moment.isoweekday(),
+            "day": moment.day,
+            "hour": moment.hour,
+            "year_day": moment.timetuple().tm_yday,
+        }[part]
+    )
+
+
+def _target(aggregate: BoundAggregate, events: list[Event], cutoff: Instant) -> Any:
+    """One aggregate of a query over its window around the cutoff."""
+    start = aggregate.start.after(cutoff) if aggregate.start.finite else None
+    end = aggregate.end.after(cutoff)
+    inside = [e for e in events if (start is None or e.time > start) and e.time <= end]
+    inside.sort(key=lambda e: e.place)
+    values = [e.value for e in inside if e.value is not None]
+    match aggregate.function:
+        case Function.COUNT:
+            return len(inside if aggregate.value is None else values)
+        case Function.EXISTS:
+            return bool(inside)
+        case Function.COUNT_DISTINCT:
+            return len(set(values))
+        case Function.SUM:
+            return math.fsum(values)
+    if not values:
+        return None
+    match aggregate.function:
+        case Function.AVG:
+            return math.fsum(values) / len(values)
+        case Function.MIN:
+            return min(values)
+        case Function.MAX:
+            return max(values)
+        case Function.FIRST:
+            return values[0]
+        case Function.LAST:
+            return values[-1]
+        case Function.MEDIAN:
+            return _quantile(values, 0.5)
+        case Function.QUANTILE:
+            assert aggregate.parameter is not None
+            return _quantile(values, aggregate.parameter)
+        case Function.STDDEV:
+            return _std(values)
+        case Function.MODE:
+            return _mode(values)
+        case _:
+            return sorted({_text(v) for v in values})
+
+
+def _quantile(values: list[float], q: float) -> float:
+    """With linear interpolation between the two nearest values."""
+    ordered = sorted(values)
+    place = q * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def _formulas(task: Task) -> tuple[BoundExpr | None, ...]:
+    return task.target, task.where, task.assuming
+
+
+def _points(child: Row, ours: Sequence[str], parent: Row, theirs: Sequence[str]) -> bool:
+    pairs = [(child[a], parent[b]) for a, b in zip(ours, theirs)]
+    return all(a is not None and b is not None and (a == b or str(a) == str(b)) for a, b in pairs)
+
+
+def _text(value: Any) -> str:
+    """A value as a database writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+# ── scalar expressions, with NULL as SQL has it ──
+
+
+def evaluate(expr: ast.Expr, read: Callable[[ast.Column], Any]) -> Any:
+    """The value of a scalar expression; None is NULL.
+
+    >>> evaluate(ast.Binary("OR", ast.Literal(None), ast.Literal(True)), lambda c: None)
+    True
+    """
+
+    def go(node: ast.Expr) -> Any:
+        match node:
+            case ast.Literal(value=value):
+                return value
+            case ast.Column():
+                return read(node)
+            case ast.Unary(op=op, operand=operand):
+                inner = go(operand)
+                return None if inner is None else (not inner if op == "NOT" else -inner)
+            case ast.Binary(op="AND" | "OR" as op, left=left, right=right):
+                return _connected(op, go(left), go(right))
+            case ast.Binary(op=op, left=left, right=right):
+                a, b = go(left), go(right)
+                return None if a is None or b is None else _BINARY[op](a, b)
+            case ast.In(operand=operand, values=values, negated=negated):
+                inner = go(operand)
+                return None if inner is None else (inner in [go(v) for v in values]) != negated
+            case ast.Between(operand=operand, low=low, high=high, negated=negated):
+                inner = go(operand)
+                return None if inner is None else (go(low) <= inner <= go(high)) != negated
+            case ast.IsNull(operand=operand, negated=negated):
+                return (go(operand) is None) != negated
+            case ast.Call(name="CAST", args=(inner_expr, ast.Literal(value="INTEGER"))):
+                inner = go(inner_expr)
+                return None if inner is None else int(inner)
+            case _:
+                raise AssertionError(f"the oracle does not know {type(node).__name__}")
+
+    return go(expr)
+
+
+def _connected(op: str, a: Any, b: Any) -> bool | None:
+    """AND and OR of true, false and unknown."""
+    decisive = op == "OR"
+    if a is decisive or b is decisive:
+        return decisive
+    return None if a is None or b is None else not decisive
+
+
+_BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b if b else None,
+    "=": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
