@@ -118,7 +118,7 @@ def _units(
 def _ring(windows: tuple[Offset, ...], at: exp.Expr) -> exp.Expr:
     """Which ring an instant lies in: 0 inside the shortest window, len(windows) outside the longest."""
     if not windows:
-        return exp.Literal.number(0)
+        return exp.cast(exp.Literal.number(0), "INTEGER")  # GROUP BY 0 would mean a column's place
     case = exp.Case()
     for i, window in enumerate(windows):
         edge = after(col("r", "cutoff"), -window)
