@@ -215,12 +215,11 @@ class DuckDBEngine:
         """The population's table, and the tables of the aggregates that are needed, by index."""
         self._prepare(plan.population.table)
         grid = self._name("cutoffs")
-        self._load(
-            grid,
-            pa.table(
-                {"cutoff": pa.array(np.array(sorted(set(cutoffs)), dtype=np.int64)).cast(pa.timestamp("us"))}
-            ),
-        )
+        moments = sorted(set(cutoffs))
+        if plan.horizon is None:
+            moments = moments[-1:]
+        column = pa.array(np.array(moments, dtype=np.int64)).cast(pa.timestamp("us"))
+        self._load(grid, pa.table({"cutoff": column}))
         rows = self._name("population")
         self._execute(create(rows, target.population(plan, grid, self._schema)))
         # The last cutoff alone stands for a static target's; its rows each have their own.
