@@ -95,11 +95,14 @@ class DuckDBSnapshot(Closing):
         columns: dict[tuple[str, str], list[RawColumn]] = {}
         for schema, table, column, native, nullable in self._rows(_COLUMNS):
             columns.setdefault((schema, table), []).append(RawColumn(column, native, bool(nullable)))
-        names = public_names(list(columns), {"main"})
-        views = set(self._rows(_VIEWS))
+        views = {place: c for place in self._rows(_VIEWS) if (c := self._view_columns(*place)) is not None}
+        columns = {p: c for p, c in columns.items() if p not in views} | views
+        sizes = self._rows(_SIZES)
+        real = {(s, t) for s, t, _ in sizes} | set(views)
+        names = public_names([p for p in columns if p in real], {"main"})
         self._places = {name: place for place, name in names.items()}
-        self._sizes = {names[s, t]: int(n) for s, t, n in self._rows(_SIZES) if (s, t) in names}
-        tables = {p: RawTable(names[p], tuple(c), is_view=p in views) for p, c in columns.items()}
+        self._sizes = {names[s, t]: int(n) for s, t, n in sizes if (s, t) in names}
+        tables = {p: RawTable(name, tuple(columns[p]), is_view=p in views) for p, name in names.items()}
         for schema, table, kind, own, parent, parent_columns in self._rows(_CONSTRAINTS):
             raw, own = tables[schema, table], tuple(own)
             if kind == "PRIMARY KEY":
@@ -110,17 +113,16 @@ class DuckDBSnapshot(Closing):
                 key = RawKey(own, names[schema, parent], tuple(parent_columns))
                 raw = replace(raw, foreign_keys=(*raw.foreign_keys, key))
             tables[schema, table] = raw
-        return tuple(t for t in tables.values() if not t.is_view or self._works(t))
+        return tuple(tables.values())
 
-    def _works(self, view: RawTable) -> bool:
-        schema, table = self._places[view.name]
-        names = ", ".join(quote(c.name) for c in view.columns)
+    def _view_columns(self, schema: str, view: str) -> list[RawColumn] | None:
+        """A view's columns; None, with a note, where the view does not work any more."""
         try:
-            self._connection.execute(f"SELECT {names} FROM {quote(schema)}.{quote(table)} LIMIT 0").fetchall()
+            rows = self._rows(f"DESCRIBE SELECT * FROM {quote(schema)}.{quote(view)}")
         except duckdb.Error as error:
-            self.notes.append(f"view {view.name!r} cannot be read and is left out: {error}".split("\n")[0])
-            return False
-        return True
+            self.notes.append(f"view {view!r} cannot be read and is left out: {str(error).splitlines()[0]}")
+            return None
+        return [RawColumn(r[0], r[1]) for r in rows]
 
     def estimate(self, table: str) -> int | None:
         return self._sizes.get(table)

@@ -140,7 +140,7 @@ class PostgresSnapshot(Closing):
         return " ".join(without_secrets(str(error), self.url).split())
 
     def _failed(self, error: Exception) -> SourceError:
-        lost = isinstance(error, self._driver.OperationalError) and self._connection.broken
+        lost = isinstance(error, self._driver.OperationalError) and self._connection.closed
         timeout = isinstance(error, self._driver.errors.QueryCanceled)
         what = "lost the connection to" if lost else "ran out of time reading" if timeout else "cannot read"
         return SourceError(
