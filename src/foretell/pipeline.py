@@ -288,12 +288,13 @@ class Question:
         """The labels as a table of the entity's key, `cutoff` and `label`; at `cutoffs` of one's own if
         given.
         """
-        made = self._labels
-        if cutoffs is not None:
-            if self._given is not None:
-                raise UsageError("given labels have their own cutoffs")
+        if cutoffs is None:
+            made = self._labels
+        elif self._given is None:
             moments = [parse_instant(c) if isinstance(c, str) else c for c in cutoffs]
             made = self._opened.engine.labels(target_plan(self.task), moments)
+        else:
+            raise UsageError("given labels have their own cutoffs")
         keys = self._opened.engine.keys(self.task.entity.name, self.task.entity_key, made.rows.entities)
         values = made.values
         if self.task.kind is TaskKind.BINARY:

@@ -117,6 +117,26 @@ def scored(
     return Predictions(pa.table(columns), task.kind, task.entity_key, text, level, notes)
 
 
+def predict_rows(
+    database: OpenDatabase, task: Task, features: FeatureSet, fitted: FittedModel, table: pa.Table
+) -> pa.Table:
+    """Scores of rows of (entity key, cutoff), beside their columns and in their order."""
+    keys = {c: table[c].to_pylist() for c in task.entity_key}
+    entities = database.engine.find(task.entity.name, keys)
+    missing = np.flatnonzero(entities < 0)[:3].tolist()
+    if missing:
+        raise UsageError(
+            f"{plural(int((entities < 0).sum()), 'row')} not found in {task.entity.name!r}",
+            examples=[tuple(keys[c][i] for c in task.entity_key) for i in missing],
+            mend=f"rows are joined by {', '.join(task.entity_key)}",
+        )
+    cutoffs = np.asarray(table["cutoff"].cast(pa.int64()).to_numpy(), dtype=np.int64)
+    rows = Rows(entities, cutoffs)
+    matrix = database.engine.features(feature_plan(task, features), rows).select(fitted.columns)
+    found = _scores(task, fitted, matrix, fitted.predict(matrix))
+    return pa.table({**{n: table[n] for n in table.column_names}, **found})
+
+
 def explain(
     database: OpenDatabase,
     task: Task,

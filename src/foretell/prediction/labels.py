@@ -27,21 +27,32 @@ def read_labels(labels: Any, database: OpenDatabase, task: Task) -> pa.Table:
     The cutoff's column may be called cutoff, timestamp, cutoff_time, date or time; the label's is the one
     left.
     """
-    if isinstance(labels, pa.Table):
-        table = labels
-    elif isinstance(labels, Path) or (isinstance(labels, str) and not _is_sql(labels)):
-        table = _read_file(Path(labels))
-    elif isinstance(labels, str):
+    if isinstance(labels, str) and _is_sql(labels):
         table = _run_sql(labels, database, task)
-    elif hasattr(labels, "to_arrow"):
-        table = labels.to_arrow()
-    elif hasattr(labels, "columns"):
-        table = pa.Table.from_pandas(labels, preserve_index=False)
     else:
-        raise UsageError(
-            f"found {type(labels).__name__}, expected labels as a table, a frame, a file or a SELECT"
-        )
+        table = _as_table(labels)
     return _normalised(table, task)
+
+
+def read_rows(rows: Any, task: Task) -> pa.Table:
+    """A table with the key columns of the task's entity and `cutoff`: rows to score, from a table, a frame or
+    a file. Its other columns are left out.
+    """
+    table = _as_table(rows)
+    _, made = _keyed(table, task)
+    return pa.table(made)
+
+
+def _as_table(given: Any) -> pa.Table:
+    if isinstance(given, pa.Table):
+        return given
+    if isinstance(given, str | Path):
+        return _read_file(Path(given))
+    if hasattr(given, "to_arrow"):
+        return given.to_arrow()
+    if hasattr(given, "columns"):
+        return pa.Table.from_pandas(given, preserve_index=False)
+    raise UsageError(f"found {type(given).__name__}, expected a table, a frame, a file or a SELECT")
 
 
 def given_kind(table: pa.Table) -> TaskKind:
@@ -89,23 +100,29 @@ def to_labels(table: pa.Table, database: OpenDatabase, task: Task) -> Labels:
 
 
 def _normalised(table: pa.Table, task: Task) -> pa.Table:
+    moment, made = _keyed(table, task)
+    rest = [n for n in table.column_names if n not in (*task.entity_key, moment)]
+    chosen = "label" if "label" in rest else rest[0] if len(rest) == 1 else None
+    if chosen is None:
+        raise UsageError(
+            f"which column is the label? found {', '.join(rest) or 'none'}", mend="call it 'label'"
+        )
+    return pa.table({**made, "label": table[chosen]})
+
+
+def _keyed(table: pa.Table, task: Task) -> tuple[str, dict[str, Any]]:
+    """The name of the cutoff's column, and the key's columns with `cutoff` as a timestamp."""
     names = table.column_names
     for column in task.entity_key:
         if column not in names:
             raise UsageError(
-                f"the labels have no column {column!r}, the key of {task.entity.name!r}",
+                f"the rows have no column {column!r}, the key of {task.entity.name!r}",
                 mend=did_you_mean(column, names),
             )
     moments = [n for n in CUTOFF_NAMES if n in names and n not in task.entity_key]
     if not moments:
         raise UsageError(
-            f"the labels have no cutoff: found {', '.join(names)}", mend="call the column 'cutoff'"
-        )
-    rest = [n for n in names if n not in (*task.entity_key, moments[0])]
-    chosen = "label" if "label" in rest else rest[0] if len(rest) == 1 else None
-    if chosen is None:
-        raise UsageError(
-            f"which column is the label? found {', '.join(rest) or 'none'}", mend="call it 'label'"
+            f"the rows have no cutoff: found {', '.join(names)}", mend="call the column 'cutoff'"
         )
     cutoff = table[moments[0]]
     if (
@@ -117,10 +134,9 @@ def _normalised(table: pa.Table, task: Task) -> pa.Table:
     if not pa.types.is_timestamp(cutoff.type):
         raise UsageError(f"the cutoff column {moments[0]!r} is {cutoff.type}, expected a date or a timestamp")
     if cutoff.null_count:
-        raise DataError(f"{plural(cutoff.null_count, 'label')} have no cutoff")
+        raise DataError(f"{plural(cutoff.null_count, 'row')} have no cutoff")
     made = {c: table[c] for c in task.entity_key}
-    made |= {"cutoff": cutoff.cast(pa.timestamp("us"), safe=False), "label": table[chosen]}
-    return pa.table(made)
+    return moments[0], {**made, "cutoff": cutoff.cast(pa.timestamp("us"), safe=False)}
 
 
 def _is_sql(text: str) -> bool:

@@ -18,6 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from foretell.core.errors import ModelFileError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant, Offset, Unit, parse_instant
@@ -28,6 +30,7 @@ from foretell.features.model import FeatureSet
 from foretell.models.fitted import FittedModel
 from foretell.prediction import batch
 from foretell.prediction.database import OpenDatabase, Target, moment_of
+from foretell.prediction.labels import read_rows
 from foretell.prediction.predictions import Predictions
 from foretell.query.format import format_query
 from foretell.query.parser import parse
@@ -92,6 +95,17 @@ class Model:
                 explain=explain,
                 notes=self.notes,
             )
+
+    def predict_rows(
+        self, target: Target | OpenDatabase, rows: Any, *, progress: Progress = QUIET
+    ) -> pa.Table:
+        """Scores of rows of one's own, in their order: a table, frame or file of (entity key, cutoff).
+
+        Each row sees what lay before its own cutoff. Whether an entity was in the population is not asked.
+        """
+        table = read_rows(rows, self.task)
+        with batch.opened(target, self.task, progress) as database:
+            return batch.predict_rows(database, self.task, self.features, self.fitted, table)
 
     def explain(
         self, target: Target | OpenDatabase, entity: Any, *, as_of: str | Instant | None = None, top: int = 8
