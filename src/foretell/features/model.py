@@ -46,7 +46,8 @@ class Attribute:
 class Aggregated:
     """A measure of events: `up` leads from the entity to the anchor, `down` from the anchor to the events.
 
-    `value` None measures the rows themselves. `window` None is all history before the cutoff.
+    `value` None measures the rows themselves. `window` None is all history before the cutoff; a decayed measure
+    takes all history, and its window's length is the half-life.
     """
 
     measure: str

@@ -233,7 +233,7 @@ def _events(
     if timed:
         for measure in ("recency", "tenure", "gap"):
             yield rank + 0.05, make(measure, None, None)
-        yield rank + 0.06, make("decayed_count", None, None)
+        yield rank + 0.06, make("decayed_count", None, used[0])
     middle = used[min(1, len(used) - 1)]
     direct = len(down) == 1 and not up
     if task.is_static and table.name == task.entity.name:
@@ -314,7 +314,7 @@ def _column(
                     yield rank + 0.5, make(measure, value, middle)
             yield rank + 0.2, make("trend", value, None)
             if direct and used[0] is not None:
-                yield rank + 0.2, make("decayed_sum", value, None)
+                yield rank + 0.2, make("decayed_sum", value, used[0])
         case "category":
             yield rank, make("last_category", value, None)
             yield rank + 0.1, make("mode", value, None)

@@ -207,5 +207,5 @@ _TABLE = (
 )
 MEASURES: dict[str, Measure] = {m.name: m for m in _TABLE}
 
-HALF_LIFE_WINDOWS = 1.0
-"""The half-life of decayed measures, in units of the aggregate's shortest window."""
+HALF_LIFE_DAYS = 30.0
+"""The half-life of a decayed measure without a window; with one, the window's length is the half-life."""

@@ -91,7 +91,8 @@ class Events:
 @dataclass(frozen=True)
 class Measured:
     """One output column of an aggregate: `input` indexes the events' inputs (None: the rows themselves);
-    `window` indexes the windows (None: all history)."""
+    `window` indexes the windows (None: all history). A decayed measure takes all history, its window's length
+    as the half-life."""
 
     name: str
     measure: str

@@ -14,7 +14,7 @@ from sqlglot import exp
 from foretell.core.time import Offset
 from foretell.plan import nodes
 from foretell.plan.build import after, col, conjunction, create, table, template
-from foretell.plan.measures import HALF_LIFE_WINDOWS, MEASURES, PARTS, ROW_PARTS, Algebra
+from foretell.plan.measures import HALF_LIFE_DAYS, MEASURES, PARTS, ROW_PARTS, Algebra
 
 _LN2 = 0.6931471805599453
 
@@ -47,10 +47,10 @@ def aggregate(node: nodes.Aggregate, name: str, events: str, rows: str, stretche
     queries: list[exp.Select] = []
     simple = [o for o in node.outputs if MEASURES[o.measure].algebra not in _SETS]
     if simple:
-        parts = _parts(simple)
-        statements.append(create(f"{name}_units", _units(events, stretches, parts, node.windows)))
-        statements.append(create(f"{name}_rings", _rings(f"{name}_units", rows, parts, node.windows)))
-        queries.append(_windows(f"{name}_rings", simple, parts))
+        pieces = _pieces(simple, node.windows)
+        statements.append(create(f"{name}_units", _units(events, stretches, pieces)))
+        statements.append(create(f"{name}_rings", _rings(f"{name}_units", rows, pieces, node.windows)))
+        queries.append(_windows(f"{name}_rings", simple, node.windows))
     for index in sorted({o.input for o in node.outputs if o.input is not None}):
         chosen = [o for o in node.outputs if o.input == index and MEASURES[o.measure].algebra in _SETS]
         if not chosen:
@@ -67,22 +67,39 @@ def aggregate(node: nodes.Aggregate, name: str, events: str, rows: str, stretche
 _SETS = frozenset({Algebra.DISTINCT, Algebra.MODE})
 
 
-def _parts(outputs: list[nodes.Measured]) -> list[tuple[str, int | None]]:
-    """The parts that the outputs need, each with the input it is of."""
-    found: dict[tuple[str, int | None], None] = {}
-    for output in outputs:
-        for part in MEASURES[output.measure].parts:
-            found[(part, None if part in ROW_PARTS else output.input)] = None
-    return list(found)
+@dataclass(frozen=True)
+class _Piece:
+    """A part of one input (None: of the events themselves); `halving` is the half-life of one that decays."""
+
+    part: str
+    input: int | None
+    halving: Offset | None = None
+
+    @property
+    def name(self) -> str:
+        mark = "" if self.halving is None else f"_{self.halving.amount:g}{self.halving.unit}"
+        return _name(self.part, self.input) + mark
+
+    @property
+    def rate(self) -> exp.Expr:
+        """How fast it decays, per day."""
+        days = self.halving.days if self.halving is not None else HALF_LIFE_DAYS
+        return exp.Literal.number(repr(_LN2 / days))
+
+
+def _piece(part: str, output: nodes.Measured, windows: tuple[Offset, ...]) -> _Piece:
+    decays = MEASURES[output.measure].algebra is Algebra.DECAY and output.window is not None
+    halving = windows[output.window] if decays and output.window is not None else None
+    return _Piece(part, None if part in ROW_PARTS else output.input, halving)
+
+
+def _pieces(outputs: list[nodes.Measured], windows: tuple[Offset, ...]) -> list[_Piece]:
+    """The parts that the outputs need."""
+    return list(dict.fromkeys(_piece(p, o, windows) for o in outputs for p in MEASURES[o.measure].parts))
 
 
 def _name(part: str, index: int | None) -> str:
     return part if index is None else f"v{index}_{part}"
-
-
-def _rate(windows: tuple[Offset, ...]) -> exp.Expr:
-    half_life = (windows[0].days if windows else 30.0) * HALF_LIFE_WINDOWS
-    return exp.Literal.number(repr(_LN2 / half_life))
 
 
 def _stretched(events: str, stretches: str | None) -> tuple[exp.Select, exp.Expr]:
@@ -96,22 +113,20 @@ def _stretched(events: str, stretches: str | None) -> tuple[exp.Select, exp.Expr
     return query, col("b", "at")
 
 
-def _units(
-    events: str, stretches: str | None, parts: list[tuple[str, int | None]], windows: tuple[Offset, ...]
-) -> exp.Select:
+def _units(events: str, stretches: str | None, pieces: list[_Piece]) -> exp.Select:
     """Parts lifted per (anchor, stretch)."""
     query, at = _stretched(events, stretches)
     query = query.select(col("e", "anchor"), at.copy().as_("at"))
-    for part, index in parts:
+    for piece in pieces:
         names: dict[str, exp.Expr] = {
             "t": col("e", "t"),
             "k": col("e", "k"),
             "at": at,
-            "RATE": _rate(windows),
+            "RATE": piece.rate,
         }
-        if index is not None:
-            names["v"] = col("e", f"v{index}")
-        query = query.select(template(PARTS[part].lift, **names).as_(_name(part, index)))
+        if piece.input is not None:
+            names["v"] = col("e", f"v{piece.input}")
+        query = query.select(template(PARTS[piece.part].lift, **names).as_(piece.name))
     return query.group_by(col("e", "anchor"), at.copy())
 
 
@@ -135,9 +150,7 @@ def _visible(rows: str, units: str) -> exp.Expr:
     )
 
 
-def _rings(
-    units: str, rows: str, parts: list[tuple[str, int | None]], windows: tuple[Offset, ...]
-) -> exp.Select:
+def _rings(units: str, rows: str, pieces: list[_Piece], windows: tuple[Offset, ...]) -> exp.Select:
     """Parts merged per (row, ring)."""
     joined = (
         exp.select(
@@ -147,13 +160,15 @@ def _rings(
             template(
                 "(EPOCH(cutoff) - EPOCH(at)) / 86400.0", cutoff=col("r", "cutoff"), at=col("u", "at")
             ).as_("lag"),
-            *(col("u", _name(p, i)) for p, i in parts),
+            *(col("u", piece.name) for piece in pieces),
         )
         .from_(table(units, "u"))
         .join(table(rows, "r"), on=_visible(rows, units))
     )
     source = joined.subquery("j")
-    needed = sorted({(i, total) for p, i in parts for total in PARTS[p].about if i is not None})
+    needed = sorted(
+        {(p.input, total) for p in pieces for total in PARTS[p.part].about if p.input is not None}
+    )
     if needed:
         group: list[exp.Expr] = [col("j", "row"), col("j", "ring")]
         means = [_mean(i, total, "j", group).as_(_mean_name(i, total, "")) for i, total in needed]
@@ -161,22 +176,22 @@ def _rings(
     query = exp.select(
         col("j", "row"), col("j", "ring"), template("MAX(c)", c=col("j", "cutoff")).as_("cutoff")
     )
-    for part, index in parts:
-        query = query.select(_merge(part, index, "j", rate=_rate(windows)).as_(_name(part, index)))
+    for piece in pieces:
+        query = query.select(_merge(piece, "j", decay=True).as_(piece.name))
     return query.from_(source).group_by(col("j", "row"), col("j", "ring"))
 
 
-def _merge(
-    part: str, index: int | None, source: str, suffix: str = "", rate: exp.Expr | None = None
-) -> exp.Expr:
-    """A part merged over rows of `source`; with a `rate` it decays by each row's lag first."""
+def _merge(piece: _Piece, source: str, suffix: str = "", decay: bool = False) -> exp.Expr:
+    """A part merged over rows of `source`; what decays does so by each row's lag first, if asked to."""
+    index = piece.input
     names: dict[str, exp.Expr] = {p: col(source, _name(p, None if p in ROW_PARTS else index)) for p in PARTS}
+    names[piece.part] = col(source, piece.name)
     if index is not None:
         names["mean"] = col(source, _mean_name(index, "sum", suffix))
         names["xmean"] = col(source, _mean_name(index, "x", suffix))
-    names["lag"] = col(source, "lag") if rate is not None else exp.Literal.number(0)
-    names["RATE"] = rate if rate is not None else exp.Literal.number(0)
-    return template(PARTS[part].merge, **names)
+    names["lag"] = col(source, "lag") if decay else exp.Literal.number(0)
+    names["RATE"] = piece.rate if decay else exp.Literal.number(0)
+    return template(PARTS[piece.part].merge, **names)
 
 
 def _mean_name(index: int, total: str, suffix: str) -> str:
@@ -199,7 +214,7 @@ def _filtered(value: exp.Expr, source: str, ring: int) -> exp.Expr:
     return exp.Filter(this=value, expression=exp.Where(this=test))
 
 
-def _windows(rings: str, outputs: list[nodes.Measured], parts: list[tuple[str, int | None]]) -> exp.Select:
+def _windows(rings: str, outputs: list[nodes.Measured], windows: tuple[Offset, ...]) -> exp.Select:
     """Each output: its parts merged over the rings of its window, and finalized."""
     source: exp.Expr = table(rings, "g")
     means = {
@@ -219,10 +234,11 @@ def _windows(rings: str, outputs: list[nodes.Measured], parts: list[tuple[str, i
     query = exp.select(col("g", "row"))
     for output in outputs:
         names: dict[str, exp.Expr] = {"cutoff": exp.func("MAX", col("g", "cutoff"))}
+        # What decays has no edge: its window is its half-life.
+        upto = None if MEASURES[output.measure].algebra is Algebra.DECAY else output.window
         for part in MEASURES[output.measure].parts:
-            of = None if part in ROW_PARTS else output.input
-            merged = _merge(part, of, "g", _suffix(output.window))
-            names[part] = _over(merged, output.window)
+            merged = _merge(_piece(part, output, windows), "g", _suffix(output.window))
+            names[part] = _over(merged, upto)
         query = query.select(template(MEASURES[output.measure].final, **names).as_(output.name, quoted=True))
     return query.from_(source).group_by(col("g", "row"))
 
