@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from foretell.cli import options as o
 from foretell.cli.faults import report
-from foretell.cli.output import Format, Result, chosen, save, write
+from foretell.cli.output import Format, Result, chosen, emit, save, write
 from foretell.cli.progress import Lines, progress
 from foretell.core.errors import UsageError
 
@@ -140,12 +139,10 @@ def check(
     debug: o.Debug = False,
 ) -> None:
     """Say what a question means, without training anything."""
-    from foretell.cli.render import check_view
-
     with running(format, output, quiet, verbose) as run, connect(run, target, config, seed) as db:
         question = db.query(o.query_text(query), labels=labels)
         checked = question.check()
-        run.show(Result(lambda: check_view(checked), checked.to_dict, question.labels))
+        run.show(Result(lambda: checked.view(), checked.to_dict, question.labels))
 
 
 @app.command()
@@ -178,13 +175,11 @@ def _ask(
     labels: Path | None,
     top: int,
 ) -> None:
-    from foretell.cli.render import answer_view
-
     with connect(run, target, config, seed) as db:
         answer = db.query(o.query_text(query), labels=labels).ask(time_limit=time_limit, top=top)
         run.show(
             Result(
-                lambda: answer_view(answer, name=db.name, top=top),
+                lambda: answer.view(name=db.name, top=top),
                 answer.to_dict,
                 answer.predictions.to_arrow,
             )
@@ -208,7 +203,7 @@ def fit(
     debug: o.Debug = False,
 ) -> None:
     """Train a model and save it under a name."""
-    from foretell.cli.render import fitted_view
+    from foretell.report.answer import model_view
 
     with running(format, output, quiet, verbose) as run:
         path = o.model_path(models, name)
@@ -218,7 +213,9 @@ def fit(
             model = question.fit(time_limit=time_limit, backtest=backtest)
         model.save(path)
         data = {"name": name, "path": str(path), "query": model.query, "backtest": backtest.to_dict()}
-        run.show(Result(lambda: fitted_view(model.description, backtest, path), lambda: data))
+        run.show(
+            Result(lambda: model_view(model.description, backtest, model.drivers, str(path)), lambda: data)
+        )
 
 
 @app.command()
@@ -237,7 +234,7 @@ def predict(
     debug: o.Debug = False,
 ) -> None:
     """Score a database with a saved model."""
-    from foretell.cli.render import predictions_view
+    from foretell.report.answer import predictions_view
 
     with running(format, output, quiet, verbose) as run:
         named = o.id_list(ids)
@@ -257,7 +254,7 @@ def sql(
     """Print a model's labels and features as commented SQL."""
     text = load(models, model).sql().rstrip() + "\n"
     if output is None:
-        sys.stdout.write(text)
+        emit(text.encode())
     else:
         save(output, text.encode())
 
@@ -273,7 +270,7 @@ def fmt(
     from foretell.query.format import format_query
     from foretell.query.parser import parse
 
-    sys.stdout.write(format_query(parse(o.query_text(query))) + "\n")
+    emit((format_query(parse(o.query_text(query))) + "\n").encode())
 
 
 def _beside(target: str) -> Path:
@@ -319,9 +316,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         code = app(given, prog_name="foretell", standalone_mode=False) or 0
-    except BrokenPipeError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except BaseException as error:
         if isinstance(error, SystemExit | GeneratorExit):
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -80,9 +81,17 @@ def write(result: Result, format: Format, output: Path | None, console: Console)
     elif format is Format.PARQUET and console.is_terminal:
         raise UsageError("Parquet is not text that a terminal can show", mend="add -o FILE.parquet")
     else:
+        emit(content)
+
+
+def emit(content: bytes) -> None:
+    """Write to stdout. A reader that has seen enough (`| head`) is no error."""
+    try:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def encoded(result: Result, format: Format, *, width: int = 100) -> bytes:

@@ -67,7 +67,8 @@ def backtest_view(backtest: Backtest) -> RenderableType:
 def scores_view(backtest: Backtest, name: str) -> RenderableType:
     """The model, then every baseline from best to worst, then the lift over the best."""
     view = grid("", f"{name}:", "95% interval")
-    view.add_row(Text("the model", style="bold"), *_score(backtest.model))
+    digits = _digits(max((abs(s.value) for s in backtest.baselines.values()), default=backtest.model.value))
+    view.add_row(Text("the model", style="bold"), *_score(backtest.model, digits))
     sign = 1 if METRICS[backtest.metric].higher_is_better else -1
     ordered = sorted(
         backtest.baselines.items(),
@@ -75,13 +76,13 @@ def scores_view(backtest: Backtest, name: str) -> RenderableType:
     )
     for rule, score in ordered:
         best = " (best baseline)" if rule == backtest.best_baseline else ""
-        view.add_row(f"{RULES.get(rule, rule)}{best}", *_score(score))
+        view.add_row(f"{RULES.get(rule, rule)}{best}", *_score(score, digits))
     lift = backtest.lift
     style = "green" if backtest.beats_baseline else "yellow"
     view.add_row(
         Text("better than the best baseline by", style=style),
-        Text(signed(lift.value, _digits(backtest.model.value)), style=style),
-        _interval(lift, sign=True),
+        Text(signed(lift.value, digits), style=style),
+        _interval(lift, digits, sign=True),
     )
     return view
 
@@ -127,14 +128,13 @@ def _pair(part: Slice) -> list[str]:
     return [_number(part.model, digits), _number(part.baseline, digits)]
 
 
-def _score(score: Score) -> tuple[str, Text]:
-    return _number(score.value, _digits(score.value)), _interval(score)
+def _score(score: Score, digits: int) -> tuple[str, Text]:
+    return _number(score.value, digits), _interval(score, digits)
 
 
-def _interval(score: Score, *, sign: bool = False) -> Text:
+def _interval(score: Score, digits: int, *, sign: bool = False) -> Text:
     if math.isnan(score.low) or math.isnan(score.high):
         return Text("not known", style="dim")
-    digits = _digits(max(abs(score.low), abs(score.high)))
     show = signed if sign else _number
     return Text(f"{show(score.low, digits)} to {show(score.high, digits)}", style="dim")
 

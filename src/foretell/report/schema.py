@@ -60,8 +60,9 @@ def tables_view(schema: Schema) -> Grid:
         if table.ignored:
             view.add_row(table.name, f"{table.rows:,}", Text("ignored", style="dim"), "")
             continue
-        key = Text(" + ".join(table.primary_key) or "none")
-        view.add_row(table.name, f"{table.rows:,}", _marked(key, table.key_evidence), _time(schema, table))
+        key = _marked(Text(" + ".join(table.primary_key)), table.key_evidence)
+        shown = key if table.primary_key else Text("none", style="dim")
+        view.add_row(table.name, f"{table.rows:,}", shown, _time(schema, table))
     return view
 
 
