@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant
@@ -58,7 +59,7 @@ def discover(
         linked = {c for k in links if k.child == name for c in k.child_columns}
         tables.append(_table(table, key, choice, linked))
     schema = apply(Schema(tuple(tables), links, config.timezone), config)
-    _check_configured(store, schema, facts)
+    schema = _check_configured(store, schema, facts, notes)
 
     if not any(f.stored.raw.primary_key or f.stored.raw.foreign_keys for f in facts.values()):
         notes.append(
@@ -167,9 +168,22 @@ def _table(table: TableFacts, key: Key, choice: TimeChoice, linked: set[str]) ->
     )
 
 
-def _check_configured(store: Store, schema: Schema, facts: Mapping[str, TableFacts]) -> None:
-    """Links set by hand compare keys of one type, or are made to."""
+def _check_configured(
+    store: Store, schema: Schema, facts: Mapping[str, TableFacts], notes: list[str]
+) -> Schema:
+    """Links set by hand, measured; keys of two types are brought to one, or refused."""
     keys = {t.name: Key(t.primary_key, t.key_evidence or CONFIGURED) for t in schema.tables}
     by_hand = [k for k in schema.links if k.evidence.origin is Origin.CONFIGURED]
-    if by_hand:
-        LinkFinder(store, facts, keys).check(by_hand)
+    if not by_hand:
+        return schema
+    finder = LinkFinder(store, facts, keys)
+    measured = {k.name: k for k in finder.check(by_hand)}
+    notes += finder.notes
+    tables = tuple(
+        replace(
+            t,
+            columns=tuple(replace(c, dtype=facts[t.name].columns[c.name].dtype) for c in t.columns),
+        )
+        for t in schema.tables
+    )
+    return replace(schema, tables=tables, links=tuple(measured.get(k.name, k) for k in schema.links))

@@ -33,7 +33,7 @@ COMPOSITE_TRIES = 60
 NEARLY_UNIQUE = 0.9
 """A column with more distinct values than this makes any pair unique, and proves nothing."""
 EXPECTED_CLASHES = 3.0
-"""So many rows would have to clash if the columns were independent; that none does is then evidence of a key."""
+"""If the columns were independent, so many rows would clash; that none does is then evidence of a key."""
 COUNTER = vocabulary(
     "line number no nr seq sequence position pos index ordinal item step lap rank revision version"
 )
@@ -47,9 +47,16 @@ class Key:
     evidence: Evidence
 
 
+_SAID = {
+    Origin.DECLARED: "declared by the database",
+    Origin.CONFIGURED: "set in foretell.toml",
+    Origin.INFERRED: "found in the data it was inferred from",
+}
+
+
 def verify_key(store: Store, table: str, columns: tuple[str, ...], evidence: Evidence) -> None:
     """Refuse a declared or configured key that the data contradict."""
-    said = "declared" if evidence.origin is Origin.DECLARED else "set in foretell.toml"
+    said = _SAID[evidence.origin]
     names = ", ".join(quote(c) for c in columns)
     where = " OR ".join(f"{quote(c)} IS NULL" for c in columns)
     shown = f"{table}.{'+'.join(columns)}"

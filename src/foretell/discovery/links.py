@@ -12,7 +12,7 @@ from foretell.core.text import listing, plural
 from foretell.discovery.alike import NameMatch, match_names
 from foretell.discovery.keys import Key
 from foretell.discovery.names import FREE_TEXT, alike_words, entity, says_key, stem, words
-from foretell.discovery.profile import ColumnFacts, TableFacts
+from foretell.discovery.profile import ColumnFacts, TableFacts, recast
 from foretell.schema.model import DType, Evidence, Link, Origin
 from foretell.sources.naming import quote
 from foretell.store import Store
@@ -154,8 +154,7 @@ class LinkFinder:
                 mend="store both in one type, or remove the link in foretell.toml: "
                 f'[[links]] child = "{link.name}", ignore = true',
             )
-        self.store.recast(link.child, own.name, other.dtype)
-        own.dtype = other.dtype
+        recast(self.store, self.facts[link.child], own, other.dtype)
 
     def _casts(self, child: str, own: ColumnFacts, other: ColumnFacts) -> bool:
         """Whether every value of `own` survives the way to the type of `other` and back."""
@@ -303,8 +302,7 @@ class LinkFinder:
             f"{table.name}.{column.name} is {column.dtype} where the key {found.parent}.{found.key} is "
             f"{target.dtype}; every value converts without loss"
         )
-        self.store.recast(table.name, column.name, target.dtype)
-        column.dtype = target.dtype
+        recast(self.store, table, column, target.dtype)
         self._values.pop((table.name, column.name), None)
         return True
 

@@ -98,6 +98,13 @@ def measure_table(store: Store, stored: StoredTable) -> TableFacts:
     return table
 
 
+def recast(store: Store, table: TableFacts, column: ColumnFacts, dtype: DType) -> None:
+    """Change a column's type in the store and measure it again, in place."""
+    store.recast(table.name, column.name, dtype)
+    again = measure_table(store, StoredTable(table.name, table.stored.raw, {column.name: dtype}, table.rows))
+    column.__dict__.update(again.columns[column.name].__dict__)
+
+
 _ASKED = 7
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from foretell.core.errors import DataError
 from foretell.core.text import listing, plural
 from foretell.discovery.names import entity, vocabulary, words
-from foretell.discovery.profile import ColumnFacts, TableFacts
+from foretell.discovery.profile import ColumnFacts, TableFacts, recast
 from foretell.schema.model import DType, Evidence, Origin
 from foretell.sources.naming import quote
 from foretell.store import Store
@@ -228,8 +228,7 @@ def _read_text(store: Store, table: TableFacts, column: ColumnFacts) -> tuple[bo
     if parsed < filled:
         note = f"{here}: {plural(filled - parsed, 'value')} cannot be read as a time and count as NULL"
     if zoned:
-        store.recast(table.name, column.name, DType.TIMESTAMP)
-        column.dtype = DType.TIMESTAMP
+        recast(store, table, column, DType.TIMESTAMP)
     return True, note
 
 

@@ -118,7 +118,9 @@ class DuckDBSnapshot(Closing):
     def _view_columns(self, schema: str, view: str) -> list[RawColumn] | None:
         """A view's columns; None, with a note, where the view does not work any more."""
         try:
-            rows = self._rows(f"DESCRIBE SELECT * FROM {quote(schema)}.{quote(view)}")
+            # Outside the transaction, which a failing statement would abort.
+            place = f"{quote(schema)}.{quote(view)}"
+            rows = self._connection.cursor().execute(f"DESCRIBE SELECT * FROM {place}").fetchall()
         except duckdb.Error as error:
             self.notes.append(f"view {view!r} cannot be read and is left out: {str(error).splitlines()[0]}")
             return None

@@ -130,7 +130,7 @@ class FilesSnapshot(Closing):
     def estimate(self, table: str) -> int | None:
         files = self._files[table]
         if READERS[ending(files[0]) or ""] == "parquet":
-            return sum(pq.ParquetFile(f).metadata.num_rows for f in files)
+            return int(sum(pq.ParquetFile(f).metadata.num_rows for f in files))
         return None
 
     def read(self, table: str) -> pa.RecordBatchReader:
