@@ -24,13 +24,16 @@ def events(node: nodes.Events, schema: Schema) -> exp.Select:
         query = query.join(table(follow.end, aliases[i + 1]), on=on)
 
     # The anchor's own time bounds nothing here: whoever asks for the anchor has seen it at the cutoff.
-    walked = [node.table, *(f.end for f in path[:-1])]
+    # A step without a bound adds no time: its rows would be read whenever they are from.
+    walked: list[nodes.Scan | nodes.Follow] = [nodes.base(node.rows), *path[:-1]]
     moments: list[exp.Expr] = [
-        col(alias, TIME) for alias, name in zip(aliases, walked) if schema.is_timed(name)
+        col(alias, TIME)
+        for alias, step in zip(aliases, walked)
+        if schema.is_timed(step.end) and step.until in (Until.CUTOFF, Until.WINDOW)
     ]
     moments += [col("e0", c) for c in node.delays]
     time = greatest(moments)
-    plain = len(moments) == 1 and schema.is_timed(node.table)
+    plain = moments == [col("e0", TIME)]
     rank: exp.Expr = col("e0", ROW)
     if not plain and moments:
         order = exp.Order(expressions=[time.copy(), col("e0", ROW)])

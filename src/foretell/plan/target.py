@@ -7,6 +7,7 @@ from sqlglot import exp
 from foretell.core.time import Window
 from foretell.plan import nodes
 from foretell.plan.build import ROW, TIME, after, col, conjunction, table, template
+from foretell.plan.nodes import Until
 from foretell.plan.scalar import to_sql
 from foretell.query import ast
 from foretell.query.ast import Function
@@ -40,21 +41,22 @@ _FUNCTIONS = {
 def population(target: nodes.Target, cutoffs: str, schema: Schema) -> exp.Select:
     """SELECT entity, cutoff: who exists at each cutoff of the table `cutoffs` (cutoff)."""
     name = target.population.table
+    bounded = schema.is_timed(name) and target.population.until in (Until.CUTOFF, Until.OWN)
     if target.horizon is None:
         moment: exp.Expr = col("c", "cutoff")
-        if schema.is_timed(name):
+        if bounded:
             moment = exp.Sub(
                 this=col("e", TIME), expression=exp.Interval(this="1", unit=exp.Var(this="MICROSECOND"))
             )
         query = exp.select(col("e", ROW).as_("entity"), moment.as_("cutoff")).from_(table(name, "e"))
         query = query.join(table(cutoffs, "c"), join_type="cross")
-        if schema.is_timed(name):
+        if bounded:
             query = query.where(exp.LTE(this=col("e", TIME), expression=col("c", "cutoff")))
         return query
     query = exp.select(col("e", ROW).as_("entity"), col("c", "cutoff")).from_(table(name, "e"))
     query = query.join(table(cutoffs, "c"), join_type="cross")
     tests: list[exp.Expr] = []
-    if schema.is_timed(name):
+    if bounded:
         tests.append(exp.LTE(this=col("e", TIME), expression=col("c", "cutoff")))
     if target.end_time is not None:
         tests.append(
