@@ -1,0 +1,103 @@
+"""The examples run: docstrings, and each code block of README and docs, by its language."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import foretell
+from foretell.cli.app import main
+from foretell.query.format import format_query
+from foretell.query.parser import parse
+from foretell.schema import toml
+from foretell.testing import databases
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MODULES = ["foretell", *(m.name for m in pkgutil.walk_packages(foretell.__path__, "foretell."))]
+TRAINS = ("demo", "ask", "fit")
+
+
+def blocks(language: str) -> list[Any]:
+    """Each page with its blocks in that language, in their order."""
+    found = []
+    for page in PAGES:
+        parts = [body for kind, body in BLOCK.findall(page.read_text()) if kind == language]
+        if parts:
+            found.append(pytest.param(parts, id=page.stem))
+    return found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name: str) -> None:
+    if name.endswith("__main__"):
+        return
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:  # an optional driver that is not installed
+        pytest.skip(str(error))
+    assert doctest.testmod(module).failed == 0
+
+
+def test_a_wrong_example_would_be_seen() -> None:
+    wrong = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3\n", {}, "wrong", None, 0)
+    assert doctest.DocTestRunner(verbose=False).run(wrong, out=lambda text: None).failed == 1
+
+
+@pytest.mark.parametrize("parts", blocks("pql"))
+def test_queries_parse_and_print_and_parse_again(parts: list[str]) -> None:
+    for text in parts:
+        query = parse(text)
+        assert parse(format_query(query)) == query
+
+
+@pytest.mark.parametrize("parts", blocks("toml"))
+def test_settings_are_read(parts: list[str]) -> None:
+    for text in parts:
+        assert toml.read(text).tables
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder where `foretell demo` writes a small shop, so that the examples take seconds."""
+
+    def small(path: str | Path = "shop.duckdb", *, seed: int = 0) -> Path:
+        return databases.shop(path, seed=seed, customers=300, days=400)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FORETELL_MODELS", raising=False)
+    monkeypatch.setattr(databases, "demo", small)
+    small()
+    return tmp_path
+
+
+@pytest.mark.parametrize("parts", blocks("sh"))
+def test_commands_run(parts: list[str], shop: Path) -> None:
+    """Lines that call foretell; what installs or tests it is run by `.ci/run`."""
+    lines = "".join(parts).replace("\\\n", " ").split("\n")
+    for line in (line.strip() for line in lines):
+        if not line.startswith("foretell "):
+            continue
+        arguments = shlex.split(line, comments=True)[1:]
+        if arguments[0] in TRAINS:
+            arguments += ["--time-limit", "2"]
+        with pytest.raises(SystemExit) as left:
+            main(arguments)
+        assert left.value.code == 0, line
+
+
+@pytest.mark.parametrize("parts", blocks("python"))
+def test_python_runs(parts: list[str], shop: Path) -> None:
+    """A page's blocks share their names, and each may be run after those before it."""
+    names: dict[str, Any] = {}
+    for body in parts:
+        source = re.sub(r"time_limit=\d+", "time_limit=2", body)
+        exec(compile(source, "example", "exec"), names)
