@@ -24,7 +24,7 @@ from foretell.engines.base import Entities, Keys, Labels, Rows
 from foretell.features.matrix import Categorical, Matrix, Numeric, Values
 from foretell.plan import asof, events, nodes, prepare, rings, target
 from foretell.plan.build import DIALECT, ROW, SPACE, TIME, col, create, table
-from foretell.plan.lattice import past_cutoffs
+from foretell.plan.lattice import Lattice, looking_back
 from foretell.plan.measures import MEASURES
 from foretell.plan.proof import prove
 from foretell.schema.model import DType, Schema
@@ -209,6 +209,13 @@ class DuckDBEngine:
         first, last = self._one(query)
         return None if first is None else (int(first), int(last))
 
+    def later_share(self, name: str, column: str, first: Instant) -> float:
+        self._prepare(name)
+        bound = col("e", TIME) if self._schema.is_timed(name) else _moment(first)
+        later = exp.cast(exp.GT(this=col("e", column), expression=bound), "INT")
+        query = exp.select(exp.func("AVG", later)).from_(table(name, "e"))
+        return float(self._one(query)[0] or 0.0)
+
     def _evaluate(
         self, plan: nodes.Target, cutoffs: Sequence[Instant], *, future: bool
     ) -> tuple[str, dict[int, str]]:
@@ -238,13 +245,18 @@ class DuckDBEngine:
         name = self._name("block")
         for step in nodes.steps(block.anchor):
             self._prepare(step.end)
+        anchored = f"{name}_rows"
         if isinstance(block.events, nodes.PastLabels):
-            source = self._past_labels(block.events, rows)
+            words = any(MEASURES[o.measure].categorical for o in block.outputs)
+            lattice = self._looking_back(block.events, rows)
+            source = self._past_labels(block.events, lattice, words=words)
             made.append(source)
+            phases = np.array([lattice.phases[int(c)] for c in rows.cutoffs], dtype=np.int64)
+            anchor = rows.entities * lattice.count + phases
+            self._load(anchored, _numbered(rows.cutoffs, row=np.arange(len(rows)), anchor=anchor))
         else:
             source = self._extract(block.events)
-        anchored = f"{name}_rows"
-        self._execute(create(anchored, asof.anchors(block.anchor, given, self._schema)))
+            self._execute(create(anchored, asof.anchors(block.anchor, given, self._schema)))
         made.append(anchored)
         stretches = None
         if len(np.unique(rows.cutoffs)) <= _GRID:
@@ -255,37 +267,36 @@ class DuckDBEngine:
         made.extend(str(s.this.name) for s in script.statements)
         return script
 
-    def _past_labels(self, past: nodes.PastLabels, rows: Rows) -> str:
-        """The labels whose windows close by the last cutoff, as an events table."""
-        plan = past.target
-        begins = [self.span(a.events.table) for a in plan.aggregates if a.window.is_future]
-        start = max((s[0] for s in begins if s is not None), default=0)
-        closes = dict(past_cutoffs(past, np.unique(rows.cutoffs).tolist(), start))
+    def _looking_back(self, past: nodes.PastLabels, rows: Rows) -> Lattice:
+        """The earlier cutoffs of the rows, from the first row on that the target counts."""
+        spans = [self.span(a.events.table) for a in past.target.aggregates if a.window.is_future]
+        begins = [span[0] for span in spans if span is not None]
+        start = max(begins) if begins and len(begins) == len(spans) else None
+        return looking_back(past, np.unique(rows.cutoffs).tolist(), start)
+
+    def _past_labels(self, past: nodes.PastLabels, lattice: Lattice, *, words: bool) -> str:
+        """Earlier labels as an events table; an anchor is an entity in one phase of the lattice."""
+        labels = None
+        if lattice.earlier:
+            labels = self.labels(past.target, sorted({at for at, _, _ in lattice.earlier}))
+        at = labels.rows.cutoffs if labels is not None else np.empty(0, dtype=np.int64)
+        found: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.intp]]] = []
+        for phase in range(lattice.count):
+            known = {at: from_ for at, from_, of in lattice.earlier if of == phase}
+            index = np.flatnonzero(np.isin(at, np.array(list(known), dtype=np.int64)))
+            if labels is not None and len(index):
+                anchor = labels.rows.entities[index] * lattice.count + phase
+                found.append((anchor, np.array([known[int(c)] for c in at[index]], dtype=np.int64), index))
+        none = np.empty(0, dtype=np.int64)
+        anchor, known_from, index = (
+            (np.concatenate([f[i] for f in found]) for i in range(3)) if found else (none, none, none)
+        )
+        values = labels.values[index] if labels is not None else np.empty(0, dtype=np.float64)
+        numeric = past.target.target.dtype in _NUMERIC and not words
+        made = _numbered(known_from, anchor=anchor, k=index)
+        shown = pa.array(values.astype(np.float64)) if numeric else pa.array(map(_text, values), pa.string())
         name = self._name("past")
-        numeric = plan.target.dtype in _NUMERIC
-        if closes:
-            labels = self.labels(plan, list(closes))
-            closed = np.array([closes[int(c)] for c in labels.rows.cutoffs], dtype=np.int64)
-            entities, values = labels.rows.entities, labels.values
-        else:
-            closed = entities = np.empty(0, dtype=np.int64)
-            values = np.empty(0, dtype=np.float64)
-        shown = (
-            pa.array(np.asarray(values, dtype=np.float64))
-            if numeric
-            else pa.array([_text(v) for v in values], pa.string())
-        )
-        self._load(
-            name,
-            pa.table(
-                {
-                    "anchor": pa.array(entities),
-                    "t": pa.array(closed).cast(pa.timestamp("us")),
-                    "k": pa.array(np.arange(len(entities), dtype=np.int64)),
-                    "v0": shown,
-                }
-            ),
-        )
+        self._load(name, made.rename_columns(["t", "anchor", "k"]).append_column("v0", shown))
         return name
 
     def _extract(self, node: nodes.Events) -> str:
@@ -334,6 +345,12 @@ class DuckDBEngine:
     def _drop(self, *names: str) -> None:
         for name in names:
             self._connection.execute(f"DROP TABLE IF EXISTS {table(name).sql(dialect=DIALECT)}")
+
+
+def _numbered(cutoffs: npt.NDArray[np.int64], **columns: npt.NDArray[Any]) -> pa.Table:
+    """A table of instants (cutoff) and whole numbers."""
+    moments = pa.array(cutoffs).cast(pa.timestamp("us"))
+    return pa.table({"cutoff": moments, **{n: pa.array(v, pa.int64()) for n, v in columns.items()}})
 
 
 def _read(connection: duckdb.DuckDBPyConnection, query: exp.Expr) -> pa.Table:

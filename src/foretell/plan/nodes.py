@@ -180,7 +180,7 @@ class Target:
 class PastLabels:
     """The entity's own labels at earlier cutoffs, as events whose time is the close of their window.
 
-    Their cutoffs are those of the rows, and `steps` more before the first of them, each `step` back.
+    A row looks back from its own cutoff in whole steps; the last `steps` that have closed are seen.
     """
 
     target: Target

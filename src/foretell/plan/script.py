@@ -12,9 +12,9 @@ from sqlglot import exp
 
 from foretell.core.time import Instant, format_instant
 from foretell.plan import asof, nodes, prepare, rings, target
-from foretell.plan.build import DIALECT, SPACE, TIME, after, col, create, table
+from foretell.plan.build import DIALECT, SPACE, TIME, col, create, table
 from foretell.plan.events import events
-from foretell.plan.lattice import past_cutoffs
+from foretell.plan.lattice import Lattice, looking_back
 from foretell.plan.measures import MEASURES
 from foretell.plan.proof import prove
 from foretell.schema.model import DType, Schema
@@ -31,7 +31,7 @@ def script(
 ) -> str:
     """The script for these cutoffs. It ends in two queries: the labels, and the features of the same rows.
 
-    Past labels are made from the first cutoff's history on, as far back as the first row that counts.
+    Past labels go back from each cutoff in whole steps, as far as the first row that counts.
     """
     prove(plan, schema)
     if labels is not None:
@@ -98,12 +98,8 @@ class _Writer:
         return self.extracted[node]
 
     def moments(self, name: str, cutoffs: Sequence[Instant]) -> None:
-        rows = [
-            exp.Tuple(expressions=[exp.cast(exp.Literal.string(format_instant(c)), "TIMESTAMP")])
-            for c in cutoffs
-        ]
-        alias = exp.TableAlias(this=exp.to_identifier("c"), columns=[exp.to_identifier("cutoff")])
-        self.put(create(name, exp.select(exp.Star()).from_(exp.Values(expressions=rows, alias=alias))))
+        values = _values("c", ("cutoff",), [(_moment(c),) for c in cutoffs])
+        self.put(create(name, exp.select(exp.Star()).from_(values)))
 
     def rows(self, plan: nodes.FeaturePlan, labels: nodes.Target | None, cutoffs: Sequence[Instant]) -> None:
         """foretell.rows (row, entity, cutoff), and the labels where they are computed."""
@@ -218,37 +214,53 @@ class _Writer:
     ) -> Iterator[tuple[str, list[str]]]:
         for step in nodes.steps(block.anchor):
             self.prepare(step.end)
+        name = self.name("block")
         if isinstance(block.events, nodes.PastLabels):
-            source = self._past(block.events, cutoffs)
+            lattice = looking_back(block.events, cutoffs, -(2**62))
+            words = any(MEASURES[o.measure].categorical for o in block.outputs)
+            source = self._past(block.events, lattice, words)
+            self.put(create(f"{name}_rows", self._phased(lattice)))
         else:
             source = self.events(block.events)
-        name = self.name("block")
-        self.put(create(f"{name}_rows", asof.anchors(block.anchor, "rows", self.schema)))
+            self.put(create(f"{name}_rows", asof.anchors(block.anchor, "rows", self.schema)))
         for statement in rings.aggregate(block, name, source, f"{name}_rows", None).statements:
             self.put(statement)
         for query in rings.aggregate(block, name, source, f"{name}_rows", None).queries:
             yield self._keep(query)
 
-    def _past(self, past: nodes.PastLabels, cutoffs: Sequence[Instant]) -> str:
-        """Own labels at earlier cutoffs, as events at the close of their windows."""
-        closes = past_cutoffs(past, cutoffs, -(2**62))
+    def _phased(self, lattice: Lattice) -> exp.Select:
+        """The rows, with the entity in the phase of the row's cutoff as the anchor."""
+        pairs = _values(
+            "p", ("cutoff", "phase"), [(_moment(c), _number(p)) for c, p in lattice.phases.items()]
+        )
+        on = exp.EQ(this=col("p", "cutoff"), expression=col("r", "cutoff"))
+        anchor = _anchor(col("r", "entity"), lattice).as_("anchor")
+        return (
+            exp.select(col("r", "row"), anchor, col("r", "cutoff"))
+            .from_(table("rows", "r"))
+            .join(pairs, on=on)
+        )
+
+    def _past(self, past: nodes.PastLabels, lattice: Lattice, words: bool) -> str:
+        """Own labels at earlier cutoffs, as events from the close of their windows on."""
         self.say("The entity's own labels at earlier cutoffs count from the close of their windows on.")
         earlier, made, name = self.name("cutoffs"), self.name("labels"), self.name("events")
-        self.moments(earlier, [c for c, _ in closes])
+        self.moments(earlier, sorted({at for at, _, _ in lattice.earlier}))
         self.labelled(past.target, earlier, made)
-        horizon = past.target.horizon
-        assert horizon is not None
-        kind = "VARCHAR" if past.target.target.dtype is DType.TEXT else "DOUBLE"
+        dtype = past.target.target.dtype
         label: exp.Expr = col("l", "label")
-        if past.target.target.dtype is DType.BOOLEAN:
+        if dtype is DType.BOOLEAN and not words:
             label = exp.cast(label, "INT")
         order = exp.Order(expressions=[col("l", "cutoff"), col("l", "entity")])
+        known = [(_moment(at), _moment(from_), _number(phase)) for at, from_, phase in lattice.earlier]
         counted = exp.select(
-            col("l", "entity").as_("anchor"),
-            after(col("l", "cutoff"), horizon).as_("t"),
+            _anchor(col("l", "entity"), lattice).as_("anchor"),
+            col("p", "known").as_("t"),
             exp.Window(this=exp.func("ROW_NUMBER"), order=order).as_("k"),
-            exp.cast(label, kind).as_("v0"),
+            exp.cast(label, "VARCHAR" if words or dtype is DType.TEXT else "DOUBLE").as_("v0"),
         ).from_(table(made, "l"))
+        on = exp.EQ(this=col("p", "cutoff"), expression=col("l", "cutoff"))
+        counted = counted.join(_values("p", ("cutoff", "known", "phase"), known), on=on)
         # Before the first row that the target counts there was nothing to label.
         for aggregate in past.target.aggregates:
             if aggregate.window.is_future and self.schema.is_timed(aggregate.events.table):
@@ -256,3 +268,25 @@ class _Writer:
                 counted = counted.where(exp.GTE(this=col("l", "cutoff"), expression=first.subquery()))
         self.put(create(name, counted))
         return name
+
+
+def _anchor(entity: exp.Expr, lattice: Lattice) -> exp.Expr:
+    """An entity in one phase, as one number."""
+    return exp.Add(this=exp.Mul(this=entity, expression=_number(lattice.count)), expression=col("p", "phase"))
+
+
+def _moment(instant: Instant) -> exp.Expr:
+    return exp.cast(exp.Literal.string(format_instant(instant)), "TIMESTAMP")
+
+
+def _number(value: int) -> exp.Expr:
+    return exp.Literal.number(value)
+
+
+def _values(alias: str, names: Sequence[str], rows: Sequence[tuple[exp.Expr, ...]]) -> exp.Values:
+    """Rows written out, as a table."""
+    columns = [exp.to_identifier(n, quoted=True) for n in names]
+    tuples = [exp.Tuple(expressions=list(r)) for r in rows]
+    return exp.Values(
+        expressions=tuples, alias=exp.TableAlias(this=exp.to_identifier(alias), columns=columns)
+    )
