@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from foretell.discovery.names import (
     KEY_WORDS,
+    PEOPLE,
+    PERSON_ROLES,
     SELF_ROLES,
     alike,
     alike_words,
@@ -84,6 +86,8 @@ def _overlap(base: tuple[str, ...], target: tuple[str, ...], said: bool) -> tupl
             return 0.75 * alike_words(base[:size], target), "its name begins with"
         if said and any(alike_words(base[i : i + size], target) == 1.0 for i in range(len(base))):
             return 0.65, "its name contains"
+    if said and target[-1] in PEOPLE and base[-1] in PERSON_ROLES:
+        return 0.65, "a role of a"
     if (
         len(base) == 1
         and said
@@ -101,6 +105,8 @@ def _own_role(bare: str, base: tuple[str, ...], thing: tuple[str, ...], said: bo
     ends = _overlap(base, thing, said)[0] or _overlap(base, thing[-1:], said)[0]
     if roles and (not rest or set(words(bare)) <= SELF_ROLES | KEY_WORDS | {"to", "by", "of"}):
         return NameMatch(0.85, f"'{roles[0]}' points within a table", True, False)
+    if said and thing[-1] in PEOPLE and base and base[-1] in PERSON_ROLES:
+        return NameMatch(0.65, f"a role of a {thing[-1]}", True, False)
     if ends and base != thing:
         return NameMatch(ends if roles else 0.9 * ends, "its name ends in its own table's", said, True)
     return NameMatch(0.5, f"'{roles[0]}' may point within a table", said, False) if roles else NO_MATCH

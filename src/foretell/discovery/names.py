@@ -27,6 +27,14 @@ SELF_ROLES = vocabulary(
     """
 )
 """Words by which a row points at another row of its own table."""
+PEOPLE = vocabulary("user person people employee member staff contact operator")
+PERSON_ROLES = vocabulary(
+    """
+    by author owner creator assignee assigned reporter reviewer approver editor sender recipient receiver
+    requester requestor submitter uploader moderator buyer seller
+    """
+)
+"""Words by which a column means a person, whatever the table of people is called."""
 FREE_TEXT = vocabulary(
     """
     name title text description desc descr comment comments body note notes remark remarks content
