@@ -24,7 +24,8 @@ from foretell.features.model import (
     Value,
 )
 from foretell.plan.measures import MEASURES
-from foretell.schema.model import Column, DType, Hop, Schema, Semantic
+from foretell.query import ast
+from foretell.schema.model import Column, DType, Hop, Semantic
 from foretell.task.model import Task, TaskKind
 
 Vocabulary = Callable[[str, str], tuple[str, ...]]
@@ -44,6 +45,7 @@ class Profile:
 
     span_days: float
     vocabulary: Vocabulary
+    later: frozenset[str] = frozenset()
 
 
 def synthesize(task: Task, profile: Profile, *, budget: int = BUDGET) -> FeatureSet:
@@ -90,13 +92,13 @@ def _candidates(task: Task, profile: Profile) -> Iterator[tuple[float, Feature]]
     windows = windows_for(task, profile.span_days)
     yield from _past_labels(task)
     yield from _calendar(task, profile)
-    yield from _attributes(task, (), 1.0)
+    yield from _attributes(task, (), 1.0, profile)
     for link in schema.links_up(entity):
         first = (Hop(link, up=True),)
-        yield from _attributes(task, first, 3.0)
+        yield from _attributes(task, first, 3.0, profile)
         for second in schema.links_up(link.parent):
             if second.parent not in (entity, link.parent):
-                yield from _attributes(task, (*first, Hop(second, up=True)), 6.0)
+                yield from _attributes(task, (*first, Hop(second, up=True)), 6.0, profile)
     yield from _paths_from(task, (), windows, profile, near=2.0, far=4.0)
     for link in schema.links_up(entity):
         up = (Hop(link, up=True),)
@@ -106,6 +108,8 @@ def _candidates(task: Task, profile: Profile) -> Iterator[tuple[float, Feature]]
 
 def _past_labels(task: Task) -> Iterator[tuple[float, Feature]]:
     if task.step is None or task.kind not in (TaskKind.BINARY, TaskKind.REGRESSION, TaskKind.MULTICLASS):
+        return
+    if _known_late(task):
         return
     ten = Offset(task.step.amount * 10, task.step.unit)
     all_of_it = Offset(task.step.amount * PAST_STEPS, task.step.unit)
@@ -132,6 +136,18 @@ def _past_labels(task: Task) -> Iterator[tuple[float, Feature]]:
         yield 0.0, Feature(f"label.{name}", kind, OwnLabels(measure, window), text, "past labels")
 
 
+def _known_late(task: Task) -> bool:
+    """Whether labels read what is known only some time after its row: then a closed window may not be known."""
+    bound = [b for b in (task.target, task.assuming) if b is not None]
+    return any(
+        task.schema.table(a.table).column(c.name).known_at is not None
+        for b in bound
+        for a in b.aggregates
+        for c in (*ast.columns(a.value), *ast.columns(a.where))
+        if c.name != "*"
+    )
+
+
 def _calendar(task: Task, profile: Profile) -> Iterator[tuple[float, Feature]]:
     """Parts of the cutoff that the history has seen at least twice round, and that differ between cutoffs."""
     step = task.step.days if task.step else 0.0
@@ -148,7 +164,9 @@ def _calendar(task: Task, profile: Profile) -> Iterator[tuple[float, Feature]]:
         yield 0.5, Feature(f"cutoff.{part}", Kind.NUMERIC, CutoffPart(part), text, "calendar")
 
 
-def _attributes(task: Task, up: tuple[Hop, ...], rank: float) -> Iterator[tuple[float, Feature]]:
+def _attributes(
+    task: Task, up: tuple[Hop, ...], rank: float, profile: Profile
+) -> Iterator[tuple[float, Feature]]:
     schema = task.schema
     table = schema.table(up[-1].end if up else task.entity.name)
     prefix = f"{path_name(up, schema)}>{table.name}" if up else table.name
@@ -176,7 +194,9 @@ def _attributes(task: Task, up: tuple[Hop, ...], rank: float) -> Iterator[tuple[
                 yield rank, Feature(name, Kind.NUMERIC, definition, text, table.name)
             case "category" if column.distinct is None or column.distinct <= 5 * _MAX_DISTINCT:
                 yield rank, Feature(name, Kind.CATEGORICAL, definition, text, table.name)
-            case "time" if not (task.is_static and not up and column.name == table.time_column):
+            case "time" if f"{table.name}.{column.name}" not in profile.later and not (
+                task.is_static and not up and column.name == table.time_column
+            ):
                 age = Attribute(column.name, up, age=True)
                 yield (
                     rank,
@@ -383,16 +403,3 @@ def _use(column: Column) -> str:
             return "time"
         case _:
             return ""
-
-
-def uses_now(task: Task, features: FeatureSet) -> tuple[str, ...]:
-    """Tables without a time that features read: their columns are as of now, not as of the cutoff."""
-    found: set[str] = set()
-    schema: Schema = task.schema
-    for feature in features.features:
-        match feature.definition:
-            case Attribute(up=up):
-                found.add(up[-1].end if up else task.entity.name)
-            case Aggregated(value=Value(up=up)) if up:
-                found.add(up[-1].end)
-    return tuple(sorted(t for t in found if not schema.is_timed(t)))

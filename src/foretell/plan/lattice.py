@@ -34,9 +34,9 @@ class Lattice:
 def looking_back(past: nodes.PastLabels, cutoffs: Iterable[Instant], start: Instant | None) -> Lattice:
     """Each cutoff looks back in whole steps of its own, whatever other cutoffs are asked for beside it.
 
-    So a row has the same past labels when it is learned from among others and when it is scored alone. A label
-    is known from the close of its window. Cutoffs before `start`, the first row that the target counts, make
-    no label; None: there is no such row.
+    So a row has the same past labels when it is learned from among others and when it is scored alone. A
+    label is known from the close of its window. Cutoffs before `start`, the first row that the target counts,
+    make no label; None: there is no such row.
     """
     moments = sorted(set(cutoffs))
     found = _chains({c: (c, phase) for c, phase in zip(moments, _phases(moments, past.step))}, past, start)

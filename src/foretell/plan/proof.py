@@ -33,6 +33,7 @@ def prove(plan: nodes.FeaturePlan | nodes.Target, schema: Schema) -> None:
                 if past.until is not Until.CUTOFF:
                     raise LeakError("past labels must have closed at the cutoff")
                 _target(past.target, schema)
+                _closed(past.target, schema)
             case nodes.Aggregate(events=nodes.Events() as events):
                 _anchor(block.anchor, schema)
                 _events(events, schema, Until.CUTOFF)
@@ -113,6 +114,20 @@ def _target(target: nodes.Target, schema: Schema) -> None:
         if index in future and not window.is_future:
             raise LeakError(f"the target reads {window} of {aggregate.events.table!r}, before the cutoff")
         _events(aggregate.events, schema, Until.CUTOFF if index in chosen else Until.WINDOW)
+
+
+def _closed(target: nodes.Target, schema: Schema) -> None:
+    """A label is known when its window closes only if nothing it reads of its events becomes known later."""
+    for aggregate in target.aggregates:
+        events = aggregate.events
+        for read in (events.where, *(value.expr for value in events.inputs if not value.up)):
+            for column in _names(read) if read is not None else ():
+                declared = schema.table(events.table).column(column).known_at
+                if declared is not None and declared not in events.delays:
+                    raise LeakError(
+                        f"past labels read {events.table}.{column}, which is known at {declared!r}, "
+                        "perhaps after their window has closed"
+                    )
 
 
 def _aggregates(formula: nodes.Formula | None) -> set[int]:
