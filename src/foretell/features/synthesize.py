@@ -137,7 +137,7 @@ def _past_labels(task: Task) -> Iterator[tuple[float, Feature]]:
 
 
 def _known_late(task: Task) -> bool:
-    """Whether labels read what is known only some time after its row: then a closed window may not be known."""
+    """Whether labels read what is known some time after its row: then a closed window may not be known."""
     bound = [b for b in (task.target, task.assuming) if b is not None]
     return any(
         task.schema.table(a.table).column(c.name).known_at is not None
