@@ -212,6 +212,7 @@ def test_zoned_text_becomes_utc() -> None:
     with load(FramesSource({"users": pa.table(USERS | {"created_at": zoned})})) as store:
         column = discover(store).table("users").column("created_at")
         assert (column.dtype, column.time_format) == (DType.TIMESTAMP, None)
+        assert column.native == "string with time zone"
         assert store.connection.execute("SELECT min(created_at) FROM users").fetchall() == [
             (datetime(2023, 12, 31, 22),)
         ]

@@ -149,7 +149,7 @@ def _table(table: TableFacts, key: Key, choice: TimeChoice, linked: set[str]) ->
                 facts.name,
                 facts.dtype,
                 semantic,
-                native=raw[facts.name].native,
+                native=_native(raw[facts.name].native, facts.name in table.stored.zoned),
                 nullable=raw[facts.name].nullable,
                 time_format=choice.formats.get(facts.name),
                 distinct=facts.distinct,
@@ -166,6 +166,12 @@ def _table(table: TableFacts, key: Key, choice: TimeChoice, linked: set[str]) ->
         key_evidence=key.evidence,
         time_evidence=choice.evidence,
     )
+
+
+def _native(declared: str, zoned: bool) -> str:
+    """The type in the database's own words, and that its times came with a zone where they do not say so."""
+    said = any(word in declared.lower() for word in ("with time zone", "timestamptz", "tz="))
+    return f"{declared} with time zone".strip() if zoned and not said else declared
 
 
 def _check_configured(

@@ -10,7 +10,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -44,12 +44,16 @@ SQL_TYPES = {
 
 @dataclass(frozen=True)
 class StoredTable:
-    """One table of the working copy: what was declared, what each column is now, how many rows."""
+    """One table of the working copy: what was declared, what each column is now, how many rows.
+
+    `zoned` are the columns whose times came with a time zone: they are UTC whatever zone is declared.
+    """
 
     name: str
     raw: RawTable
     dtypes: dict[str, DType]
     rows: int
+    zoned: set[str] = field(default_factory=set)
 
 
 class Store:
@@ -126,6 +130,7 @@ class Store:
         value = f"TRY_CAST({name} AS {SQL_TYPES[dtype]})"
         if dtype is DType.TIMESTAMP and found.dtypes[column] is DType.TEXT:
             value = f"CAST(TRY_CAST({name} AS TIMESTAMPTZ) AS TIMESTAMP)"
+            found.zoned.add(column)
         self.connection.execute(
             f"ALTER TABLE {quote(table)} ALTER COLUMN {name} SET DATA TYPE {SQL_TYPES[dtype]} USING {value}"
         )
@@ -202,7 +207,8 @@ class Store:
                 )
                 self._notes.append(f"{here}: {plural(lost, 'value')} {what}, read as NULL")
             dtypes[plan.name] = dtype
-        self.tables[raw.name] = StoredTable(raw.name, raw, dtypes, rows)
+        zoned = {p.name for p in plans if p.zoned}
+        self.tables[raw.name] = StoredTable(raw.name, raw, dtypes, rows, zoned)
 
 
 def load(
@@ -235,6 +241,7 @@ class _Plan:
     value: str
     dropped: str = ""
     exact: bool = False
+    zoned: bool = False
 
 
 _WIDE = ("UBIGINT", "HUGEINT")
@@ -265,7 +272,8 @@ def _plan(field: pa.Field[Any]) -> _Plan:
         # With the session's zone at UTC the cast from TIMESTAMPTZ gives the UTC wall clock.
         moment = f"TRY_CAST({here} AS TIMESTAMP)"
         sound = f"CASE WHEN {moment} BETWEEN {_FIRST} AND {_LAST} THEN {moment} END"
-        return _Plan(name, DType.TIMESTAMP, "TIMESTAMP", sound)
+        zoned = pa.types.is_timestamp(kind) and kind.tz is not None
+        return _Plan(name, DType.TIMESTAMP, "TIMESTAMP", sound, zoned=zoned)
     if is_.is_duration(kind):
         return _Plan(name, DType.FLOAT, "DOUBLE", f"epoch({here})")
     if is_.is_string(kind) or is_.is_large_string(kind) or is_.is_string_view(kind) or is_.is_time(kind):
