@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,34 +15,22 @@ import pyarrow as pa
 
 from foretell.core.errors import DataError, UsageError
 from foretell.core.progress import QUIET, Progress
-from foretell.core.random import generator
 from foretell.core.text import plural
-from foretell.core.time import DAY, Instant, Offset, format_instant, from_datetime, parse_instant
+from foretell.core.time import Instant, Offset, from_datetime, parse_instant
 from foretell.engines.base import Labels
-from foretell.evaluation import audit
-from foretell.evaluation.backtest import MODEL, Backtest, score
+from foretell.evaluation.backtest import Backtest
 from foretell.evaluation.labels import LabelReport, report, warnings
-from foretell.explain.reasons import Driver, drivers
+from foretell.explain.reasons import Driver
 from foretell.features.lower import feature_plan, target_plan
-from foretell.features.matrix import Matrix
-from foretell.features.model import FeatureSet
-from foretell.features.synthesize import Profile, synthesize, uses_now
-from foretell.models.dataset import Dataset
-from foretell.prediction import batch
-from foretell.prediction.database import OpenDatabase, Target, counted_tables, moment_of, open_database
-from foretell.prediction.model import Model, package_versions
+from foretell.prediction import batch, learn
+from foretell.prediction.database import OpenDatabase, Target, open_database
+from foretell.prediction.model import Model
 from foretell.prediction.predictions import Predictions
 from foretell.query.parser import parse
 from foretell.schema.model import Schema
 from foretell.task.bind import bind
-from foretell.task.cutoffs import Folds, forward_folds, learning_cutoffs, random_folds
-from foretell.task.given import LEARNABLE, given_task, is_given
+from foretell.task.given import given_task, is_given
 from foretell.task.model import Task, TaskKind
-
-MOST_ROWS = 100_000  # labels learned from within a minute's budget; four times as many beyond it
-FEWEST_CUTOFFS, MOST_CUTOFFS = 8, 120
-MOST_CLASSES = 50
-OTHER = "(other)"
 
 
 def connect(
@@ -217,22 +205,6 @@ class Answer:
         return f"<Answer: {self.verdict}>"
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """What is learned from: the labels, their features, and the folds they are dealt to."""
-
-    labels: Labels
-    y: np.ndarray[Any, np.dtype[np.float64]]  # (rows,)
-    classes: tuple[str, ...]
-    features: FeatureSet
-    matrix: Matrix
-    folds: Folds
-
-    def dataset(self, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> Dataset:
-        rows = self.labels.rows
-        return Dataset(self.matrix.take(mask), self.y[mask], rows.cutoffs[mask], rows.entities[mask])
-
-
 class Question:
     """A task on an open database. Labels and features are made once and kept."""
 
@@ -241,7 +213,7 @@ class Question:
         self.task = task
         self._opened = database._opened
         self._given = given
-        self._lessons: dict[int, Lesson] = {}
+        self._lessons: dict[int, learn.Lesson] = {}
 
     def describe(self) -> str:
         """The task in words."""
@@ -254,35 +226,9 @@ class Question:
 
             table = read_labels(self._given, self._opened, self.task)
             return to_labels(table, self._opened, self.task)
-        return self._opened.engine.labels(target_plan(self.task), self._cutoffs())
-
-    def _cutoffs(self, most_rows: int = 4 * MOST_ROWS) -> tuple[Instant, ...]:
-        """The learning cutoffs; for a static target the moment up to which rows are taken."""
-        task = self.task
-        if task.horizon is None or task.step is None:
-            return (moment_of(self._opened, task, None),)
-        tables = counted_tables(task)
-        if not tables:
-            raise DataError(
-                "the target counts rows that have no time",
-                mend='name a time column in foretell.toml: [tables.<table>] time = "…"',
-            )
-        last = self._opened.end_of_data(tables, earliest=True)
-        if task.as_of is not None:
-            last = min(last, task.as_of)
-        starts = [s[0] for s in map(self._opened.engine.span, tables) if s is not None]
-        crowd = max(1, self._crowd(last))
-        return learning_cutoffs(
-            max(starts),
-            last,
-            task.horizon,
-            task.step,
-            limit=int(np.clip(most_rows // crowd, FEWEST_CUTOFFS, MOST_CUTOFFS)),
-            every=task.query.every is not None,
-        )
-
-    def _crowd(self, moment: Instant) -> int:
-        return len(batch.population(self._opened, self.task, moment))
+        self.database.progress.stage("making labels")
+        moments = learn.learning_moments(self._opened, self.task)
+        return self._opened.engine.labels(target_plan(self.task), moments)
 
     def labels(self, cutoffs: Sequence[str | Instant] | None = None) -> pa.Table:
         """The labels as a table of the entity's key, `cutoff` and `label`; at `cutoffs` of one's own if
@@ -325,140 +271,47 @@ class Question:
             )
         return tuple(found)
 
-    def _lesson(self, time_limit: float) -> Lesson:
-        most = MOST_ROWS if time_limit <= 60 else 4 * MOST_ROWS
-        if most not in self._lessons:
-            self._lessons[most] = self._prepare(most)
-        return self._lessons[most]
+    def _budget(self, time_limit: float) -> learn.Budget:
+        return learn.Budget(time_limit, self.database.seed)
 
-    def _prepare(self, most_rows: int) -> Lesson:
-        task, progress = self.task, self.database.progress
-        if task.kind not in LEARNABLE:
-            raise UsageError(
-                f"{task.kind.value} tasks can be checked and labelled, not fitted in this release",
-                mend="see their labels with `foretell check`",
+    def _lesson(self, budget: learn.Budget) -> learn.Lesson:
+        if budget.rows not in self._lessons:
+            self._lessons[budget.rows] = learn.prepare(
+                self._opened, self.task, self._labels, budget, self.database.progress
             )
-        progress.stage("making labels")
-        made = _thin(self._labels, most_rows, self.database.seed)
-        y, classes = _targets(task.kind, made.values)
-        timed = not task.is_static or self._opened.schema.is_timed(task.entity.name)
-        if timed:
-            folds = forward_folds(made.rows.cutoffs, task.horizon)
-        else:
-            folds = random_folds(made.rows.entities, self.database.seed)
-        until = int(made.rows.cutoffs[folds.train].max()) if folds.train.any() else None
-        features = self._synthesize(until if timed else None)
-        plan = feature_plan(task, features)
-        progress.stage("computing features", total=len(plan.blocks))
-        matrix = self._opened.engine.features(plan, made.rows).select(features.names)
-        return Lesson(made, y, classes, features, matrix, folds)
-
-    def _synthesize(self, until: Instant | None) -> FeatureSet:
-        """The features; vocabularies come from rows known at `until`, the last training cutoff."""
-        engine = self._opened.engine
-        tables = [t.name for t in self._opened.schema.tables if not t.ignored]
-        starts = [s[0] for s in map(engine.span, tables) if s is not None]
-        span = (until - min(starts)) / DAY if starts and until is not None else 0.0
-
-        def vocabulary(table: str, column: str) -> tuple[str, ...]:
-            return engine.frequent(table, column, until=until, limit=8)
-
-        return synthesize(self.task, Profile(max(span, 0.0), vocabulary))
+        return self._lessons[budget.rows]
 
     def backtest(self, *, time_limit: float = 30.0) -> Backtest:
         """Learn from the past, predict later cutoffs that were not seen, and compare with simple rules."""
-        from foretell.models.portfolio import fit
-
-        lesson, kind = self._lesson(time_limit), self.task.kind
-        folds = lesson.folds
-        fitted = fit(
-            lesson.dataset(folds.train),
-            lesson.dataset(folds.valid) if folds.valid.any() else None,
-            kind=kind,
-            classes=lesson.classes,
-            time_limit=time_limit / 2,
-            seed=self.database.seed,
-            threads=self._opened.threads,
-            progress=self.database.progress,
-        )
-        test = lesson.dataset(folds.test)
-        predictions = {MODEL: fitted.predict(test.X), **fitted.predict_baselines(test.X)}
-        bands = fitted.predict_interval(test.X, batch.LEVEL) if kind is TaskKind.REGRESSION else None
-        return score(
-            test.y,
-            predictions,
-            groups=test.groups,
-            cutoffs=test.cutoffs,
-            kind=kind,
-            chosen_baseline=fitted.best_baseline,
-            bands=bands,
-            level=batch.LEVEL,
-            seed=self.database.seed,
-        )
+        budget = self._budget(time_limit)
+        return learn.backtest(self._opened, self._lesson(budget), budget, self.database.progress)
 
     def fit(self, *, time_limit: float = 30.0, backtest: Backtest | None = None) -> Model:
         """A model of the whole history: chosen on its last part, then trained on all of it.
 
         The model carries the backtest that is passed, or makes one.
         """
-        from foretell.models.portfolio import fit
-
         measured = backtest if backtest is not None else self.backtest(time_limit=time_limit)
-        lesson, folds = self._lesson(time_limit), self._lesson(time_limit).folds
-        fitted = fit(
-            lesson.dataset(folds.train | folds.valid),
-            lesson.dataset(folds.test),
-            kind=self.task.kind,
-            classes=lesson.classes,
-            time_limit=time_limit / 2,
-            seed=self.database.seed,
-            threads=self._opened.threads,
-            progress=self.database.progress,
-        )
-        sample = lesson.dataset(folds.test)
-        sample = sample.take(np.arange(0, sample.rows, max(1, sample.rows // 2000)))
-        told = drivers(
-            fitted.importance(), lesson.features, X=sample.X, contributions=fitted.contributions(sample.X)
-        )
-        rows = lesson.labels.rows
-        shared = len(np.unique(rows.cutoffs)) <= MOST_CUTOFFS
-        facts = {
-            "rows": len(rows),
-            "entities": len(np.unique(rows.entities)),
-            "cutoffs": [format_instant(int(c)) for c in np.unique(rows.cutoffs)] if shared else [],
-            "last_cutoff": format_instant(int(rows.cutoffs.max())),
-            "seed": self.database.seed,
-            "time_limit": time_limit,
-            "database": self._opened.name,
-            "snapshot": self._opened.fingerprint,
-            "packages": package_versions(),
-        }
-        return Model(
-            task=self.task,
-            features=lesson.features,
-            fitted=fitted,
-            drivers=told,
-            backtest=measured.to_dict(),
-            facts=facts,
-            notes=fitted.notes,
-        )
+        budget = self._budget(time_limit)
+        return learn.release(self._opened, self._lesson(budget), measured, budget, self.database.progress)
 
     def ask(self, *, time_limit: float = 30.0, as_of: str | Instant | None = None, top: int = 10) -> Answer:
         """Check, backtest, fit and predict in one go."""
         checked = self.check()
-        measured = self.backtest(time_limit=time_limit)
-        model = self.fit(time_limit=time_limit, backtest=measured)
-        self.database.progress.stage("predicting")
-        predictions = self._predict(model, as_of)
-        notes = (*checked.warnings, *self._audit(time_limit), *measured.notes, *model.notes)
+        budget, progress = self._budget(time_limit), self.database.progress
+        lesson = self._lesson(budget)
+        measured = learn.backtest(self._opened, lesson, budget, progress)
+        model = learn.release(self._opened, lesson, measured, budget, progress)
+        doubts = learn.suspicions(self._opened, lesson, model, measured, budget, progress)
+        progress.stage("predicting")
         return Answer(
             schema=self.database.schema,
             check=checked,
             backtest=measured,
             drivers=model.drivers,
-            predictions=predictions,
+            predictions=self._predict(model, as_of),
             model=model,
-            warnings=tuple(dict.fromkeys(notes)),
+            warnings=tuple(dict.fromkeys((*checked.warnings, *doubts, *measured.notes, *model.notes))),
         )
 
     def _predict(self, model: Model, as_of: str | Instant | None) -> Predictions:
@@ -486,26 +339,11 @@ class Question:
             notes=(note,),
         )
 
-    def _audit(self, time_limit: float) -> tuple[str, ...]:
-        """What may be wrong although nothing failed: suspiciously good columns, tables without a time."""
-        lesson = self._lesson(time_limit)
-        train = lesson.dataset(lesson.folds.train | lesson.folds.valid)
-        found = [str(s) for s in audit.suspects(train.X, train.y, self.task.kind)]
-        for table in uses_now(self.task, lesson.features):
-            found.append(
-                f"{table!r} has no time: its columns are read as they are now, "
-                "which is fair only if they do not change"
-            )
-        found.extend(lesson.features.left_out)
-        if lesson.folds.note:
-            found.append(lesson.folds.note)
-        return tuple(found)
-
     def sql(self, *, time_limit: float = 30.0) -> str:
         """The labels and features as one commented SQL script, without training."""
         from foretell.plan.script import script
 
-        lesson = self._lesson(time_limit)
+        lesson = self._lesson(self._budget(time_limit))
         moments = sorted(set(lesson.labels.rows.cutoffs.tolist()))[-3:]
         texts = {f.name: f.description for f in lesson.features.features}
         labels = None if is_given(self.task) else target_plan(self.task)
@@ -531,27 +369,3 @@ def _html(view: Any) -> str:
     from foretell.report.layout import to_html
 
     return to_html(view)
-
-
-def _thin(labels: Labels, most: int, seed: int) -> Labels:
-    """At most `most` rows, drawn at random with a seed; their order stays."""
-    if len(labels.rows) <= most:
-        return labels
-    chosen = generator(seed, "thin").choice(len(labels.rows), size=most, replace=False)
-    chosen.sort()
-    dropped: Mapping[str, int] = {**labels.dropped, "not drawn into the sample": len(labels.rows) - most}
-    return Labels(labels.rows.take(chosen), labels.values[chosen], dropped)
-
-
-def _targets(
-    kind: TaskKind, values: np.ndarray[Any, Any]
-) -> tuple[np.ndarray[Any, np.dtype[np.float64]], tuple[str, ...]]:
-    """Labels as numbers; classes beyond the fifty most frequent become one."""
-    if kind is not TaskKind.MULTICLASS:
-        return values.astype(np.float64), ()
-    words = np.array([str(v) for v in values], dtype=object)
-    names, counts = np.unique(words, return_counts=True)
-    kept = sorted(names[np.argsort(-counts, kind="stable")][:MOST_CLASSES].tolist())
-    classes = kept if len(kept) == len(names) else [*kept, OTHER]
-    place = {name: float(i) for i, name in enumerate(classes)}
-    return np.array([place.get(w, float(len(classes) - 1)) for w in words]), tuple(classes)

@@ -79,3 +79,7 @@ class Engine(Protocol):
     def span(self, table: str) -> tuple[Instant, Instant] | None:
         """The first and last instant of a timed table's visible rows; None without any."""
         ...
+
+    def later_share(self, table: str, column: str, until: Instant) -> float:
+        """The share of a time column's values after their row's own time (untimed: after `until`)."""
+        ...

@@ -209,9 +209,9 @@ class DuckDBEngine:
         first, last = self._one(query)
         return None if first is None else (int(first), int(last))
 
-    def later_share(self, name: str, column: str, first: Instant) -> float:
+    def later_share(self, name: str, column: str, until: Instant) -> float:
         self._prepare(name)
-        bound = col("e", TIME) if self._schema.is_timed(name) else _moment(first)
+        bound = col("e", TIME) if self._schema.is_timed(name) else _moment(until)
         later = exp.cast(exp.GT(this=col("e", column), expression=bound), "INT")
         query = exp.select(exp.func("AVG", later)).from_(table(name, "e"))
         return float(self._one(query)[0] or 0.0)

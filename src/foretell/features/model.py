@@ -35,7 +35,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Attribute:
-    """A column of the entity (up = ()) or of a parent, as known at the cutoff; `age`: days since that time."""
+    """A column of the entity (up = ()) or of a parent as known at the cutoff; `age`: days since it."""
 
     column: str
     up: tuple[Hop, ...] = ()
@@ -46,8 +46,8 @@ class Attribute:
 class Aggregated:
     """A measure of events: `up` leads from the entity to the anchor, `down` from the anchor to the events.
 
-    `value` None measures the rows themselves. `window` None is all history before the cutoff; a decayed measure
-    takes all history, and its window's length is the half-life.
+    `value` None measures the rows themselves. `window` None is all history before the cutoff; a decayed
+    measure takes all history, and its window's length is the half-life.
     """
 
     measure: str
@@ -77,7 +77,7 @@ Definition: TypeAlias = Attribute | Aggregated | OwnLabels | CutoffPart
 
 @dataclass(frozen=True)
 class Feature:
-    """One column of the matrix. `group` names the source it is explained under (a table, or 'past labels')."""
+    """One column of the matrix. `group` names the source it is explained under (say, a table)."""
 
     name: str
     kind: Kind

@@ -1,0 +1,345 @@
+"""From a task to a measured model: cutoffs, labels, features and folds; the backtest; the model for
+release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from foretell.core.errors import DataError, UsageError
+from foretell.core.progress import Progress
+from foretell.core.random import generator
+from foretell.core.text import listing, plural
+from foretell.core.time import DAY, Instant, format_instant
+from foretell.engines.base import Labels
+from foretell.evaluation import audit
+from foretell.evaluation.backtest import MODEL, Backtest, score
+from foretell.explain.reasons import drivers
+from foretell.features.exposure import exposed
+from foretell.features.lower import feature_plan
+from foretell.features.matrix import Matrix
+from foretell.features.model import FeatureSet
+from foretell.features.synthesize import Profile, synthesize
+from foretell.models.dataset import Dataset
+from foretell.prediction import batch
+from foretell.prediction.database import OpenDatabase, counted_tables, moment_of
+from foretell.prediction.model import Model, package_versions
+from foretell.schema.model import Semantic
+from foretell.task.cutoffs import Folds, forward_folds, learning_cutoffs, random_folds
+from foretell.task.given import LEARNABLE
+from foretell.task.model import Task, TaskKind
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+MOST_ROWS = 100_000  # labels learned from within a minute's budget; four times as many beyond it
+FEWEST_CUTOFFS, MOST_CUTOFFS = 8, 120
+MOST_CLASSES = 50
+OTHER = "(other)"
+MATTERS = 0.05  # from this share of the model on, columns that may have changed are worth a second backtest
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What learning may cost. `seconds` is for training, backtest and release together."""
+
+    seconds: float = 30.0
+    seed: int = 0
+
+    @property
+    def rows(self) -> int:
+        return MOST_ROWS if self.seconds <= 60 else 4 * MOST_ROWS
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned from: the labels, their features, and the folds they are dealt to."""
+
+    task: Task
+    labels: Labels
+    y: npt.NDArray[np.float64]  # (rows,)
+    classes: tuple[str, ...]
+    features: FeatureSet
+    matrix: Matrix
+    folds: Folds
+
+    def dataset(self, mask: Mask) -> Dataset:
+        rows = self.labels.rows
+        return Dataset(self.matrix.take(mask), self.y[mask], rows.cutoffs[mask], rows.entities[mask])
+
+    @cached_property
+    def exposed(self) -> dict[str, tuple[str, ...]]:
+        """Features that may read values from after the cutoff, by table."""
+        return exposed(self.task, self.features)
+
+    def without(self, names: set[str]) -> Lesson:
+        """The same lesson with fewer features."""
+        kept = [n for n in self.features.names if n not in names]
+        return replace(self, features=self.features.select(kept), matrix=self.matrix.select(kept))
+
+
+def learning_moments(
+    database: OpenDatabase, task: Task, most_rows: int = 4 * MOST_ROWS
+) -> tuple[Instant, ...]:
+    """The learning cutoffs; for a static target the moment up to which rows are taken."""
+    if task.horizon is None or task.step is None:
+        return (moment_of(database, task, None),)
+    tables = counted_tables(task)
+    if not tables:
+        raise DataError(
+            "the target counts rows that have no time",
+            mend='name a time column in foretell.toml: [tables.<table>] time = "…"',
+        )
+    last = database.end_of_data(tables, earliest=True)
+    if task.as_of is not None:
+        last = min(last, task.as_of)
+    starts = [s[0] for s in map(database.engine.span, tables) if s is not None]
+    crowd = max(1, len(batch.population(database, task, last)))
+    return learning_cutoffs(
+        max(starts),
+        last,
+        task.horizon,
+        task.step,
+        limit=int(np.clip(most_rows // crowd, FEWEST_CUTOFFS, MOST_CUTOFFS)),
+        every=task.query.every is not None,
+    )
+
+
+def prepare(database: OpenDatabase, task: Task, labels: Labels, budget: Budget, progress: Progress) -> Lesson:
+    """Deal the labels out to folds, and compute the features of every row."""
+    if task.kind not in LEARNABLE:
+        raise UsageError(
+            f"{task.kind.value} tasks can be checked and labelled, not fitted in this release",
+            mend="see their labels with `foretell check`",
+        )
+    made = _thin(labels, budget.rows, budget.seed)
+    y, classes = _targets(task.kind, made.values)
+    timed = not task.is_static or database.schema.is_timed(task.entity.name)
+    if timed:
+        folds = forward_folds(made.rows.cutoffs, task.horizon)
+    else:
+        folds = random_folds(made.rows.entities, budget.seed)
+    until = int(made.rows.cutoffs[folds.train].max()) if timed else None
+    later = _later_columns(database, until if until is not None else int(made.rows.cutoffs.max()))
+    features = _settled(task, _synthesize(database, task, until, later), later)
+    plan = feature_plan(task, features)
+    progress.stage("computing features", total=len(plan.blocks))
+    matrix = database.engine.features(plan, made.rows).select(features.names)
+    return Lesson(task, made, y, classes, features, matrix, folds)
+
+
+def _later_columns(database: OpenDatabase, until: Instant) -> tuple[str, ...]:
+    """Second time columns that were written after their row came to be, and have no declared `known_at`.
+
+    Where a table has no time of its own, those with values after `until`, the last training cutoff.
+    """
+    found = []
+    for table in database.schema.tables:
+        if table.ignored:
+            continue
+        for column in table.columns:
+            second = column.semantic is Semantic.TIME and column.name not in (
+                table.time_column,
+                table.end_time,
+            )
+            if not second or column.ignored or column.known_at is not None:
+                continue
+            if database.engine.later_share(table.name, column.name, until) > 0.01:
+                found.append(f"{table.name}.{column.name}")
+    return tuple(found)
+
+
+def _settled(task: Task, features: FeatureSet, later: tuple[str, ...]) -> FeatureSet:
+    """The features without those that read columns of rows that are changed after they are made.
+
+    A column of such a row may hold a value from after the cutoff. A person can say that one does not: known_at.
+    """
+    changing = {table for table in (n.rpartition(".")[0] for n in later) if task.schema.is_timed(table)}
+    doubtful = {t: n for t, n in exposed(task, features, changing).items() if t in changing}
+    if not later:
+        return features
+    said = [f"later than the row's own time, so not read: {listing(later)}"]
+    if doubtful:
+        gone = {name for names in doubtful.values() for name in names}
+        told = listing([repr(t) for t in doubtful])
+        said.append(
+            f"rows of {told} are changed after they are made, so {plural(len(gone), 'feature')} of their other "
+            "columns could tell the future and are left out; where a column never changes, say so in "
+            'foretell.toml: known_at = "<the row\'s time column>"'
+        )
+        features = features.select(n for n in features.names if n not in gone)
+    return FeatureSet(features.features, (*features.left_out, *said))
+
+
+def _synthesize(
+    database: OpenDatabase, task: Task, until: Instant | None, later: tuple[str, ...]
+) -> FeatureSet:
+    """The features; vocabularies come from rows known at `until`, the last training cutoff."""
+    engine = database.engine
+    tables = [t.name for t in database.schema.tables if not t.ignored]
+    starts = [s[0] for s in map(engine.span, tables) if s is not None]
+    span = (until - min(starts)) / DAY if starts and until is not None else 0.0
+
+    def vocabulary(table: str, column: str) -> tuple[str, ...]:
+        return engine.frequent(table, column, until=until, limit=8)
+
+    return synthesize(task, Profile(max(span, 0.0), vocabulary, frozenset(later)))
+
+
+def backtest(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Progress) -> Backtest:
+    """Learn from the past, predict later cutoffs that were not seen, and compare with simple rules."""
+    from foretell.models.portfolio import fit
+
+    kind, folds = lesson.task.kind, lesson.folds
+    fitted = fit(
+        lesson.dataset(folds.train),
+        lesson.dataset(folds.valid) if folds.valid.any() else None,
+        kind=kind,
+        classes=lesson.classes,
+        time_limit=budget.seconds / 2,
+        seed=budget.seed,
+        threads=database.threads,
+        progress=progress,
+    )
+    test = lesson.dataset(folds.test)
+    predictions = {MODEL: fitted.predict(test.X), **fitted.predict_baselines(test.X)}
+    bands = fitted.predict_interval(test.X, batch.LEVEL) if kind is TaskKind.REGRESSION else None
+    return score(
+        test.y,
+        predictions,
+        groups=test.groups,
+        cutoffs=test.cutoffs,
+        kind=kind,
+        chosen_baseline=fitted.best_baseline,
+        bands=bands,
+        level=batch.LEVEL,
+        seed=budget.seed,
+    )
+
+
+def release(
+    database: OpenDatabase, lesson: Lesson, measured: Backtest, budget: Budget, progress: Progress
+) -> Model:
+    """A model of the whole history: chosen on its last part, then trained on all of it.
+
+    Rows that the embargo kept out of the folds are trained on too: their windows have closed by now.
+    """
+    from foretell.models.portfolio import fit
+
+    folds = lesson.folds
+    fitted = fit(
+        lesson.dataset(folds.train | folds.valid),
+        lesson.dataset(folds.test),
+        kind=lesson.task.kind,
+        classes=lesson.classes,
+        time_limit=budget.seconds / 2,
+        seed=budget.seed,
+        threads=database.threads,
+        progress=progress,
+    )
+    everything = np.ones(len(lesson.labels.rows), dtype=np.bool_)
+    if not (folds.train | folds.valid | folds.test).all():
+        fitted = fitted.refit_on(lesson.dataset(everything), seed=budget.seed, threads=database.threads)
+    sample = lesson.dataset(folds.test)
+    sample = sample.take(np.arange(0, sample.rows, max(1, sample.rows // 2000)))
+    told = drivers(
+        fitted.importance(), lesson.features, X=sample.X, contributions=fitted.contributions(sample.X)
+    )
+    rows = lesson.labels.rows
+    moments = np.unique(rows.cutoffs)
+    facts = {
+        "rows": len(rows),
+        "entities": len(np.unique(rows.entities)),
+        "cutoffs": [format_instant(int(c)) for c in moments] if len(moments) <= MOST_CUTOFFS else [],
+        "last_cutoff": format_instant(int(moments[-1])),
+        "seed": budget.seed,
+        "time_limit": budget.seconds,
+        "database": database.name,
+        "snapshot": database.fingerprint,
+        "packages": package_versions(),
+    }
+    return Model(
+        task=lesson.task,
+        features=lesson.features,
+        fitted=fitted,
+        drivers=told,
+        backtest=measured.to_dict(),
+        facts=facts,
+        notes=fitted.notes,
+    )
+
+
+def suspicions(
+    database: OpenDatabase,
+    lesson: Lesson,
+    model: Model,
+    measured: Backtest,
+    budget: Budget,
+    progress: Progress,
+) -> tuple[str, ...]:
+    """What may be wrong although nothing failed.
+
+    A feature that alone tells the outcome; columns that may have changed since the cutoff, with the score
+    without them where they matter; what was left out.
+    """
+    train = lesson.dataset(lesson.folds.train | lesson.folds.valid)
+    found = [str(s) for s in audit.suspects(train.X, train.y, lesson.task.kind)]
+    if lesson.exposed:
+        found.append(_exposure(database, lesson, model, measured, budget, progress))
+    found.extend(lesson.features.left_out)
+    if lesson.folds.note:
+        found.append(lesson.folds.note)
+    return tuple(found)
+
+
+def _exposure(
+    database: OpenDatabase,
+    lesson: Lesson,
+    model: Model,
+    measured: Backtest,
+    budget: Budget,
+    progress: Progress,
+) -> str:
+    """The warning about tables without a time, with the score without their columns where they matter."""
+    tables = listing([repr(t) for t in lesson.exposed])
+    one = len(lesson.exposed) == 1
+    text = f"{tables} {'has' if one else 'have'} no time: {'its' if one else 'their'} columns are read as they are now"
+    names = {n for group in lesson.exposed.values() for n in group}
+    importance = model.fitted.importance()
+    share = sum(v for n, v in importance.items() if n in names) / (sum(importance.values()) or 1.0)
+    if share < MATTERS or len(names) == len(lesson.features):
+        return f"{text} ({share:.0%} of the model)"
+    progress.stage("checking without columns that may have changed")
+    other = backtest(database, lesson.without(names), replace(budget, seconds=budget.seconds / 2), progress)
+    return (
+        f"{text} ({share:.0%} of the model). Without them the {measured.metric} is "
+        f"{other.model.value:.3f} instead of {measured.model.value:.3f}; if they change over time, "
+        "trust the lower one and ignore them in foretell.toml"
+    )
+
+
+def _thin(labels: Labels, most: int, seed: int) -> Labels:
+    """At most `most` rows, drawn at random with a seed; their order stays."""
+    if len(labels.rows) <= most:
+        return labels
+    chosen = generator(seed, "thin").choice(len(labels.rows), size=most, replace=False)
+    chosen.sort()
+    dropped: Mapping[str, int] = {**labels.dropped, "not drawn into the sample": len(labels.rows) - most}
+    return Labels(labels.rows.take(chosen), labels.values[chosen], dropped)
+
+
+def _targets(kind: TaskKind, values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+    """Labels as numbers; classes beyond the fifty most frequent become one."""
+    if kind is not TaskKind.MULTICLASS:
+        return values.astype(np.float64), ()
+    words = np.array([str(v) for v in values], dtype=object)
+    names, counts = np.unique(words, return_counts=True)
+    kept = sorted(names[np.argsort(-counts, kind="stable")][:MOST_CLASSES].tolist())
+    classes = kept if len(kept) == len(names) else [*kept, OTHER]
+    place = {name: float(i) for i, name in enumerate(classes)}
+    return np.array([place.get(w, float(len(classes) - 1)) for w in words]), tuple(classes)
