@@ -8,10 +8,10 @@ from foretell.core.time import Window
 from foretell.plan import nodes
 from foretell.plan.build import ROW, TIME, after, col, conjunction, table, template
 from foretell.plan.nodes import Until
-from foretell.plan.scalar import to_sql
+from foretell.plan.scalar import finite, to_sql
 from foretell.query import ast
 from foretell.query.ast import Function
-from foretell.schema.model import Schema
+from foretell.schema.model import DType, Schema
 
 _EMPTY_ZERO = {
     Function.COUNT: exp.Literal.number(0),
@@ -167,8 +167,11 @@ def labelled(target: nodes.Target, rows: str, values: dict[int, str], schema: Sc
         return exp.func("COALESCE", to_sql(formula.expr, resolver), exp.false())  # type: ignore[arg-type]
 
     static = target.horizon is None
+    label = to_sql(target.target.expr, resolve if static else known)
+    if target.target.dtype is DType.FLOAT:
+        label = finite(label)
     return query.select(
-        to_sql(target.target.expr, resolve if static else known).as_("label"),
+        label.as_("label"),
         holds(target.where, known if not static else resolve).as_("chosen"),
         holds(target.assuming, resolve).as_("assumed"),
     ).order_by(col("r", "cutoff"), col("r", "entity"))
