@@ -8,8 +8,9 @@ written.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
@@ -18,7 +19,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from sqlglot import exp
 
+from foretell.core.errors import DataError
 from foretell.core.progress import QUIET, Progress
+from foretell.core.text import listing
 from foretell.core.time import Instant
 from foretell.engines.base import Entities, Keys, Labels, Rows
 from foretell.features.matrix import Categorical, Matrix, Numeric, Values
@@ -186,6 +189,12 @@ class DuckDBEngine:
         self._prepare(name)
         value = exp.cast(col("e", column), "VARCHAR")
         query = exp.select(value.as_("value")).from_(table(name, "e")).where(_not_null(col("e", column)))
+        if self._schema.table(name).column(column).dtype is DType.TEXT:
+            # SQL text ends at a NUL, so such a value cannot be asked for.
+            nul = exp.Anonymous(this="CHR", expressions=[exp.Literal.number(0)])
+            query = query.where(
+                exp.Not(this=exp.Anonymous(this="CONTAINS", expressions=[col("e", column), nul]))
+            )
         if until is not None:
             bounds = [TIME] if self._schema.is_timed(name) else []
             known = self._schema.table(name).column(column).known_at
@@ -198,14 +207,21 @@ class DuckDBEngine:
         )
         return tuple(self._arrow(query)["value"].to_pylist())
 
-    def span(self, name: str) -> tuple[Instant, Instant] | None:
+    def span(
+        self, name: str, *, until: Instant | None = None, trim: float = 0.0
+    ) -> tuple[Instant, Instant] | None:
         self._prepare(name)
         if not self._schema.is_timed(name):
             return None
+        first = exp.func("MIN", col("e", TIME))
+        if trim:
+            share = exp.Literal.number(repr(trim))
+            first = exp.Anonymous(this="QUANTILE_DISC", expressions=[col("e", TIME), share])
         query = exp.select(
-            exp.func("EPOCH_US", exp.func("MIN", col("e", TIME))),
-            exp.func("EPOCH_US", exp.func("MAX", col("e", TIME))),
+            exp.func("EPOCH_US", first), exp.func("EPOCH_US", exp.func("MAX", col("e", TIME)))
         ).from_(table(name, "e"))
+        if until is not None:
+            query = query.where(exp.LTE(this=col("e", TIME), expression=_moment(until)))
         first, last = self._one(query)
         return None if first is None else (int(first), int(last))
 
@@ -325,7 +341,11 @@ class DuckDBEngine:
         self._connection.execute(f"SET threads = {self._threads}")
 
     def _name(self, kind: str) -> str:
-        return f"{kind}#{next(self._numbers)}"
+        """A name for a work table, and for those named after it, that no table of the database begins with."""
+        while True:
+            name = f"{kind}#{next(self._numbers)}"
+            if not any(t.name.casefold().startswith(name) for t in self._schema.tables):
+                return name
 
     def _load(self, name: str, data: pa.Table) -> None:
         self._connection.register("foretell_arrow", data)
@@ -333,7 +353,8 @@ class DuckDBEngine:
         self._connection.unregister("foretell_arrow")
 
     def _execute(self, statement: exp.Expr) -> None:
-        self._connection.execute(statement.sql(dialect=DIALECT))
+        with _told(statement):
+            self._connection.execute(statement.sql(dialect=DIALECT))
 
     def _arrow(self, query: exp.Expr) -> pa.Table:
         return _read(self._connection, query)
@@ -354,7 +375,27 @@ def _numbered(cutoffs: npt.NDArray[np.int64], **columns: npt.NDArray[Any]) -> pa
 
 
 def _read(connection: duckdb.DuckDBPyConnection, query: exp.Expr) -> pa.Table:
-    return connection.sql(query.sql(dialect=DIALECT)).to_arrow_table()
+    with _told(query):
+        return connection.sql(query.sql(dialect=DIALECT)).to_arrow_table()
+
+
+@contextmanager
+def _told(statement: exp.Expr) -> Iterator[None]:
+    """What the data or the machine make DuckDB refuse, in our words; our own mistakes pass as they are."""
+    try:
+        yield
+    except (duckdb.DataError, duckdb.OperationalError, duckdb.InvalidInputException) as error:
+        used = sorted({t.name for t in statement.find_all(exp.Table) if "#" not in t.name})
+        about = f" from {listing([repr(t) for t in used])}" if used else ""
+        said = str(error).partition("\n")[0]
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise DataError(
+                f"computing{about} does not fit into the memory limit: {said}",
+                mend="raise memory_limit, or ask for fewer cutoffs with EVERY",
+            ) from error
+        raise DataError(
+            f"a value cannot be computed{about}: {said}", mend="correct the data, or ignore the column"
+        ) from error
 
 
 def _fetch(query: exp.Select) -> Callable[[duckdb.DuckDBPyConnection], list[pa.Table]]:
@@ -364,7 +405,8 @@ def _fetch(query: exp.Select) -> Callable[[duckdb.DuckDBPyConnection], list[pa.T
 def _run(script: rings.Script) -> Callable[[duckdb.DuckDBPyConnection], list[pa.Table]]:
     def run(connection: duckdb.DuckDBPyConnection) -> list[pa.Table]:
         for statement in script.statements:
-            connection.execute(statement.sql(dialect=DIALECT))
+            with _told(statement):
+                connection.execute(statement.sql(dialect=DIALECT))
         return [_read(connection, q) for q in script.queries]
 
     return run

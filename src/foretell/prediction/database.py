@@ -71,13 +71,29 @@ class OpenDatabase:
             if span is None:
                 continue
             first, last = span
-            ends.append(min(last, self.now) if self.now is not None and first < self.now else last)
+            if self.now is not None and first <= self.now < last:
+                known = self.engine.span(table, until=self.now)
+                last = known[1] if known is not None else last
+            ends.append(last)
         if not ends:
             raise DataError(
                 f"no row of {', '.join(repr(t) for t in tables)} has a time",
                 mend='name a time column in foretell.toml: [tables.<table>] time = "…"',
             )
         return min(ends) if earliest else max(ends)
+
+    def start_of_data(self, tables: tuple[str, ...]) -> Instant:
+        """The first instant from which all of the tables have rows.
+
+        A hundredth of a table's rows that takes up most of its time (1900-01-01 for "unknown") is no history.
+        """
+        starts = []
+        for table in tables:
+            span, dense = self.engine.span(table), self.engine.span(table, trim=0.01)
+            if span is not None and dense is not None:
+                last = self.end_of_data((table,))
+                starts.append(dense[0] if 2 * (dense[0] - span[0]) > last - span[0] else span[0])
+        return max(starts)
 
     def close(self) -> None:
         self.store.close()

@@ -98,10 +98,9 @@ def learning_moments(
     last = database.end_of_data(tables, earliest=True)
     if task.as_of is not None:
         last = min(last, task.as_of)
-    starts = [s[0] for s in map(database.engine.span, tables) if s is not None]
     crowd = max(1, len(batch.population(database, task, last)))
     return learning_cutoffs(
-        max(starts),
+        database.start_of_data(tables),
         last,
         task.horizon,
         task.step,
