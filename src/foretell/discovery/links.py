@@ -257,7 +257,7 @@ class LinkFinder:
     def _distinct(self, table: str, column: str) -> str:
         """A temporary table of a column's distinct values, made once."""
         if (table, column) not in self._values:
-            name = f"_values_{next(self._numbers)}"
+            name = next(n for n in map("_values_{}".format, self._numbers) if n not in self.facts)
             self.store.connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE {name} AS "
                 f"SELECT DISTINCT {quote(column)} AS v FROM {quote(table)} WHERE {quote(column)} IS NOT NULL"

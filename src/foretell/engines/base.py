@@ -79,9 +79,9 @@ class Engine(Protocol):
     def span(
         self, table: str, *, until: Instant | None = None, trim: float = 0.0
     ) -> tuple[Instant, Instant] | None:
-        """The first and last instant of a timed table's rows visible at `until` (None: all); None without any.
+        """The first and last instant of a timed table's visible rows; None without any.
 
-        With `trim` that share of the earliest rows is left out.
+        Rows after `until` are not looked at, nor with `trim` that share of the earliest.
         """
         ...
 

@@ -341,7 +341,7 @@ class DuckDBEngine:
         self._connection.execute(f"SET threads = {self._threads}")
 
     def _name(self, kind: str) -> str:
-        """A name for a work table, and for those named after it, that no table of the database begins with."""
+        """A name for a work table, and for those named after it, that begins no name of the database."""
         while True:
             name = f"{kind}#{next(self._numbers)}"
             if not any(t.name.casefold().startswith(name) for t in self._schema.tables):

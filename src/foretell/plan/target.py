@@ -1,4 +1,4 @@
-"""Labels as SQL: the population at each cutoff, the aggregates in their windows, and the formula over them."""
+"""Labels as SQL: the population at each cutoff, aggregates in their windows, and the formula over them."""
 
 from __future__ import annotations
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
-from foretell.core.errors import SourceError
+from foretell.core.errors import DataError, SourceError
 from foretell.core.text import plural
 from foretell.sources.base import Closing, RawColumn, RawTable
 
@@ -76,6 +77,8 @@ class FramesSnapshot(Closing):
         arrays, names = [], []
         for position, label in enumerate(frame.columns):
             series = frame.iloc[:, position]
+            if series.dtype == object:
+                _one_clock(f"{name}.{label}", series)
             try:
                 array = pa.Array.from_pandas(series)
             except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
@@ -90,6 +93,18 @@ class FramesSnapshot(Closing):
 
     def read(self, table: str) -> pa.RecordBatchReader:
         return self._arrow[table].to_reader()
+
+
+def _one_clock(here: str, values: Any) -> None:
+    """Arrow reads times with a zone and times without as one, which moves the latter by hours."""
+    times = [v for v in values if isinstance(v, datetime) and not _is_missing(v)]
+    zoned = [v for v in times if v.tzinfo is not None]
+    if 0 < len(zoned) < len(times):
+        raise DataError(
+            f"{here} mixes times with a zone ({len(zoned):,}) and times without ({len(times) - len(zoned):,})",
+            examples=[str(zoned[0]), *(str(v) for v in times if v.tzinfo is None)][:2],
+            mend="write all of them in one way, as in pandas.to_datetime(…, utc=True)",
+        )
 
 
 def _is_missing(value: Any) -> bool:

@@ -22,6 +22,7 @@ import pyarrow as pa
 from foretell.core.errors import SchemaError, SourceError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.text import did_you_mean, plural
+from foretell.plan.build import ROW, TIME
 from foretell.schema.model import DType
 from foretell.sources.base import RawTable, Snapshot, Source
 from foretell.sources.naming import literal, quote
@@ -29,6 +30,8 @@ from foretell.sources.naming import literal, quote
 IN_MEMORY_ROWS = 20_000_000
 """A snapshot with more rows is kept in a temporary file instead of in memory."""
 CHUNK_ROWS = 500_000
+CHUNK = "\u2205 chunk \u2205"
+"""What the rows being loaded are called meanwhile: a name that no table has."""
 EXACT_FLOAT = 2**53
 """Whole numbers beyond this are rounded when read as float64."""
 
@@ -154,6 +157,12 @@ class Store:
 
     def _add(self, raw: RawTable, snapshot: Snapshot, progress: Progress) -> None:
         _no_twins(f"table {raw.name!r} has two columns", [c.name for c in raw.columns])
+        taken = [c.name for c in raw.columns if c.name.casefold() in (ROW, TIME)]
+        if taken:
+            raise SchemaError(
+                f"table {raw.name!r} has a column {taken[0]!r}, a name that foretell keeps for itself",
+                mend="rename it, or read through a view that does",
+            )
         reader = snapshot.read(raw.name)
         plans = [_plan(field) for field in reader.schema]
         table = quote(raw.name)
@@ -164,15 +173,15 @@ class Store:
         for chunk in _chunks(reader):
             for name in nulls:
                 nulls[name] += chunk.column(name).null_count
-            self.connection.register("_chunk", chunk)
+            self.connection.register(CHUNK, chunk)
             try:
-                self.connection.execute(f"INSERT INTO {table} SELECT {values} FROM _chunk")
+                self.connection.execute(f"INSERT INTO {table} SELECT {values} FROM {quote(CHUNK)}")
             except duckdb.OutOfMemoryException as error:
                 raise _out_of_memory(raw.name, error) from None
             except duckdb.Error as error:
                 raise SourceError(f"cannot load table {raw.name!r}: {error}") from None
             finally:
-                self.connection.unregister("_chunk")
+                self.connection.unregister(CHUNK)
             progress.advance(float(chunk.num_rows))
         self._settle(raw, plans, nulls)
 
