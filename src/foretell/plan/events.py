@@ -15,7 +15,7 @@ from foretell.schema.model import DType, Hop, Schema
 
 
 def events(node: nodes.Events, schema: Schema) -> exp.Select:
-    """SELECT anchor, t, k, v0, v1, … : one row per event, in no particular order."""
+    """SELECT anchor, t, k, v0, v1, … : one row per event, in the order of k."""
     path = nodes.hops(node.rows)
     aliases = [f"e{i}" for i in range(len(path) + 1)]
     query = exp.select().from_(table(node.table, "e0"))
@@ -51,7 +51,8 @@ def events(node: nodes.Events, schema: Schema) -> exp.Select:
     ]
     if node.where is not None:
         tests.append(to_sql(node.where, lambda c: col("e0", c.name)))
-    return query.where(conjunction(tests)) if tests else query
+    # In time order: sums of doubles are then taken in an order that later rows do not change.
+    return (query.where(conjunction(tests)) if tests else query).order_by(exp.column("k"))
 
 
 def _follow(

@@ -49,8 +49,17 @@ def aggregate(node: nodes.Aggregate, name: str, events: str, rows: str, stretche
     if simple:
         pieces = _pieces(simple, node.windows)
         statements.append(create(f"{name}_units", _units(events, stretches, pieces)))
-        statements.append(create(f"{name}_rings", _rings(f"{name}_units", rows, pieces, node.windows)))
-        queries.append(_windows(f"{name}_rings", simple, node.windows))
+        joined = _joined(f"{name}_units", rows, pieces, node.windows)
+        means = _ring_means(joined, pieces)
+        if means is not None:
+            statements.append(create(f"{name}_means", means))
+        rings = _rings(joined, pieces, f"{name}_means" if means is not None else None)
+        statements.append(create(f"{name}_rings", rings))
+        means = _window_means(f"{name}_rings", simple)
+        if means is not None:
+            statements.append(create(f"{name}_wide", means))
+        wide = f"{name}_wide" if means is not None else None
+        queries.append(_windows(f"{name}_rings", simple, node.windows, wide))
     for index in sorted({o.input for o in node.outputs if o.input is not None}):
         chosen = [o for o in node.outputs if o.input == index and MEASURES[o.measure].algebra in _SETS]
         if not chosen:
@@ -116,6 +125,11 @@ def _stretched(events: str, stretches: str | None) -> tuple[exp.Select, exp.Expr
 def _units(events: str, stretches: str | None, pieces: list[_Piece]) -> exp.Select:
     """Parts lifted per (anchor, stretch)."""
     query, at = _stretched(events, stretches)
+    if stretches is not None:
+        # In the events' own order again, which the join does not keep.
+        query = query.select(exp.Column(this=exp.Star(), table=exp.to_identifier("e")), at)
+        query = exp.select().from_(query.order_by(col("e", "k")).subquery("e"))
+        at = col("e", "at")
     query = query.select(col("e", "anchor"), at.copy().as_("at"))
     for piece in pieces:
         names: dict[str, exp.Expr] = {
@@ -127,7 +141,7 @@ def _units(events: str, stretches: str | None, pieces: list[_Piece]) -> exp.Sele
         if piece.input is not None:
             names["v"] = col("e", f"v{piece.input}")
         query = query.select(template(PARTS[piece.part].lift, **names).as_(piece.name))
-    return query.group_by(col("e", "anchor"), at.copy())
+    return query.group_by(col("e", "anchor"), at.copy()).order_by(exp.column("at"), exp.column("anchor"))
 
 
 def _ring(windows: tuple[Offset, ...], at: exp.Expr) -> exp.Expr:
@@ -150,35 +164,48 @@ def _visible(rows: str, units: str) -> exp.Expr:
     )
 
 
-def _rings(units: str, rows: str, pieces: list[_Piece], windows: tuple[Offset, ...]) -> exp.Select:
-    """Parts merged per (row, ring)."""
-    joined = (
+def _joined(units: str, rows: str, pieces: list[_Piece], windows: tuple[Offset, ...]) -> exp.Select:
+    """Each row with the units before its cutoff, in the units' order."""
+    lag = template("(EPOCH(cutoff) - EPOCH(at)) / 86400.0", cutoff=col("r", "cutoff"), at=col("u", "at"))
+    return (
         exp.select(
             col("r", "row"),
             col("r", "cutoff"),
             _ring(windows, col("u", "at")).as_("ring"),
-            template(
-                "(EPOCH(cutoff) - EPOCH(at)) / 86400.0", cutoff=col("r", "cutoff"), at=col("u", "at")
-            ).as_("lag"),
+            lag.as_("lag"),
             *(col("u", piece.name) for piece in pieces),
         )
         .from_(table(units, "u"))
         .join(table(rows, "r"), on=_visible(rows, units))
     )
-    source = joined.subquery("j")
+
+
+def _ring_means(joined: exp.Select, pieces: list[_Piece]) -> exp.Select | None:
+    """The means per (row, ring) that moments merge about."""
     needed = sorted(
         {(p.input, total) for p in pieces for total in PARTS[p.part].about if p.input is not None}
     )
-    if needed:
-        group: list[exp.Expr] = [col("j", "row"), col("j", "ring")]
-        means = [_mean(i, total, "j", group).as_(_mean_name(i, total, "")) for i, total in needed]
-        source = exp.select(exp.Star(), *means).from_(source).subquery("j")
+    if not needed:
+        return None
+    query = exp.select(col("j", "row"), col("j", "ring")).from_(joined.subquery("j"))
+    for index, total in needed:
+        query = query.select(_mean(index, total, "j").as_(_mean_name(index, total, "")))
+    return query.group_by(col("j", "row"), col("j", "ring"))
+
+
+def _rings(joined: exp.Select, pieces: list[_Piece], means: str | None) -> exp.Select:
+    """Parts merged per (row, ring)."""
     query = exp.select(
         col("j", "row"), col("j", "ring"), template("MAX(c)", c=col("j", "cutoff")).as_("cutoff")
     )
     for piece in pieces:
         query = query.select(_merge(piece, "j", decay=True).as_(piece.name))
-    return query.from_(source).group_by(col("j", "row"), col("j", "ring"))
+    query = query.from_(joined.subquery("j"))
+    if means is not None:
+        same = [exp.EQ(this=col("m", c), expression=col("j", c)) for c in ("row", "ring")]
+        query = query.join(table(means, "m"), on=exp.and_(*same))
+    keys = (col("j", "row"), col("j", "ring"))
+    return query.group_by(*keys).order_by(*(k.copy() for k in keys))
 
 
 def _merge(piece: _Piece, source: str, suffix: str = "", decay: bool = False) -> exp.Expr:
@@ -187,8 +214,8 @@ def _merge(piece: _Piece, source: str, suffix: str = "", decay: bool = False) ->
     names: dict[str, exp.Expr] = {p: col(source, _name(p, None if p in ROW_PARTS else index)) for p in PARTS}
     names[piece.part] = col(source, piece.name)
     if index is not None:
-        names["mean"] = col(source, _mean_name(index, "sum", suffix))
-        names["xmean"] = col(source, _mean_name(index, "x", suffix))
+        names["mean"] = col("m", _mean_name(index, "sum", suffix))
+        names["xmean"] = col("m", _mean_name(index, "x", suffix))
     names["lag"] = col(source, "lag") if decay else exp.Literal.number(0)
     names["RATE"] = piece.rate if decay else exp.Literal.number(0)
     return template(PARTS[piece.part].merge, **names)
@@ -198,39 +225,34 @@ def _mean_name(index: int, total: str, suffix: str) -> str:
     return f"v{index}_{total}_mean{suffix}"
 
 
-def _mean(index: int, total: str, source: str, group: list[exp.Expr], upto: int | None = None) -> exp.Expr:
-    """The mean of a value (total 'sum') or of its times ('x') over a group, and over the rings up to one."""
-    sums: list[exp.Expr] = []
-    for part in (total, "n"):
-        value: exp.Expr = exp.func("SUM", col(source, f"v{index}_{part}"))
-        if upto is not None:
-            value = _filtered(value, source, upto)
-        sums.append(exp.Window(this=value, partition_by=[g.copy() for g in group]))
+def _mean(index: int, total: str, source: str, upto: int | None = None) -> exp.Expr:
+    """The mean of a value (total 'sum') or of its times ('x') over a group, or over its rings up to one."""
+    sums = [_over(exp.func("SUM", col(source, f"v{index}_{part}")), source, upto) for part in (total, "n")]
     return exp.Div(this=sums[0], expression=exp.func("NULLIF", sums[1], exp.Literal.number(0)))
 
 
-def _filtered(value: exp.Expr, source: str, ring: int) -> exp.Expr:
-    test = exp.LTE(this=col(source, "ring"), expression=exp.Literal.number(ring))
-    return exp.Filter(this=value, expression=exp.Where(this=test))
-
-
-def _windows(rings: str, outputs: list[nodes.Measured], windows: tuple[Offset, ...]) -> exp.Select:
-    """Each output: its parts merged over the rings of its window, and finalized."""
-    source: exp.Expr = table(rings, "g")
-    means = {
+def _window_means(rings: str, outputs: list[nodes.Measured]) -> exp.Select | None:
+    """The means per row, over the rings of each window, that moments merge about."""
+    needed = {
         (o.input, total, -1 if o.window is None else o.window)
         for o in outputs
         for p in MEASURES[o.measure].parts
         for total in PARTS[p].about
         if o.input is not None
     }
-    if means:
-        wide = exp.select(exp.Star()).from_(table(rings, "g"))
-        for index, total, ring in sorted(means):
-            window = None if ring < 0 else ring
-            mean = _mean(index, total, "g", [col("g", "row")], window)
-            wide = wide.select(mean.as_(_mean_name(index, total, _suffix(window))))
-        source = wide.subquery("g")
+    if not needed:
+        return None
+    query = exp.select(col("g", "row")).from_(table(rings, "g"))
+    for index, total, ring in sorted(needed):
+        window = None if ring < 0 else ring
+        query = query.select(_mean(index, total, "g", window).as_(_mean_name(index, total, _suffix(window))))
+    return query.group_by(col("g", "row"))
+
+
+def _windows(
+    rings: str, outputs: list[nodes.Measured], windows: tuple[Offset, ...], means: str | None
+) -> exp.Select:
+    """Each output: its parts merged over the rings of its window, and finalized."""
     query = exp.select(col("g", "row"))
     for output in outputs:
         names: dict[str, exp.Expr] = {"cutoff": exp.func("MAX", col("g", "cutoff"))}
@@ -238,18 +260,24 @@ def _windows(rings: str, outputs: list[nodes.Measured], windows: tuple[Offset, .
         upto = None if MEASURES[output.measure].algebra is Algebra.DECAY else output.window
         for part in MEASURES[output.measure].parts:
             merged = _merge(_piece(part, output, windows), "g", _suffix(output.window))
-            names[part] = _over(merged, upto)
+            names[part] = _over(merged, "g", upto)
         query = query.select(template(MEASURES[output.measure].final, **names).as_(output.name, quoted=True))
-    return query.from_(source).group_by(col("g", "row"))
+    query = query.from_(table(rings, "g"))
+    if means is not None:
+        query = query.join(table(means, "m"), on=exp.EQ(this=col("m", "row"), expression=col("g", "row")))
+    return query.group_by(col("g", "row"))
 
 
 def _suffix(window: int | None) -> str:
     return "" if window is None else f"_{window}"
 
 
-def _over(merged: exp.Expr, window: int | None) -> exp.Expr:
+def _over(merged: exp.Expr, source: str, window: int | None) -> exp.Expr:
     """The merge over the rings of a window; over all of them for None."""
-    return merged if window is None else _filtered(merged, "g", window)
+    if window is None:
+        return merged
+    test = exp.LTE(this=col(source, "ring"), expression=exp.Literal.number(window))
+    return exp.Filter(this=merged, expression=exp.Where(this=test))
 
 
 def _value_rings(
@@ -283,7 +311,7 @@ def _distinct(values: str, outputs: list[nodes.Measured]) -> exp.Select:
     )
     query = exp.select(col("g", "row"))
     for output in outputs:
-        counted = _over(exp.func("COUNT", exp.Star()), output.window)
+        counted = _over(exp.func("COUNT", exp.Star()), "g", output.window)
         query = query.select(counted.as_(output.name, quoted=True))
     return query.from_(first.subquery("g")).group_by(col("g", "row"))
 
