@@ -22,11 +22,11 @@ from sqlglot import exp
 from foretell.core.errors import DataError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.text import listing
-from foretell.core.time import Instant
+from foretell.core.time import Instant, Offset
 from foretell.engines.base import Entities, Keys, Labels, Rows
 from foretell.features.matrix import Categorical, Matrix, Numeric, Values
 from foretell.plan import asof, events, nodes, prepare, rings, target
-from foretell.plan.build import DIALECT, ROW, SPACE, TIME, col, create, table
+from foretell.plan.build import DIALECT, ROW, SPACE, TIME, after, col, create, table, template
 from foretell.plan.lattice import Lattice, looking_back
 from foretell.plan.measures import MEASURES
 from foretell.plan.proof import prove
@@ -227,7 +227,12 @@ class DuckDBEngine:
 
     def later_share(self, name: str, column: str, until: Instant) -> float:
         self._prepare(name)
-        bound = col("e", TIME) if self._schema.is_timed(name) else _moment(until)
+        bound: exp.Expr = _moment(until)
+        if self._schema.is_timed(name):
+            # A row dated by the day may name a moment of that day.
+            midnight = template("BOOL_AND(DATE_TRUNC('day', t) = t)", t=col("e", TIME))
+            daily = self._one(exp.select(midnight).from_(table(name, "e")))[0]
+            bound = after(col("e", TIME), Offset(1 if daily else 0))
         later = exp.cast(exp.GT(this=col("e", column), expression=bound), "INT")
         query = exp.select(exp.func("AVG", later)).from_(table(name, "e"))
         return float(self._one(query)[0] or 0.0)

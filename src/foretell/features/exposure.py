@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from foretell.features.model import Aggregated, Attribute, FeatureSet
+from foretell.features.model import Aggregated, Attribute, FeatureSet, Value
 from foretell.schema.model import Schema
 from foretell.task.model import Task
 
@@ -21,18 +21,17 @@ def exposed(task: Task, features: FeatureSet, changing: Collection[str] = ()) ->
     found: dict[str, list[str]] = {}
     for feature in features.features:
         table: str | None = None
-        column: str | None = None
+        column = ""
         match feature.definition:
-            case Attribute(up=up, column=column):
-                table = up[-1].end if up else task.entity.name
-            case Aggregated(value=value, down=down) if value is not None:
-                table = value.up[-1].end if value.up else down[-1].end
-                column = value.column
+            case Attribute() as read:
+                table, column = read.up[-1].end if read.up else task.entity.name, read.column
+            case Aggregated(value=Value() as value, down=down):
+                table, column = value.up[-1].end if value.up else down[-1].end, value.column
         if table is None or (schema.is_timed(table) and table not in changing):
             continue
         source = schema.table(table)
         links = {c for k in schema.links_up(table) for c in k.child_columns}
-        if column in links or (column and source.has(column) and source.column(column).known_at):
+        if column in links or (source.has(column) and source.column(column).known_at):
             continue
         found.setdefault(table, []).append(feature.name)
     return {table: tuple(names) for table, names in sorted(found.items())}

@@ -72,7 +72,7 @@ def predict(
     """Score the population (or the named part of it), highest first."""
     rows = population(database, task, cutoff)
     named = ids if ids is not None else _query_ids(task)
-    said = list(notes)
+    said = [*database.changes, *notes]
     if named is not None:
         rows = _only(database, task, rows, named, cutoff, said)
     if not len(rows):

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from foretell.core.errors import ConfigError, DataError, SchemaError
+from foretell.core.errors import ConfigError, DataError
 from foretell.core.progress import QUIET, Progress
-from foretell.core.text import did_you_mean
 from foretell.core.time import Instant
-from foretell.discovery.discover import discover
+from foretell.discovery import conform, discover
 from foretell.engines.duckdb import DuckDBEngine
-from foretell.schema.model import DType, Schema
+from foretell.schema.model import Schema
 from foretell.schema.toml import Config, read
 from foretell.sources.base import Source
 from foretell.sources.open import open_source
-from foretell.store.working import Store
+from foretell.store import Store, load
 from foretell.task.model import Task
 
 Target: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Source
@@ -29,7 +27,8 @@ CONFIG_NAME = "foretell.toml"
 class OpenDatabase:
     """A snapshot that can be asked. Close it, or use it in a `with` statement.
 
-    `notes` are what a person should know of the data: guesses, warnings, values that could not be read.
+    `notes` are what a person should know of the data: guesses, warnings, values that could not be read;
+    `changes` what is new since the schema was found, where a saved model brought it.
     """
 
     def __init__(
@@ -40,19 +39,21 @@ class OpenDatabase:
         *,
         threads: int,
         now: Instant | None,
+        changes: tuple[str, ...] = (),
         progress: Progress,
     ) -> None:
         self.name = name
         self.store = store
         self.schema = schema
         self.now = now
+        self.changes = changes
         self.threads = threads
         self.progress = progress
         self.engine = DuckDBEngine(store, schema, threads=threads, progress=progress)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.store.notes, *self.schema.notes)))
+        return tuple(dict.fromkeys((*self.changes, *self.store.notes, *self.schema.notes)))
 
     @property
     def fingerprint(self) -> str:
@@ -126,62 +127,20 @@ def open_database(
     another type, is a SchemaError.
     """
     source = open_source(target)
-    with closing(source.snapshot()) as snapshot:
-        store = Store.load(snapshot, memory_limit=memory_limit, progress=progress)
+    store = load(source, memory_limit=memory_limit, progress=progress)
     try:
+        changes: tuple[str, ...] = ()
         if schema is None:
             progress.stage("looking at the schema")
             schema = discover(store, config=_config(target, config), progress=progress, now=now)
         else:
-            fit_store(store, schema)
-        return OpenDatabase(source.name, store, schema, threads=threads, now=now, progress=progress)
+            changes = conform(store, schema)
+        return OpenDatabase(
+            source.name, store, schema, threads=threads, now=now, changes=changes, progress=progress
+        )
     except BaseException:
         store.close()
         raise
-
-
-def fit_store(store: Store, schema: Schema) -> None:
-    """Check that a working copy has what a schema speaks of, types included."""
-    for table in schema.tables:
-        if table.ignored:
-            continue
-        if table.name not in store.tables:
-            raise SchemaError(
-                f"table {table.name!r} is gone since the model was trained",
-                mend=did_you_mean(table.name, list(store.tables)),
-            )
-        found = store.tables[table.name].dtypes
-        for column in table.columns:
-            if column.ignored or column.dtype is DType.OTHER:
-                continue
-            if column.name not in found:
-                raise SchemaError(
-                    f"column {table.name}.{column.name} is gone since the model was trained",
-                    mend=did_you_mean(column.name, list(found)),
-                )
-            if found[column.name] is not column.dtype:
-                _same_type(store, table.name, column.name, found[column.name], column.dtype)
-
-
-def _same_type(store: Store, table: str, column: str, found: DType, wanted: DType) -> None:
-    """Bring a column to the type it had in training, if no value is lost by it."""
-    before = _known(store, table, column)
-    if (
-        found is not DType.OTHER and {found, wanted} <= {DType.INTEGER, DType.FLOAT, DType.TEXT}
-    ) or before == 0:
-        store.recast(table, column, wanted)
-        if _known(store, table, column) == before:
-            return
-    raise SchemaError(
-        f"column {table}.{column} is {found.value} now and was {wanted.value} when the model was trained",
-        mend="train the model again, or cast the column in a view",
-    )
-
-
-def _known(store: Store, table: str, column: str) -> int:
-    quoted = [name.replace('"', '""') for name in (column, table)]
-    rows = store.connection.execute('SELECT COUNT("{}") FROM "{}"'.format(*quoted)).fetchall()
-    return int(rows[0][0])
 
 
 def _config(target: Target, given: str | os.PathLike[str] | None) -> Config | None:

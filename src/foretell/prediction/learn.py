@@ -156,7 +156,7 @@ def _later_columns(database: OpenDatabase, until: Instant) -> tuple[str, ...]:
 def _settled(task: Task, features: FeatureSet, later: tuple[str, ...]) -> FeatureSet:
     """The features without those that read columns of rows that are changed after they are made.
 
-    A column of such a row may hold a value from after the cutoff. A person can say that one does not: known_at.
+    A column of such a row may hold a value from after the cutoff; a person can say of one that it does not.
     """
     changing = {table for table in (n.rpartition(".")[0] for n in later) if task.schema.is_timed(table)}
     doubtful = {t: n for t, n in exposed(task, features, changing).items() if t in changing}
@@ -167,8 +167,8 @@ def _settled(task: Task, features: FeatureSet, later: tuple[str, ...]) -> Featur
         gone = {name for names in doubtful.values() for name in names}
         told = listing([repr(t) for t in doubtful])
         said.append(
-            f"rows of {told} are changed after they are made, so {plural(len(gone), 'feature')} of their other "
-            "columns could tell the future and are left out; where a column never changes, say so in "
+            f"rows of {told} are changed after they are made, so {plural(len(gone), 'feature')} of their "
+            "other columns could tell the future and are left out; where a column never changes, say so in "
             'foretell.toml: known_at = "<the row\'s time column>"'
         )
         features = features.select(n for n in features.names if n not in gone)
@@ -307,7 +307,8 @@ def _exposure(
     """The warning about tables without a time, with the score without their columns where they matter."""
     tables = listing([repr(t) for t in lesson.exposed])
     one = len(lesson.exposed) == 1
-    text = f"{tables} {'has' if one else 'have'} no time: {'its' if one else 'their'} columns are read as they are now"
+    verb, whose = ("has", "its") if one else ("have", "their")
+    text = f"{tables} {verb} no time: {whose} columns are read as they are now"
     names = {n for group in lesson.exposed.values() for n in group}
     importance = model.fitted.importance()
     share = sum(v for n, v in importance.items() if n in names) / (sum(importance.values()) or 1.0)
