@@ -96,11 +96,18 @@ def learning_moments(
             mend='name a time column in foretell.toml: [tables.<table>] time = "…"',
         )
     last = database.end_of_data(tables, earliest=True)
+    first = database.start_of_data(tables)
     if task.as_of is not None:
+        if task.as_of <= first:
+            raise DataError(
+                f"AS OF {format_instant(task.as_of)} lies before the data: the rows that the target counts "
+                f"begin at {format_instant(first)}",
+                mend=f"choose a time up to {format_instant(last)}, or leave AS OF out",
+            )
         last = min(last, task.as_of)
     crowd = max(1, len(batch.population(database, task, last)))
     return learning_cutoffs(
-        database.start_of_data(tables),
+        first,
         last,
         task.horizon,
         task.step,

@@ -64,6 +64,7 @@ _NAME = re.compile(r"[^\W\d][\w$]*")
 _STRING = re.compile(r"'(?:[^']|'')*'")
 _QUOTED = {'"': re.compile(r'"(?:[^"]|"")*"'), "`": re.compile(r"`(?:[^`]|``)*`")}
 _SYMBOL = re.compile(r"\|\||<>|!=|<=|>=|==|[-+*/%=<>(),.;]")
+_UNSOUND = re.compile("[\x00\ud800-\udfff]")
 _CURLY = "‘’“”´"
 
 
@@ -87,6 +88,13 @@ def tokenize(text: str) -> list[Token]:
         raise QueryError(
             f"found a query of {size:,} bytes, expected at most {MAX_TEXT:,}",
             mend="move long lists of values into a table of the database",
+        )
+    if odd := _UNSOUND.search(text):
+        raise _fault(
+            text,
+            odd.start(),
+            f"found the character {odd[0]!r}, which no text of a database holds",
+            "take it out; to look for it, read through a view that tests for it",
         )
     tokens: list[Token] = []
     at = 0

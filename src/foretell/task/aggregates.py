@@ -218,7 +218,8 @@ class AggregateBinder:
         span = aggregate.window_span
         fault = self.names.error
         shown = format_window(start, end)
-        if start.amount == end.amount:
+        short = start.finite and end.finite and round(start.microseconds) == round(end.microseconds)
+        if start.amount == end.amount or short:
             return fault(f"the window {shown} has no length", span, "its end must be later than its start")
         if start.amount > end.amount:
             swapped = format_window(end, start)

@@ -33,6 +33,7 @@ def bind(query: ast.Query, schema: Schema) -> Task:
     where = scope.condition(query.where, Role.WHERE)
     assuming = scope.condition(query.assuming, Role.ASSUMING)
     kind = _kind(query, names, entity, target)
+    _fit_returns(query, names, kind)
     bound = replace(query, entity=key[0], entity_values=_values(query, names, entity, key[1]))
     if not target.aggregates:
         return _static(bound, names, entity, key[1], kind, target, where)
@@ -84,7 +85,11 @@ def _entity(query: ast.Query, names: Names) -> tuple[Table, tuple[ast.Column, tu
             written.span,
             f"write FOR EACH {keys[0]}",
         )
-    if not table.rows or column.distinct != table.rows:
+    if not table.rows:
+        raise names.error(
+            f"table {table.name!r} is empty", written.span, "there is nobody to predict for; load its rows first"
+        )
+    if column.distinct != table.rows:
         raise names.error(
             f"table {table.name!r} has no primary key",
             written.span,
@@ -256,6 +261,30 @@ def _kind(query: ast.Query, names: Names, entity: Table, target: BoundExpr) -> T
     if column is not None and column.semantic in (Semantic.CATEGORICAL, Semantic.IDENTIFIER):
         return TaskKind.MULTICLASS
     return TaskKind.REGRESSION
+
+
+_SHARES, _RANGES = ("PROBABILITY", "CLASS"), ("QUANTILES", "INTERVAL")
+RETURNS = {
+    TaskKind.BINARY: _SHARES,
+    TaskKind.MULTICLASS: _SHARES,
+    TaskKind.RANKING: _SHARES,
+    TaskKind.MULTILABEL: _SHARES,
+    TaskKind.REGRESSION: _RANGES,
+    TaskKind.FORECAST: _RANGES,
+}
+"""What each kind of task can be asked to return."""
+
+
+def _fit_returns(query: ast.Query, names: Names, kind: TaskKind) -> None:
+    wanted = query.returns
+    if wanted is not None and wanted.kind not in RETURNS[kind]:
+        what = "a number" if RETURNS[kind] == _RANGES else "true or false, or a class"
+        fitting = " or ".join("QUANTILES(0.1, 0.9)" if k == "QUANTILES" else k for k in RETURNS[kind])
+        raise names.error(
+            f"RETURN {wanted.kind} does not fit the target, which is {what}",
+            query.target.span,
+            f"write RETURN {fitting.replace('INTERVAL', 'INTERVAL(0.8)')}, or leave it out",
+        )
 
 
 _PICKS = (Function.FIRST, Function.LAST, Function.MODE)

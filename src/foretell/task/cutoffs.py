@@ -18,6 +18,7 @@ from foretell.core.text import plural
 from foretell.core.time import DAY, Instant, Offset, Unit, format_instant
 
 FEWEST = 3  # one cutoff each to train, validate and test
+MOST_WALKED = 100_000
 ENOUGH = 6  # with fewer whole steps than this, steps are a quarter of the horizon
 
 Mask = npt.NDArray[np.bool_]
@@ -40,6 +41,11 @@ def learning_cutoffs(
     (11, '2024-02-05', '2024-12-01')
     """
     back = -horizon
+    if first == last:
+        raise DataError(
+            f"all rows that the target counts have one time, {format_instant(first)}: there is no history",
+            mend='name the column that tells when a row came to be: [tables.<table>] time = "…"',
+        )
     found = _walk(back.after(last), horizon.after(first), step)
     if len(found) < ENOUGH and not every:
         finer = _quarter(step)
@@ -72,12 +78,14 @@ def _walk(start: Instant, stop: Instant, step: Offset) -> list[Instant]:
     """
     found: list[Instant] = []
     count = 0
-    while len(found) < 100_000:
+    # Steps of a second over years: every so many of them, so that the whole history is still walked.
+    stride = max(1, int((start - stop) / step.microseconds) // MOST_WALKED + 1)
+    while True:
         moment = Offset(-step.amount * count, step.unit).after(start)
         if moment < stop:
             break
         found.append(moment)
-        count += 1
+        count += stride
     return found
 
 

@@ -150,6 +150,12 @@ def _no_path(
         mend = f"there is {shown}" if shown else "no foreign keys lead there"
         written = ".".join(_written(*p) for p in via)
         return names.error(f"no path from {table.name!r} to {entity.name!r} goes by {written}", span, mend)
+    if not table.rows and any(t.rows for t in names.schema.tables):
+        return names.error(
+            f"table {table.name!r} is empty, so that no link to {entity.name!r} is found",
+            span,
+            "load its rows, or declare the foreign key in foretell.toml",
+        )
     if table.name == entity.name:
         return names.error(
             f"table {table.name!r} has no foreign key to itself",
@@ -168,4 +174,6 @@ def _no_path(
             if reachable
             else "declare the foreign key in foretell.toml"
         )
+        doubts = [n for n in names.schema.notes if n.startswith(f"{table.name}.") and "like a link" in n]
+        mend = "\n".join([*doubts, mend])
     return names.error(f"no foreign keys lead from {table.name!r} to {entity.name!r}", span, mend)
