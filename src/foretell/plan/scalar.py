@@ -62,6 +62,8 @@ def to_sql(expr: ast.Expr, resolve: Resolve) -> exp.Expr:
 
     def go(node: ast.Expr) -> exp.Expr:
         match node:
+            case ast.Literal(value=str(value)) if "\x00" in value:
+                return _with_nul(value)
             case ast.Literal(value=value):
                 return exp.convert(value)
             case ast.Column():
@@ -106,6 +108,16 @@ def to_sql(expr: ast.Expr, resolve: Resolve) -> exp.Expr:
                 raise QueryError(f"{type(node).__name__} cannot stand inside a row")
 
     return go(expr)
+
+
+def _with_nul(text: str) -> exp.Expr:
+    """SQL text ends at a NUL, so that each is given by its code."""
+    pieces: list[exp.Expr] = []
+    for i, piece in enumerate(text.split("\x00")):
+        if i:
+            pieces.append(exp.Anonymous(this="CHR", expressions=[exp.Literal.number(0)]))
+        pieces.append(exp.Literal.string(piece))
+    return exp.Anonymous(this="CONCAT", expressions=pieces)
 
 
 def _call(name: str, args: list[exp.Expr]) -> exp.Expr:

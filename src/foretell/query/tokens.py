@@ -64,7 +64,7 @@ _NAME = re.compile(r"[^\W\d][\w$]*")
 _STRING = re.compile(r"'(?:[^']|'')*'")
 _QUOTED = {'"': re.compile(r'"(?:[^"]|"")*"'), "`": re.compile(r"`(?:[^`]|``)*`")}
 _SYMBOL = re.compile(r"\|\||<>|!=|<=|>=|==|[-+*/%=<>(),.;]")
-_UNSOUND = re.compile("[\x00\ud800-\udfff]")
+_UNSOUND = re.compile("[\ud800-\udfff]")
 _CURLY = "‘’“”´"
 
 
@@ -93,8 +93,8 @@ def tokenize(text: str) -> list[Token]:
         raise _fault(
             text,
             odd.start(),
-            f"found the character {odd[0]!r}, which no text of a database holds",
-            "take it out; to look for it, read through a view that tests for it",
+            f"found {odd[0]!r}, half of a character, which no text of a database holds",
+            "take it out",
         )
     tokens: list[Token] = []
     at = 0

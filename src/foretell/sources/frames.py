@@ -101,7 +101,8 @@ def _one_clock(here: str, values: Any) -> None:
     zoned = [v for v in times if v.tzinfo is not None]
     if 0 < len(zoned) < len(times):
         raise DataError(
-            f"{here} mixes times with a zone ({len(zoned):,}) and times without ({len(times) - len(zoned):,})",
+            f"{here} mixes times with a zone ({len(zoned):,}) and times without "
+            f"({len(times) - len(zoned):,})",
             examples=[str(zoned[0]), *(str(v) for v in times if v.tzinfo is None)][:2],
             mend="write all of them in one way, as in pandas.to_datetime(…, utc=True)",
         )
