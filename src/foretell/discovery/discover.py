@@ -71,6 +71,11 @@ def discover(
         notes += table_warnings(store, facts[table_model.name], table_model, now)
         if not schema.is_timed(table_model.name):
             notes.append(f"{table_model.name} has no time column: its rows count as always known")
+        elif table_model.time_column is None:
+            hops, column = schema.time_path(table_model.name) or ((), "")
+            notes.append(
+                f"{table_model.name} has no time column: its rows count as known from {hops[-1].end}.{column} on"
+            )
     return Schema(schema.tables, schema.links, schema.timezone, tuple(dict.fromkeys(notes)))
 
 

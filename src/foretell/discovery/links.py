@@ -106,6 +106,9 @@ class LinkFinder:
                         rest.remove((table, column))
             links += self._composites(links)
         self._drop_values()
+        for link in links:
+            if link.evidence.origin is Origin.INFERRED and link.coverage is not None and link.coverage < 1:
+                self._matched(link)
         order = {name: i for i, name in enumerate(self.facts)}
         place = {t: list(f.columns) for t, f in self.facts.items()}
         return tuple(sorted(links, key=lambda k: (order[k.child], place[k.child].index(k.child_columns[0]))))
@@ -121,6 +124,20 @@ class LinkFinder:
         child, parent = self.facts[link.child], self.facts[link.parent]
         for own, other in zip(link.child_columns, link.parent_columns):
             self._align(child.columns[own], parent.columns[other], link)
+        rows, found = self._matched(link)
+        nulls = 1 - rows / child.rows if child.rows else 0.0
+        return Link(
+            link.child,
+            link.child_columns,
+            link.parent,
+            link.parent_columns,
+            link.evidence,
+            coverage=round(found / rows, 5) if rows else None,
+            null_fraction=round(nulls, 5),
+        )
+
+    def _matched(self, link: Link) -> tuple[int, int]:
+        """How many rows hold the link's columns, and how many of them find their parent; a note of the rest."""
         on = " AND ".join(
             f"c.{quote(a)} = p.{quote(b)}" for a, b in zip(link.child_columns, link.parent_columns)
         )
@@ -132,18 +149,10 @@ class LinkFinder:
         ).fetchall()[0]
         if found < rows:
             self.notes.append(
-                f"{link.name}: {plural(rows - found, 'row')} of {rows:,} point at no row of {link.parent}"
+                f"{link.name}: {plural(rows - found, 'row')} of {rows:,} point at no row of {link.parent} "
+                "(deleted there?)"
             )
-        nulls = 1 - rows / child.rows if child.rows else 0.0
-        return Link(
-            link.child,
-            link.child_columns,
-            link.parent,
-            link.parent_columns,
-            link.evidence,
-            coverage=round(found / rows, 5) if rows else None,
-            null_fraction=round(nulls, 5),
-        )
+        return int(rows), int(found)
 
     def _align(self, own: ColumnFacts, other: ColumnFacts, link: Link) -> None:
         if own.dtype is other.dtype:

@@ -9,12 +9,15 @@ from foretell.core.time import Instant, format_instant, from_datetime
 from foretell.discovery.names import words
 from foretell.discovery.profile import ColumnFacts, TableFacts
 from foretell.discovery.times import as_timestamp
-from foretell.schema.model import DType, Table
+from foretell.schema.model import DType, Semantic, Table
 from foretell.sources.naming import quote
 from foretell.store import Store
 
 MANY_COLUMNS = 1000
 BIG_CELL = 10_000_000
+RECORDING = {"recorded", "inserted", "loaded", "ingested", "received", "imported", "entered", "synced"}
+"""Words of a second time column that tells when a row was written down."""
+LATE_SHARE = 0.05
 SOFT_DELETE = ({"deleted"}, {"archived"}, {"deactivated"}, {"tombstone"}, {"geloescht"}, {"gelöscht"})
 
 
@@ -92,6 +95,8 @@ def _about_time(store: Store, facts: TableFacts, table: Table, now: Instant | No
         if ahead:
             until = format_instant(from_datetime(last))
             yield f"{here}: {plural(ahead, 'row')} lie in the future (up to {until})"
+    yield from _long_before(store, table, moment)
+    yield from _recorded_late(store, facts, table, moment)
     zero = store.connection.execute(
         f"SELECT count(*) FROM {quote(table.name)} WHERE {moment} = TIMESTAMP '1970-01-01 00:00:00'"
     ).fetchall()[0][0]
