@@ -114,3 +114,16 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert place.exists(), f"{page.name}: {target}"
         if part:
             assert part in {anchor(h) for h in HEADING.findall(place.read_text())}, f"{page.name}: {target}"
+
+
+def test_the_readme_draws_every_room() -> None:
+    rooms = {p.name for p in (ROOT / "src" / "foretell").iterdir() if (p / "__init__.py").exists()}
+    drawn = set(re.findall(r"── (\w+)/ ", (ROOT / "README.md").read_text()))
+    assert drawn == rooms
+
+
+def test_the_readme_has_two_commands() -> None:
+    """`.ci/run` takes them from there."""
+    block = (ROOT / "README.md").read_text().split("<!-- the two commands -->")[1].split("```")[1]
+    commands = block.strip().split("\n")[1:]
+    assert commands == ["pip install . && foretell demo", "pip install '.[dev]' && pytest"]
