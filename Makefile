@@ -20,7 +20,8 @@ docs:
 	pytest tests/docs
 
 bench:
-	@for script in benchmarks/*/*.py; do echo "python $$script"; done
+	@echo "each benchmark is a script with a --help; what it gave is in benchmarks/LOG.md:"
+	@ls benchmarks/*/*.py
 
 ci:
 	.ci/run
