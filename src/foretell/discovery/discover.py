@@ -74,7 +74,8 @@ def discover(
         elif table_model.time_column is None:
             hops, column = schema.time_path(table_model.name) or ((), "")
             notes.append(
-                f"{table_model.name} has no time column: its rows count as known from {hops[-1].end}.{column} on"
+                f"{table_model.name} has no time column: its rows count as known from "
+                f"{hops[-1].end}.{column} on"
             )
     return Schema(schema.tables, schema.links, schema.timezone, tuple(dict.fromkeys(notes)))
 

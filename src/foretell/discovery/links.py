@@ -137,7 +137,7 @@ class LinkFinder:
         )
 
     def _matched(self, link: Link) -> tuple[int, int]:
-        """How many rows hold the link's columns, and how many of them find their parent; a note of the rest."""
+        """How many rows hold the link's columns, and how many find their parent; a note of the rest."""
         on = " AND ".join(
             f"c.{quote(a)} = p.{quote(b)}" for a, b in zip(link.child_columns, link.parent_columns)
         )

@@ -18,6 +18,8 @@ BIG_CELL = 10_000_000
 RECORDING = {"recorded", "inserted", "loaded", "ingested", "received", "imported", "entered", "synced"}
 """Words of a second time column that tells when a row was written down."""
 LATE_SHARE = 0.05
+SPARSE = 0.1
+"""The earliest tenth of a table's rows is no history where it takes up most of the time."""
 SOFT_DELETE = ({"deleted"}, {"archived"}, {"deactivated"}, {"tombstone"}, {"geloescht"}, {"gelöscht"})
 
 
@@ -102,3 +104,39 @@ def _about_time(store: Store, facts: TableFacts, table: Table, now: Instant | No
     ).fetchall()[0][0]
     if zero:
         yield f"{here}: {plural(zero, 'row')} at 1970-01-01 00:00:00: a missing time written as 0?"
+
+
+def _long_before(store: Store, table: Table, moment: str) -> Iterator[str]:
+    """A few rows that take up most of the table's time: 1900-01-01 for "unknown"."""
+    first, dense, last = store.connection.execute(
+        f"SELECT min({moment}), quantile_disc({moment}, {SPARSE}), max({moment}) FROM {quote(table.name)} "
+        f"WHERE year({moment}) < 9000"
+    ).fetchall()[0]
+    if first is None or 2 * (dense - first) <= last - first:
+        return
+    before = store.connection.execute(
+        f"SELECT count(*) FROM {quote(table.name)} WHERE {moment} < ?", [dense]
+    ).fetchall()[0][0]
+    yield (
+        f"{table.name}.{table.time_column}: {plural(before, 'row')} lie long before the rest, from "
+        f"{format_instant(from_datetime(first))} on; history is taken to begin at "
+        f"{format_instant(from_datetime(dense))}"
+    )
+
+
+def _recorded_late(store: Store, facts: TableFacts, table: Table, moment: str) -> Iterator[str]:
+    for column in table.columns:
+        second = column.semantic is Semantic.TIME and column.name != table.time_column
+        if not second or column.ignored or not set(words(facts.bare(column.name))) & RECORDING:
+            continue
+        recorded = as_timestamp(column.name, column.time_format)
+        late, rows, days = store.connection.execute(
+            f"SELECT count(*) FILTER (WHERE late > 0), count(*), max(late) FROM (SELECT "
+            f"date_diff('day', {moment}, {recorded}) AS late FROM {quote(table.name)}) WHERE late IS NOT NULL"
+        ).fetchall()[0]
+        if rows and late > LATE_SHARE * rows and table.available_after is None:
+            yield (
+                f"{table.name}: {plural(late, 'row')} of {rows:,} are recorded later than "
+                f"{table.time_column} says, by up to {plural(days, 'day')} ({column.name}): "
+                f"set available_after in foretell.toml, or take {column.name} as the time"
+            )

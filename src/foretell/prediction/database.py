@@ -12,6 +12,7 @@ from foretell.core.errors import ConfigError, DataError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant
 from foretell.discovery import conform, discover
+from foretell.discovery.warnings import SPARSE
 from foretell.engines.duckdb import DuckDBEngine
 from foretell.schema.model import Schema
 from foretell.schema.toml import Config, read
@@ -86,11 +87,11 @@ class OpenDatabase:
     def start_of_data(self, tables: tuple[str, ...]) -> Instant:
         """The first instant from which all of the tables have rows.
 
-        A hundredth of a table's rows that takes up most of its time (1900-01-01 for "unknown") is no history.
+        A tenth of a table's rows that takes up most of its time (1900-01-01 for "unknown") is no history.
         """
         starts = []
         for table in tables:
-            span, dense = self.engine.span(table), self.engine.span(table, trim=0.01)
+            span, dense = self.engine.span(table), self.engine.span(table, trim=SPARSE)
             if span is not None and dense is not None:
                 last = self.end_of_data((table,))
                 starts.append(dense[0] if 2 * (dense[0] - span[0]) > last - span[0] else span[0])

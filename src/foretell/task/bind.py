@@ -87,7 +87,9 @@ def _entity(query: ast.Query, names: Names) -> tuple[Table, tuple[ast.Column, tu
         )
     if not table.rows:
         raise names.error(
-            f"table {table.name!r} is empty", written.span, "there is nobody to predict for; load its rows first"
+            f"table {table.name!r} is empty",
+            written.span,
+            "there is nobody to predict for; load its rows first",
         )
     if column.distinct != table.rows:
         raise names.error(
