@@ -25,7 +25,8 @@ from foretell.features.lower import feature_plan, target_plan
 from foretell.prediction import batch, learn
 from foretell.prediction.database import OpenDatabase, Target, open_database
 from foretell.prediction.model import Model
-from foretell.prediction.predictions import Predictions
+from foretell.prediction.labels import computed_labels
+from foretell.prediction.predictions import Predictions, beside_keys
 from foretell.query.parser import parse
 from foretell.schema.model import Schema
 from foretell.task.bind import bind
@@ -228,7 +229,7 @@ class Question:
             return to_labels(table, self._opened, self.task)
         self.database.progress.stage("making labels")
         moments = learn.learning_moments(self._opened, self.task)
-        return self._opened.engine.labels(target_plan(self.task), moments)
+        return computed_labels(self._opened, self.task, moments)
 
     def labels(self, cutoffs: Sequence[str | Instant] | None = None) -> pa.Table:
         """The labels as a table of the entity's key, `cutoff` and `label`; at `cutoffs` of one's own if
@@ -238,7 +239,7 @@ class Question:
             made = self._labels
         elif self._given is None:
             moments = [parse_instant(c) if isinstance(c, str) else c for c in cutoffs]
-            made = self._opened.engine.labels(target_plan(self.task), moments)
+            made = computed_labels(self._opened, self.task, moments)
         else:
             raise UsageError("given labels have their own cutoffs")
         keys = self._opened.engine.keys(self.task.entity.name, self.task.entity_key, made.rows.entities)
@@ -247,10 +248,12 @@ class Question:
             values = values.astype(np.bool_)
         shown = pa.array(values) if values.dtype != object else pa.array(values.tolist())
         moment = pa.array(made.rows.cutoffs).cast(pa.timestamp("us"))
-        return pa.table({**{k: pa.array(v) for k, v in keys.items()}, "cutoff": moment, "label": shown})
+        own = {"cutoff": moment, "label": shown}
+        return pa.table(beside_keys(self.task.entity.name, {k: pa.array(v) for k, v in keys.items()}, own))
 
     def check(self) -> Check:
         """The task in words, its label statistics, and what warns. Nothing is trained."""
+        batch.check_ids(self._opened, self.task)
         made = self._labels
         told = report(self.task.kind, made.values, made.rows.cutoffs, made.rows.entities, made.dropped)
         if not told.rows:

@@ -4,7 +4,7 @@ warns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,8 +31,8 @@ class CutoffRow:
 
 @dataclass(frozen=True)
 class LabelReport:
-    """All labels of a task. `positives` is for conditions, `classes` for classes; `dropped` counts by
-    reason.
+    """All labels of a task. `positives` is for conditions, `classes` for classes and the items of lists;
+    `dropped` counts by reason.
     """
 
     kind: TaskKind
@@ -43,6 +43,7 @@ class LabelReport:
     positives: int | None = None
     classes: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
+    constant: bool = False  # every number is the same
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -74,7 +75,9 @@ def report(
     most_rows: int = 60,
 ) -> LabelReport:
     """Sum up labels. Rows that each have a cutoff of their own are summed over equal stretches of time."""
-    numeric = kind in (TaskKind.BINARY, TaskKind.REGRESSION) and values.dtype != object
+    if kind is TaskKind.FORECAST:
+        values = np.array([np.nanmean(v) for v in values], dtype=np.float64)
+    numeric = kind in _MEASURED and values.dtype != object
     moments, place = np.unique(cutoffs, return_inverse=True)
     if len(moments) > most_rows:
         edges = np.linspace(moments[0], moments[-1], most_rows // 5 + 1).astype(np.int64)[1:]
@@ -88,9 +91,9 @@ def report(
             rows.append(CutoffRow(int(moment), int(here.sum()), mean))
     classes: dict[str, int] = {}
     if kind is TaskKind.MULTICLASS:
-        names, counts = np.unique(np.array([str(v) for v in values], dtype=object), return_counts=True)
-        order = np.argsort(-counts, kind="stable")
-        classes = {str(names[i]): int(counts[i]) for i in order}
+        classes = _counted(values)
+    elif kind in (TaskKind.RANKING, TaskKind.MULTILABEL):
+        classes = _counted([item for items in values for item in items])
     return LabelReport(
         kind=kind,
         cutoffs=tuple(rows),
@@ -100,18 +103,48 @@ def report(
         positives=int(values.sum()) if kind is TaskKind.BINARY and numeric else None,
         classes=classes,
         dropped=dict(dropped),
+        constant=kind is TaskKind.REGRESSION and numeric and len(values) > 1 and bool(np.ptp(values) == 0),
     )
+
+
+_MEASURED = (TaskKind.BINARY, TaskKind.REGRESSION, TaskKind.FORECAST)
+
+
+def _counted(values: Iterable[Any]) -> dict[str, int]:
+    """How often each class occurs, the most frequent first."""
+    names, counts = np.unique(np.array([class_name(v) for v in values], dtype=object), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return {str(names[i]): int(counts[i]) for i in order}
+
+
+def class_name(value: Any) -> str:
+    """A class as text: whole numbers without a decimal point.
+
+    >>> class_name(7.0), class_name("late")
+    ('7', 'late')
+    """
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def warnings(report: LabelReport) -> tuple[str, ...]:
     """What a person should know before trusting a model on these labels."""
     found = []
+    if report.rows and report.positives in (0, report.rows):
+        found.append(
+            f"all {plural(report.rows, 'label')} are {'true' if report.positives else 'false'} (base rate "
+            f"{report.mean:.0%}): no model can be learned from them"
+        )
+    if len(report.classes) == 1 and report.kind is TaskKind.MULTICLASS:
+        found.append(f"all labels are {next(iter(report.classes))}: no model can be learned from them")
+    if report.constant:
+        found.append(f"all labels are {report.mean:g}: no model can be learned from them")
     if report.positives is not None and 0 < report.positives < FEW_POSITIVES:
         found.append(
             f"only {plural(report.positives, 'positive')} among {plural(report.rows, 'label')}: "
             "expect wide intervals"
         )
-    rare = [name for name, count in report.classes.items() if count < 10]
+    classes = report.classes if report.kind is TaskKind.MULTICLASS else {}
+    rare = [name for name, count in classes.items() if count < 10]
     if rare:
         found.append(
             f"{plural(len(rare), 'class', 'classes')} of {len(report.classes)} with fewer than 10 labels"

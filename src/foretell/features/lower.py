@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from foretell.core.errors import ForetellError
 from foretell.core.time import Offset, Window
@@ -50,6 +51,22 @@ def target_plan(task: Task) -> nodes.Target:
         horizon=task.horizon,
         end_time=task.entity.end_time,
     )
+
+
+def forecast_plans(task: Task, steps: int) -> Iterator[nodes.Target]:
+    """One plan for each step of a forecast: the target's window moved on by its own width each time."""
+    plan, own = target_plan(task), len(task.target.aggregates)
+    for step in range(steps):
+        moved = [
+            replace(a, window=_moved(a.window, step)) if i < own else a for i, a in enumerate(plan.aggregates)
+        ]
+        yield replace(plan, aggregates=tuple(moved))
+
+
+def _moved(window: Window, step: int) -> Window:
+    width = step * (window.end.amount - window.start.amount)
+    unit = window.end.unit
+    return Window(Offset(window.start.amount + width, unit), Offset(window.end.amount + width, unit))
 
 
 def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:

@@ -20,7 +20,7 @@ from foretell.features.matrix import Floats, Matrix
 from foretell.features.model import FeatureSet
 from foretell.models.fitted import FittedModel
 from foretell.prediction.database import OpenDatabase, Target, open_database
-from foretell.prediction.predictions import Predictions, meaning
+from foretell.prediction.predictions import Predictions, beside_keys, meaning
 from foretell.task.describe import describe
 from foretell.task.given import is_given
 from foretell.task.model import Task, TaskKind
@@ -101,11 +101,7 @@ def scored(
     headline = scores.max(axis=1) if task.kind is TaskKind.MULTICLASS else scores
     order = np.argsort(-headline, kind="stable")
     rows, matrix, scores = rows.take(order), matrix.take(order), scores[order]
-    columns: dict[str, Any] = {
-        name: pa.array(values)
-        for name, values in database.engine.keys(task.entity.name, task.entity_key, rows.entities).items()
-    }
-    columns["cutoff"] = pa.array(rows.cutoffs).cast(pa.timestamp("us"))
+    columns: dict[str, Any] = {"cutoff": pa.array(rows.cutoffs).cast(pa.timestamp("us"))}
     columns |= _scores(task, fitted, matrix, scores)
     if explain:
         shown = matrix.take(np.arange(min(EXPLAINED, matrix.rows)))
@@ -114,7 +110,9 @@ def scored(
         columns["reasons"] = pa.array(words, pa.list_(pa.string()))
     level = LEVEL if task.kind is TaskKind.REGRESSION else None
     text = meaning(task.kind, describe_task(task), cutoff)
-    return Predictions(pa.table(columns), task.kind, task.entity_key, text, level, notes)
+    keys = database.engine.keys(task.entity.name, task.entity_key, rows.entities)
+    made = beside_keys(task.entity.name, {name: pa.array(k) for name, k in keys.items()}, columns)
+    return Predictions(pa.table(made), task.kind, tuple(made)[: len(keys)], text, level, notes)
 
 
 def predict_rows(
@@ -215,14 +213,7 @@ def _only(
     database: OpenDatabase, task: Task, rows: Rows, ids: Sequence[Any], cutoff: Instant, notes: list[str]
 ) -> Rows:
     """The rows of the named entities; unknown names are an error, those not in the population a note."""
-    named = _find(database, task, ids)
-    missing = [i for i, entity in zip(ids, named) if entity < 0]
-    if missing:
-        raise UsageError(
-            f"{plural(len(missing), 'id')} not found in {task.entity.name!r}",
-            examples=missing,
-            mend=f"ids are values of {', '.join(task.entity_key)}",
-        )
+    named = _known(database, task, ids)
     inside = np.isin(rows.entities, named)
     left = len(set(named.tolist())) - len(set(rows.entities[inside].tolist()))
     if left:
@@ -231,6 +222,25 @@ def _only(
             f"{format_instant(cutoff)} and not scored"
         )
     return rows.take(inside)
+
+
+def check_ids(database: OpenDatabase, task: Task) -> None:
+    """Refuse a query whose FOR … = / IN names somebody who is not there, before anything is trained for it."""
+    ids = _query_ids(task)
+    if ids is not None:
+        _known(database, task, ids)
+
+
+def _known(database: OpenDatabase, task: Task, ids: Sequence[Any]) -> Entities:
+    named = _find(database, task, ids)
+    missing = [i for i, entity in zip(ids, named) if entity < 0]
+    if missing:
+        raise UsageError(
+            f"{plural(len(missing), 'id')} not found in {task.entity.name!r}",
+            examples=missing,
+            mend=f"ids are values of {', '.join(task.entity_key)}",
+        )
+    return named
 
 
 def _find(database: OpenDatabase, task: Task, ids: Sequence[Any]) -> Entities:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pyarrow as pa
 
 from foretell.core.errors import DataError, UsageError
 from foretell.core.text import did_you_mean, plural
-from foretell.core.time import to_datetime
+from foretell.core.time import Instant, to_datetime
 from foretell.engines.base import Labels, Rows
+from foretell.features.lower import forecast_plans, target_plan
 from foretell.prediction.database import OpenDatabase
+from foretell.query.ast import Forecast
 from foretell.task.cutoffs import learning_cutoffs
 from foretell.task.model import Task, TaskKind
 
@@ -53,6 +56,24 @@ def _as_table(given: Any) -> pa.Table:
     if hasattr(given, "columns"):
         return pa.Table.from_pandas(given, preserve_index=False)
     raise UsageError(f"found {type(given).__name__}, expected a table, a frame, a file or a SELECT")
+
+
+def computed_labels(database: OpenDatabase, task: Task, cutoffs: Sequence[Instant]) -> Labels:
+    """A task's labels at cutoffs. A forecast's are lists, one number a step (NaN where a step has no value)."""
+    spec, engine = task.query.spec, database.engine
+    if not isinstance(spec, Forecast):
+        return engine.labels(target_plan(task), cutoffs)
+    made = [engine.labels(plan, cutoffs) for plan in forecast_plans(task, spec.steps)]
+    pairs = np.concatenate([np.stack([m.rows.cutoffs, m.rows.entities], axis=1) for m in made])
+    step = np.repeat(np.arange(len(made)), [len(m.rows) for m in made])
+    rows, place = np.unique(pairs, axis=0, return_inverse=True)
+    numbers = np.full((len(rows), len(made)), np.nan)  # (rows, steps)
+    numbers[place.reshape(-1), step] = np.concatenate([m.values for m in made])
+    values = np.empty(len(rows), dtype=object)
+    values[:] = numbers.tolist()
+    empty = len(made[0].rows) + made[0].dropped.get("no value", 0) - len(rows)
+    dropped = {**made[0].dropped, "no value": empty}
+    return Labels(Rows(rows[:, 1], rows[:, 0]), values, {why: n for why, n in dropped.items() if n})
 
 
 def given_kind(table: pa.Table) -> TaskKind:

@@ -20,6 +20,7 @@ from foretell.core.time import DAY, Instant, format_instant
 from foretell.engines.base import Labels
 from foretell.evaluation import audit
 from foretell.evaluation.backtest import MODEL, Backtest, score
+from foretell.evaluation.labels import class_name
 from foretell.explain.reasons import drivers
 from foretell.features.exposure import exposed
 from foretell.features.lower import feature_plan
@@ -344,7 +345,7 @@ def _targets(kind: TaskKind, values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.f
     """Labels as numbers; classes beyond the fifty most frequent become one."""
     if kind is not TaskKind.MULTICLASS:
         return values.astype(np.float64), ()
-    words = np.array([str(v) for v in values], dtype=object)
+    words = np.array([class_name(v) for v in values], dtype=object)
     names, counts = np.unique(words, return_counts=True)
     kept = sorted(names[np.argsort(-counts, kind="stable")][:MOST_CLASSES].tolist())
     classes = kept if len(kept) == len(names) else [*kept, OTHER]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -73,6 +73,15 @@ class Predictions:
             f"<p>{escape(self.meaning)}</p><table><thead><tr>{head}</tr></thead>"
             f"<tbody>{body}</tbody></table>{more}"
         )
+
+
+def beside_keys(table: str, keys: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Key columns and an output's own; a key that is called like one of these goes by 'table.column'.
+
+    >>> list(beside_keys("shops", {"id": [1], "cutoff": [2]}, {"cutoff": [3]}))
+    ['id', 'shops.cutoff', 'cutoff']
+    """
+    return {(f"{table}.{name}" if name in own else name): values for name, values in keys.items()} | own
 
 
 def _shown(value: Any) -> str:

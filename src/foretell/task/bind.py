@@ -256,10 +256,10 @@ def _kind(query: ast.Query, names: Names, entity: Table, target: BoundExpr) -> T
             else None,
         )
     column = _predicted_column(names.schema, entity, target)
-    if target.dtype is DType.BOOLEAN or (column is not None and column.semantic is Semantic.BOOLEAN):
-        return TaskKind.BINARY
     if target.dtype is DType.TEXT:
         return TaskKind.MULTICLASS
+    if target.dtype is DType.BOOLEAN or (column is not None and column.semantic is Semantic.BOOLEAN):
+        return TaskKind.BINARY
     if column is not None and column.semantic in (Semantic.CATEGORICAL, Semantic.IDENTIFIER):
         return TaskKind.MULTICLASS
     return TaskKind.REGRESSION
