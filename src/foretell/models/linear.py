@@ -19,9 +19,10 @@ from foretell.models.encode import LinearEncoder, fit_linear_encoder
 from foretell.models.links import sigmoid, softmax, to_link
 from foretell.task.model import TaskKind
 
-STRENGTHS = (0.001, 0.01, 0.1, 1.0)
+STRENGTHS = (0.0001, 0.001, 0.01, 0.1)
 """Inverse regularisation (scikit-learn's C), weakest last; ridge uses 1 / C."""
-DEFAULT_STRENGTH = 0.01
+DEFAULT_STRENGTH = 0.001
+REWEIGHTINGS = 5
 CELLS = 3e6
 """Cells (rows × outputs) that a second of training affords, all strengths together."""
 
@@ -295,22 +296,26 @@ def _no_columns(y: Floats, k: int) -> tuple[Floats, Floats]:
 
 
 def _ridges(prepared: _Prepared, recipes: list[LinearRecipe]) -> list[tuple[Floats, Floats]]:
-    """Ridge in closed form; least absolute deviations by ten reweighted ridges, weights 1 / max(|residual|,
-    ε).
+    """Ridge in closed form; least absolute deviations by reweighted ridges, weights 1 / max(|residual|, ε).
+
+    The reweighting goes on from the solution before, which had another strength.
     """
-    out = []
+    out: list[tuple[Floats, Floats]] = []
+    before: LinearRecipe | None = None
+    w, b = np.zeros(prepared.design.shape[1]), 0.0
     for recipe in recipes:
         y = _shape(prepared.y, recipe.target)
-        penalty = 1.0 / recipe.strength
-        weights = np.ones(len(y))
-        w, b = _ridge(prepared.design, y, weights, penalty)
+        goes_on = before is not None and before.target == recipe.target and before.loss == recipe.loss
+        if recipe.loss == "squared" or not goes_on:
+            w, b = _ridge(prepared.design, y, np.ones(len(y)), 1.0 / recipe.strength)
         if recipe.loss == "absolute":
             spread = float(np.abs(y - np.median(y)).mean()) or 1.0
-            for _ in range(10):
+            for _ in range(REWEIGHTINGS):
                 residual = np.abs(y - prepared.design @ w - b)
                 weights = spread / np.maximum(residual, 0.05 * spread)
-                w, b = _ridge(prepared.design, y, weights, penalty)
+                w, b = _ridge(prepared.design, y, weights, 1.0 / recipe.strength)
         out.append((w[:, None], np.array([b])))
+        before = recipe
     return out
 
 

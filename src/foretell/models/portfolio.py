@@ -123,8 +123,8 @@ def plan(train: Dataset, context: Context, time_limit: float) -> list[tuple[Lear
     main = "B" if train.rows > MANY_ROWS else "A"
     trees = [TreeRecipe(main, first)]
     if time_limit <= 60:
-        cheap = round_seconds(train.rows, len(train.X.names), main) * 1500 < 0.15 * time_limit
-        trees += [TreeRecipe(main, first, recency=True)] if cheap else []
+        cheap = main == "A" and round_seconds(train.rows, len(train.X.names), "A") * 600 < 0.2 * time_limit
+        trees += [TreeRecipe("B", first)] if cheap else []
     else:
         trees += [TreeRecipe(p, first) for p in "ABC" if p != main]
         trees += [TreeRecipe(main, first, recency=True)]

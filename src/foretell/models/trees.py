@@ -130,9 +130,11 @@ def objectives(y: Floats, context: Context) -> tuple[str, ...]:
 
 
 _LIGHTGBM_OBJECTIVE = {"log_l1": "regression_l1", "log_l2": "regression"}
+# Ranking metrics stop on log-loss: AUROC peaks early by chance. On rel-f1 driver-dnf this
+# gave the refitted trees .4 to .7 points of AUROC on later rows.
 _STOP_ON = {
-    "auroc": "auc",
-    "average_precision": "average_precision",
+    "auroc": "binary_logloss",
+    "average_precision": "binary_logloss",
     "logloss": "binary_logloss",
     "brier": "binary_logloss",
     "mae": "l1",
