@@ -66,7 +66,7 @@ def asof(node: nodes.AsOf, rows: str, schema: Schema) -> exp.Select:
             value = exp.cast(value, "VARCHAR")
         if known is not None:
             value = exp.Case().when(exp.LTE(this=col(alias, known), expression=col("r", "cutoff")), value)
-        query = query.select(value.as_(read.name, quoted=True))
+        query = query.select(value.as_(read.name, quoted=True), copy=False)
     return query
 
 

@@ -45,7 +45,7 @@ def events(node: nodes.Events, schema: Schema) -> exp.Select:
     joined: dict[tuple[Hop, ...], str] = {(): "e0"}
     for i, read in enumerate(node.inputs):
         query, alias = _follow(query, read, joined, time, schema)
-        query = query.select(_value(read, alias, time).as_(f"v{i}"))
+        query = query.select(_value(read, alias, time).as_(f"v{i}"), copy=False)
     tests: list[exp.Expr] = [
         exp.Not(this=exp.Is(this=col("e0", c), expression=exp.Null())) for c in node.delays
     ]

@@ -140,7 +140,7 @@ def _units(events: str, stretches: str | None, pieces: list[_Piece]) -> exp.Sele
         }
         if piece.input is not None:
             names["v"] = col("e", f"v{piece.input}")
-        query = query.select(template(PARTS[piece.part].lift, **names).as_(piece.name))
+        query = query.select(template(PARTS[piece.part].lift, **names).as_(piece.name), copy=False)
     return query.group_by(col("e", "anchor"), at.copy()).order_by(exp.column("at"), exp.column("anchor"))
 
 
@@ -189,7 +189,7 @@ def _ring_means(joined: exp.Select, pieces: list[_Piece]) -> exp.Select | None:
         return None
     query = exp.select(col("j", "row"), col("j", "ring")).from_(joined.subquery("j"))
     for index, total in needed:
-        query = query.select(_mean(index, total, "j").as_(_mean_name(index, total, "")))
+        query = query.select(_mean(index, total, "j").as_(_mean_name(index, total, "")), copy=False)
     return query.group_by(col("j", "row"), col("j", "ring"))
 
 
@@ -199,7 +199,7 @@ def _rings(joined: exp.Select, pieces: list[_Piece], means: str | None) -> exp.S
         col("j", "row"), col("j", "ring"), template("MAX(c)", c=col("j", "cutoff")).as_("cutoff")
     )
     for piece in pieces:
-        query = query.select(_merge(piece, "j", decay=True).as_(piece.name))
+        query = query.select(_merge(piece, "j", decay=True).as_(piece.name), copy=False)
     query = query.from_(joined.subquery("j"))
     if means is not None:
         same = [exp.EQ(this=col("m", c), expression=col("j", c)) for c in ("row", "ring")]
@@ -245,7 +245,8 @@ def _window_means(rings: str, outputs: list[nodes.Measured]) -> exp.Select | Non
     query = exp.select(col("g", "row")).from_(table(rings, "g"))
     for index, total, ring in sorted(needed):
         window = None if ring < 0 else ring
-        query = query.select(_mean(index, total, "g", window).as_(_mean_name(index, total, _suffix(window))))
+        mean = _mean(index, total, "g", window).as_(_mean_name(index, total, _suffix(window)))
+        query = query.select(mean, copy=False)
     return query.group_by(col("g", "row"))
 
 
@@ -261,7 +262,8 @@ def _windows(
         for part in MEASURES[output.measure].parts:
             merged = _merge(_piece(part, output, windows), "g", _suffix(output.window))
             names[part] = _over(merged, "g", upto)
-        query = query.select(template(MEASURES[output.measure].final, **names).as_(output.name, quoted=True))
+        made = template(MEASURES[output.measure].final, **names).as_(output.name, quoted=True)
+        query = query.select(made, copy=False)
     query = query.from_(table(rings, "g"))
     if means is not None:
         query = query.join(table(means, "m"), on=exp.EQ(this=col("m", "row"), expression=col("g", "row")))
@@ -312,7 +314,7 @@ def _distinct(values: str, outputs: list[nodes.Measured]) -> exp.Select:
     query = exp.select(col("g", "row"))
     for output in outputs:
         counted = _over(exp.func("COUNT", exp.Star()), "g", output.window)
-        query = query.select(counted.as_(output.name, quoted=True))
+        query = query.select(counted.as_(output.name, quoted=True), copy=False)
     return query.from_(first.subquery("g")).group_by(col("g", "row"))
 
 
