@@ -58,6 +58,14 @@ class _Writer:
         self.prepared: set[str] = set()
         self.extracted: dict[nodes.Events, str] = {}
         self.count = 0
+        self.all_cutoffs, self.all_rows, self.all_labels = map(self.free, ("cutoffs", "rows", "labels"))
+
+    def free(self, name: str) -> str:
+        """The name, with a mark where a table of the database has it."""
+        taken = {t.name.casefold() for t in self.schema.tables}
+        while name in taken:
+            name += "_"
+        return name
 
     def say(self, text: str) -> None:
         self.lines += ["", *(f"-- {line}".rstrip() for line in text.split("\n"))]
@@ -70,7 +78,7 @@ class _Writer:
 
     def name(self, kind: str) -> str:
         self.count += 1
-        return f"{kind}_{self.count}"
+        return self.free(f"{kind}_{self.count}")
 
     def prepare(self, name: str) -> None:
         if name in self.prepared:
@@ -105,16 +113,16 @@ class _Writer:
         """foretell.rows (row, entity, cutoff), and the labels where they are computed."""
         self.prepare(plan.entity)
         self.say("The cutoffs.")
-        self.moments("cutoffs", cutoffs)
+        self.moments(self.all_cutoffs, cutoffs)
         source: exp.Expr
         if labels is None:
             self.say("The labels are given; these are their entities at each cutoff.")
             source = exp.select(col("e", "__row").as_("entity"), col("c", "cutoff")).from_(
                 table(plan.entity, "e")
             )
-            source = source.join(table("cutoffs", "c"), join_type="cross").subquery("l")
+            source = source.join(table(self.all_cutoffs, "c"), join_type="cross").subquery("l")
         else:
-            made = self.labelled(labels, "cutoffs", "labels")
+            made = self.labelled(labels, self.all_cutoffs, self.all_labels)
             source = table(made, "l")
         rank = exp.Window(
             this=exp.func("ROW_NUMBER"),
@@ -123,7 +131,7 @@ class _Writer:
         self.say("The rows that features are made for.")
         self.put(
             create(
-                "rows",
+                self.all_rows,
                 exp.select(
                     exp.Sub(this=rank, expression=exp.Literal.number(1)).as_("row"),
                     col("l", "entity"),
@@ -134,7 +142,8 @@ class _Writer:
         if labels is not None:
             self.say("The labels.")
             keys = [col("e", k) for k in labels.key]
-            query = exp.select(*keys, col("l", "cutoff"), col("l", "label")).from_(table("labels", "l"))
+            query = exp.select(*keys, col("l", "cutoff"), col("l", "label"))
+            query = query.from_(table(self.all_labels, "l"))
             on = exp.EQ(this=col("e", "__row"), expression=col("l", "entity"))
             self.put(
                 query.join(table(plan.entity, "e"), on=on).order_by(col("l", "cutoff"), col("l", "entity"))
@@ -171,9 +180,9 @@ class _Writer:
                 case nodes.AsOf():
                     for step in nodes.steps(block.source):
                         self.prepare(step.end)
-                    found.append(self._keep(asof.asof(block, "rows", self.schema)))
+                    found.append(self._keep(asof.asof(block, self.all_rows, self.schema)))
                 case nodes.Calendar():
-                    found.append(self._keep(asof.calendar(block, "rows")))
+                    found.append(self._keep(asof.calendar(block, self.all_rows)))
                 case nodes.Aggregate():
                     found.extend(self._aggregate(block, cutoffs))
         self.say("The features, one row for each (entity, cutoff).")
@@ -184,7 +193,7 @@ class _Writer:
             for o in b.outputs
         }
         keys = [col("e", k) for k in plan.key]
-        query = exp.select(*keys, col("r", "cutoff")).from_(table("rows", "r"))
+        query = exp.select(*keys, col("r", "cutoff")).from_(table(self.all_rows, "r"))
         query = query.join(
             table(plan.entity, "e"), on=exp.EQ(this=col("e", "__row"), expression=col("r", "entity"))
         )
@@ -222,7 +231,7 @@ class _Writer:
             self.put(create(f"{name}_rows", self._phased(lattice)))
         else:
             source = self.events(block.events)
-            self.put(create(f"{name}_rows", asof.anchors(block.anchor, "rows", self.schema)))
+            self.put(create(f"{name}_rows", asof.anchors(block.anchor, self.all_rows, self.schema)))
         for statement in rings.aggregate(block, name, source, f"{name}_rows", None).statements:
             self.put(statement)
         for query in rings.aggregate(block, name, source, f"{name}_rows", None).queries:
@@ -237,7 +246,7 @@ class _Writer:
         anchor = _anchor(col("r", "entity"), lattice).as_("anchor")
         return (
             exp.select(col("r", "row"), anchor, col("r", "cutoff"))
-            .from_(table("rows", "r"))
+            .from_(table(self.all_rows, "r"))
             .join(pairs, on=on)
         )
 
