@@ -40,7 +40,10 @@ _FUNCTIONS = {
 
 
 def population(target: nodes.Target, cutoffs: str, schema: Schema) -> exp.Select:
-    """SELECT entity, cutoff: who exists at each cutoff of the table `cutoffs` (cutoff)."""
+    """SELECT entity, cutoff, asked: who exists at each cutoff of the table `cutoffs` (cutoff).
+
+    `asked` is that cutoff; a static target's row has a cutoff of its own, before its own time.
+    """
     name = target.population.table
     bounded = schema.is_timed(name) and target.population.until in (Until.CUTOFF, Until.OWN)
     if target.horizon is None:
@@ -49,12 +52,14 @@ def population(target: nodes.Target, cutoffs: str, schema: Schema) -> exp.Select
             moment = exp.Sub(
                 this=col("e", TIME), expression=exp.Interval(this="1", unit=exp.Var(this="MICROSECOND"))
             )
-        query = exp.select(col("e", ROW).as_("entity"), moment.as_("cutoff")).from_(table(name, "e"))
+        query = exp.select(col("e", ROW).as_("entity"), moment.as_("cutoff"), col("c", "cutoff").as_("asked"))
+        query = query.from_(table(name, "e"))
         query = query.join(table(cutoffs, "c"), join_type="cross")
         if bounded:
             query = query.where(exp.LTE(this=col("e", TIME), expression=col("c", "cutoff")))
         return query
-    query = exp.select(col("e", ROW).as_("entity"), col("c", "cutoff")).from_(table(name, "e"))
+    query = exp.select(col("e", ROW).as_("entity"), col("c", "cutoff"), col("c", "cutoff").as_("asked"))
+    query = query.from_(table(name, "e"))
     query = query.join(table(cutoffs, "c"), join_type="cross")
     tests: list[exp.Expr] = []
     if bounded:
@@ -160,19 +165,18 @@ def labelled(target: nodes.Target, rows: str, values: dict[int, str], schema: Sc
         at = schema.table(column.table).column(column.name).known_at if column.table else None
         if at is None:
             return value
-        return exp.Case().when(exp.LTE(this=col("e", at), expression=col("r", "cutoff")), value)
+        return exp.Case().when(exp.LTE(this=col("e", at), expression=col("r", "asked")), value)
 
     def holds(formula: nodes.Formula | None, resolver: object) -> exp.Expr:
         if formula is None:
             return exp.true()
         return exp.func("COALESCE", to_sql(formula.expr, resolver), exp.false())  # type: ignore[arg-type]
 
-    static = target.horizon is None
-    label = to_sql(target.target.expr, resolve if static else known)
+    label = to_sql(target.target.expr, known)
     if target.target.dtype is DType.FLOAT:
         label = finite(label)
     return query.select(
         label.as_("label"),
-        holds(target.where, known if not static else resolve).as_("chosen"),
+        holds(target.where, known).as_("chosen"),
         holds(target.assuming, resolve).as_("assumed"),
     ).order_by(col("r", "cutoff"), col("r", "entity"))
