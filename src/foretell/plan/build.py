@@ -48,7 +48,7 @@ def template(text: str, **parts: exp.Expr) -> exp.Expr:
             return parts[node.name].copy()
         return node
 
-    return _parsed(text).copy().transform(replace)
+    return _parsed(text).copy().transform(replace, copy=False)
 
 
 def interval(offset: Offset) -> exp.Expr:
