@@ -1,7 +1,7 @@
 """The slow, obvious oracle: every label and every feature by loops over rows, straight from the definitions.
 
-It shares no code with the plans and the engines beyond the definitions themselves, so that the two can be compared.
-An entity is the rank of its row among its table's visible rows in (time, key) order, from 1, as engines have it.
+It shares nothing with the plans and the engines but the definitions, so that the two can be compared. An
+entity is the rank of its row among its table's visible rows in (time, key) order, from 1, as in engines.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from foretell.features.lower import PAST_STEPS
 from foretell.features.model import Aggregated, Attribute, CutoffPart, Feature, FeatureSet, OwnLabels, Value
 from foretell.query import ast
 from foretell.query.ast import Function
-from foretell.schema.model import Column, DType, Hop, Schema, Semantic
+from foretell.schema.model import Column, Hop, Schema, Semantic
 from foretell.task.model import BoundAggregate, BoundExpr, Task
 
 _DAY = 86_400_000_000
@@ -44,7 +44,9 @@ class Oracle:
 
     def __init__(self, frames: Mapping[str, pa.Table], schema: Schema) -> None:
         self.schema = schema
-        self._raw = {t.name: [self._read(r, t.columns) for r in frames[t.name].to_pylist()] for t in schema.tables}
+        self._raw = {
+            t.name: [self._read(r, t.columns) for r in frames[t.name].to_pylist()] for t in schema.tables
+        }
         self.times: dict[str, list[Instant | None]] = {}
         self.rows: dict[str, list[Row]] = {}
         for table in schema.tables:
@@ -54,7 +56,10 @@ class Oracle:
     # ── rows, times, ranks ──
 
     def _read(self, row: Row, columns: Sequence[Column]) -> Row:
-        return {c.name: self._time(row[c.name], c) if c.semantic is Semantic.TIME else row[c.name] for c in columns}
+        return {
+            c.name: self._time(row[c.name], c) if c.semantic is Semantic.TIME else row[c.name]
+            for c in columns
+        }
 
     def _time(self, value: Any, column: Column) -> Instant | None:
         if value is None:
@@ -83,8 +88,8 @@ class Oracle:
                 if _points(row, link.child_columns, parent, link.parent_columns):
                     moment = self._visible(link.parent, parent)
         if moment is not None and table.available_after is not None:
-            moment = table.available_after.after(moment)
-        return moment
+            return table.available_after.after(moment)
+        return None if moment is None else int(moment)
 
     def _rank(self, name: str) -> None:
         """The visible rows in (time, key) order; equal keys by what else is there."""
@@ -147,7 +152,7 @@ class Oracle:
         where: Callable[[int], Any] | None = None,
         delays: Iterable[str] = (),
     ) -> dict[int, list[Event]]:
-        """Events by the anchor's index. `value(index, time)` reads one; a delay column puts it off or hides it."""
+        """Events by the anchor's index. `value(index, time)` reads one; a delay puts it off or hides it."""
         found: dict[int, list[Event]] = {}
         for i, row in enumerate(self.rows[table]):
             if where is not None and where(i) is not True:
@@ -171,7 +176,11 @@ class Oracle:
 
     def labels(self, task: Task, cutoffs: Sequence[Instant]) -> dict[tuple[int, Instant], Any]:
         """The label of each (entity, cutoff) that has one."""
-        return {k: v for k, (v, chosen, held) in self.judged(task, cutoffs).items() if chosen and held and v is not None}
+        return {
+            k: v
+            for k, (v, chosen, held) in self.judged(task, cutoffs).items()
+            if chosen and held and v is not None
+        }
 
     def population(self, task: Task, cutoffs: Sequence[Instant]) -> list[tuple[int, Instant]]:
         """Who is to be scored, by cutoff and entity."""
@@ -179,13 +188,15 @@ class Oracle:
         asked = [k for k, (v, chosen, _) in judged.items() if chosen and (not task.is_static or v is None)]
         return sorted(asked, key=lambda k: (k[1], k[0]))
 
-    def judged(self, task: Task, cutoffs: Sequence[Instant]) -> dict[tuple[int, Instant], tuple[Any, bool, bool]]:
+    def judged(
+        self, task: Task, cutoffs: Sequence[Instant]
+    ) -> dict[tuple[int, Instant], tuple[Any, bool, bool]]:
         """(label, chosen by WHERE, held under ASSUMING) of everyone who exists at a cutoff."""
         name = task.entity.name
         timed = self.schema.is_timed(name)
         parts = [(b, [self._events_of(a, task) for a in b.aggregates] if b else []) for b in _formulas(task)]
         found = {}
-        for cutoff in cutoffs if not task.is_static else [max(cutoffs)]:
+        for cutoff in cutoffs if not task.is_static else [max(cutoffs)]:  # the cutoff that is asked at
             for index, row in enumerate(self.rows[name]):
                 born, at = self.time(name, index), cutoff
                 if timed and (born is None or born > cutoff):
@@ -196,7 +207,7 @@ class Oracle:
                 ended = row[task.entity.end_time] if task.entity.end_time else None
                 if not task.is_static and ended is not None and ended <= cutoff:
                     continue
-                target, where, assuming = (self._judge(b, e, task, index, at) for b, e in parts)
+                target, where, assuming = (self._judge(b, e, task, index, at, cutoff) for b, e in parts)
                 chosen = task.where is None or where is True
                 found[(index + 1, at)] = (target, chosen, task.assuming is None or assuming is True)
         return found
@@ -225,7 +236,13 @@ class Oracle:
         return self.events(aggregate.path, name, number, where, delays)
 
     def _judge(
-        self, bound: BoundExpr | None, events: list[dict[int, list[Event]]], task: Task, index: int, cutoff: Instant
+        self,
+        bound: BoundExpr | None,
+        events: list[dict[int, list[Event]]],
+        task: Task,
+        index: int,
+        cutoff: Instant,
+        asked: Instant,
     ) -> Any:
         if bound is None:
             return None
@@ -236,8 +253,11 @@ class Oracle:
                 i = int(column.name[1:])
                 return _target(bound.aggregates[i], events[i].get(index, []), cutoff)
             known = task.entity.column(column.name).known_at
-            hidden = known is not None and not task.is_static and bound is not task.assuming
-            if hidden and (row[known] is None or row[known] > cutoff):
+            if (
+                known is not None
+                and bound is not task.assuming
+                and (row[known] is None or row[known] > asked)
+            ):
                 return None
             return row[column.name]
 
@@ -245,7 +265,9 @@ class Oracle:
 
     # ── features ──
 
-    def features(self, task: Task, features: FeatureSet, rows: Sequence[tuple[int, Instant]]) -> dict[str, list[Any]]:
+    def features(
+        self, task: Task, features: FeatureSet, rows: Sequence[tuple[int, Instant]]
+    ) -> dict[str, list[Any]]:
         """Each feature's values for rows of (entity, cutoff); None where there is none."""
         return {f.name: self.feature(task, f, features, rows) for f in features.features}
 
@@ -330,7 +352,11 @@ class Oracle:
             row = self.rows[name][at]
             read = row[value.column]
             known = self.schema.table(name).column(value.column).known_at
-            if value.up and known is not None and (row[known] is None or moment is None or row[known] > moment):
+            if (
+                value.up
+                and known is not None
+                and (row[known] is None or moment is None or row[known] > moment)
+            ):
                 return None
         if read is None:
             return None
@@ -340,7 +366,9 @@ class Oracle:
             return _text(read)
         return float(read) if abs(read) < _LARGEST else None
 
-    def _own_labels(self, task: Task, measure: str, window: Offset | None, entity: int, cutoff: Instant) -> Any:
+    def _own_labels(
+        self, task: Task, measure: str, window: Offset | None, entity: int, cutoff: Instant
+    ) -> Any:
         """Labels at whole steps before the cutoff whose windows have closed, as events at their close."""
         assert task.step is not None and task.horizon is not None
         started = [self._first(a.table, cutoff) for a in task.target.aggregates]
@@ -358,7 +386,8 @@ class Oracle:
                 continue
             label = self.labels(task, [at]).get((entity, at))
             if label is not None:
-                shown = _text(label) if CATEGORICAL.get(measure, False) else float(label)
+                words = CATEGORICAL.get(measure, False) or isinstance(label, str)
+                shown = _text(label) if words else float(label)
                 events.append(Event(close, (close, -k), shown))
         return measured(measure, events, cutoff, window)
 
@@ -371,7 +400,7 @@ CATEGORICAL = {"last_category": True, "mode": True, "distinct": True}
 
 
 def measured(measure: str, past: list[Event], cutoff: Instant, window: Offset | None) -> Any:
-    """One measure of past events, by its plainest formula. Decayed measures halve their weight in a window."""
+    """One measure of past events, by its plainest formula. Decayed weights halve in each window."""
     decays = measure.startswith("decayed")
     if window is not None and not decays:
         edge = (-window).after(cutoff)
@@ -382,7 +411,7 @@ def measured(measure: str, past: list[Event], cutoff: Instant, window: Offset | 
     half_life = window.days if window is not None else _DECAYING
 
     def weight(e: Event) -> float:
-        return 0.5 ** ((cutoff - e.time) / _DAY / half_life)
+        return float(0.5 ** ((cutoff - e.time) / _DAY / half_life))
 
     match measure:
         case "count":
@@ -564,7 +593,7 @@ def evaluate(expr: ast.Expr, read: Callable[[ast.Column], Any]) -> Any:
     return go(expr)
 
 
-def _connected(op: str, a: Any, b: Any) -> bool | None:
+def _connected(op: str, a: bool | None, b: bool | None) -> bool | None:
     """AND and OR of true, false and unknown."""
     decisive = op == "OR"
     if a is decisive or b is decisive:
@@ -584,4 +613,3 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     ">": lambda a, b: a > b,
     ">=": lambda a, b: a >= b,
 }
-

@@ -1,8 +1,8 @@
 """Random small databases with everything that is awkward, and random queries over them.
 
 Names with quotes and reserved words, composite and text keys, tables that refer to themselves or twice to one
-parent, tables without a time or with a parent's, missing values, keys and times, ties, repeated rows, empty tables,
-orphans, parents younger than their children, values known late, rows available late, entities that end.
+parent, tables without a time or with a parent's, missing values, keys and times, ties, repeated rows, empty
+tables, orphans, parents younger than their children, values known late, rows available late, entities that end.
 """
 
 from __future__ import annotations
@@ -112,7 +112,9 @@ _ARROW = {
 }
 
 
-def _make_table(rng: np.random.Generator, name: str, before: list[_Made], rows: int, zone: str | None) -> _Made:
+def _make_table(
+    rng: np.random.Generator, name: str, before: list[_Made], rows: int, zone: str | None
+) -> _Made:
     count = 0 if rng.random() < 0.06 else int(rng.integers(max(1, rows // 3), rows + 1)) if rows else 0
     columns = _Columns([], [])
     wanted = list(rng.permutation(np.array(_COLUMNS)))
@@ -145,9 +147,7 @@ def _make_table(rng: np.random.Generator, name: str, before: list[_Made], rows: 
     if frame.num_rows:
         frame = frame.take(pa.array(rng.permutation(frame.num_rows)))
         keys = _rows(frame, key_names)
-    table = Table(
-        name, tuple(columns.specs), key_names, time_column, end_time, late_by, rows=frame.num_rows
-    )
+    table = Table(name, tuple(columns.specs), key_names, time_column, end_time, late_by, rows=frame.num_rows)
     return _Made(table, links, frame, keys)
 
 
@@ -215,7 +215,7 @@ def _pointing(
     specs: Sequence[Column],
     count: int,
 ) -> list[tuple[Any, ...] | None]:
-    """For each row a parent's key, a key that no parent has, or none; one parent may have half of the rows."""
+    """For each row a parent's key, a key that no parent has, or none; one parent may have half of them."""
     orphan: tuple[Any, ...] = tuple(
         -7 if next(c for c in specs if c.name == k).dtype is DType.INTEGER else "nobody" for k in key
     )
@@ -279,7 +279,7 @@ def _value(rng: np.random.Generator, columns: _Columns, name: str, count: int, k
             reals = [float(v) for v in np.round(rng.normal(3, 10, count), 2)]
             columns.add(name, DType.FLOAT, Semantic.NUMERIC, holes(reals), known_at=known_at)
         case "huge":
-            reals = [float(v) for v in 1e7 + rng.random(count)]
+            reals = [float(v) for v in 1e5 + rng.random(count)]
             columns.add(name, DType.FLOAT, Semantic.NUMERIC, holes(reals), known_at=known_at)
         case "word":
             words = [str(w) for w in rng.choice(np.array(_WORDS), count)]
@@ -476,4 +476,3 @@ class _Asker:
         if self.rng.random() < 0.3:
             return ast.Between(read, ast.Literal(-2), ast.Literal(4))
         return ast.Binary(self.pick((">", "<=", "!=")), read, ast.Literal(self.pick((0, 2, 3))))
-

@@ -1,0 +1,410 @@
+"""Other futures for the same past: rows after a cutoff changed, added and deleted, or cut off altogether.
+
+What is computed for the cutoff must not move by a bit. A row is past when it is visible at the cutoff; a
+value is past when the row is, and its `known_at` too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from foretell.core.random import generator
+from foretell.core.time import Instant, format_instant, from_datetime, to_datetime
+from foretell.engines.base import Engine, Rows
+from foretell.engines.duckdb import DuckDBEngine
+from foretell.features.matrix import Matrix, Numeric, Values
+from foretell.plan import nodes
+from foretell.schema.model import Column, DType, Schema, Semantic, Table
+from foretell.sources.frames import FramesSource
+from foretell.store.working import Store
+
+NEVER: Instant = 2**62
+ALWAYS: Instant = -(2**62)
+_DAY = 86_400_000_000
+_MOST_ADDED = 2_000
+_LATER = (1, 1_000_000, _DAY, 40 * _DAY)  # how long after the cutoff: one tick, …, beyond any window
+_UNSEEN = "not seen before"
+
+Row = dict[str, Any]
+Frames = Mapping[str, pa.Table]
+Moments = npt.NDArray[np.int64]
+
+
+# ── what is past ──
+
+
+def visible_from(frames: Frames, schema: Schema) -> dict[str, Moments]:
+    """The instant from which each row is known: NEVER without a time, ALWAYS in tables that have none."""
+    found: dict[str, Moments] = {}
+
+    def of(name: str) -> Moments:
+        if name not in found:
+            found[name] = _visible(name, frames, schema, of)
+        return found[name]
+
+    return {t.name: of(t.name) for t in schema.tables}
+
+
+def _visible(name: str, frames: Frames, schema: Schema, of: Callable[[str], Moments]) -> Moments:
+    table, frame = schema.table(name), frames[name]
+    path = schema.time_path(name)
+    if path is None:
+        return np.full(frame.num_rows, ALWAYS, dtype=np.int64)
+    if not path[0]:
+        column = table.column(path[1])
+        moments = [read_instant(v, column, schema.timezone) for v in frame[path[1]].to_pylist()]
+    else:
+        link = path[0][0].link
+        theirs = _keys(frames[link.parent], link.parent_columns)
+        born = {_loose(k): int(m) for k, m in zip(theirs, of(link.parent)) if m != NEVER}
+        moments = [born.get(_loose(k)) for k in _keys(frame, link.child_columns)]
+    late = table.available_after
+    shifted = [m if m is None or late is None else late.after(m) for m in moments]
+    return np.array([NEVER if m is None else m for m in shifted], dtype=np.int64)
+
+
+def read_instant(value: Any, column: Column, zone: str | None) -> Instant | None:
+    """A stored time as an instant."""
+    if value is None:
+        return None
+    if column.time_format in _FACTORS:
+        return int(value) * _FACTORS[column.time_format]
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    if zone is not None and value.tzinfo is None:
+        value = value.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    return from_datetime(value)
+
+
+_FACTORS: dict[str | None, int] = {"s": 1_000_000, "ms": 1_000, "us": 1}
+
+
+def _stored(instant: Instant, column: Column, kind: pa.DataType, zone: str | None) -> Any:
+    """The first time at or after an instant, in the form that the column stores."""
+    if column.time_format in _FACTORS:
+        return -(-instant // _FACTORS[column.time_format])
+    if zone is not None:
+        instant = from_datetime(
+            to_datetime(instant).replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        )
+    if pa.types.is_date(kind):
+        return to_datetime(-(-instant // _DAY) * _DAY).date()
+    if pa.types.is_timestamp(kind):
+        unit = {"s": 1_000_000, "ms": 1_000}.get(kind.unit, 1)
+        moment = to_datetime(-(-instant // unit) * unit)
+        return moment if kind.tz is None else moment.replace(tzinfo=UTC)
+    return format_instant(instant)
+
+
+def _keys(frame: pa.Table, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    return list(zip(*(frame[c].to_pylist() for c in columns)))
+
+
+def _loose(key: tuple[Any, ...]) -> tuple[str, ...] | None:
+    """A key as text, so that 7 and '7' meet; None where a part is missing."""
+    return None if any(v is None for v in key) else tuple(str(v) for v in key)
+
+
+# ── other futures ──
+
+
+def truncate(frames: Frames, schema: Schema, cutoff: Instant) -> dict[str, pa.Table]:
+    """The database as far as it was known at the cutoff: later rows are gone, later values empty."""
+    visible = visible_from(frames, schema)
+    made = {}
+    for table in schema.tables:
+        past = frames[table.name].filter(pa.array(visible[table.name] <= cutoff))
+        made[table.name] = _revised(past, table, schema, cutoff, lambda *_: None, lambda *_: None)
+    return made
+
+
+def perturb(frames: Frames, schema: Schema, cutoff: Instant, *, seed: int = 0) -> dict[str, pa.Table]:
+    """The same past with another future: later rows changed, deleted and added; later values replaced.
+
+    Some added rows come one microsecond after the cutoff, some point at nothing, and some are the parents
+    that dangling keys of the past had been waiting for. Tables without a time are left as they are.
+    """
+    change = _Change(frames, schema, cutoff, generator(seed, "perturb"))
+    return {t.name: change.table(t) for t in schema.tables}
+
+
+class _Change:
+    """One random other future."""
+
+    def __init__(self, frames: Frames, schema: Schema, cutoff: Instant, rng: np.random.Generator) -> None:
+        self.frames, self.schema, self.cutoff, self.rng = frames, schema, cutoff, rng
+        self.visible = visible_from(frames, schema)
+        self.made: dict[str, pa.Table] = {}
+        self.later: dict[str, list[Row]] = {}  # the rows of the new future
+
+    def table(self, table: Table) -> pa.Table:
+        """The table with its new future; the tables it takes its time from come first."""
+        name = table.name
+        if name not in self.made:
+            frame = self.frames[name]
+            path = self.schema.time_path(name)
+            if path is None:
+                self.made[name], self.later[name] = frame, []
+                return frame
+            if path[0]:
+                self.table(self.schema.table(path[0][0].end))
+            future = self.visible[name] > self.cutoff
+            kept = [r for r in frame.filter(pa.array(future)).to_pylist() if self.rng.random() < 0.7]
+            changed = [self.row(table, r, frame) for r in kept]
+            self.later[name] = changed + self.added(table, frame, changed)
+            past = _revised(
+                frame.filter(pa.array(~future)), table, self.schema, self.cutoff, self.value, self.moment
+            )
+            self.made[name] = pa.concat_tables([past, pa.Table.from_pylist(self.later[name], frame.schema)])
+        return self.made[name]
+
+    def pick(self, items: Sequence[Any]) -> Any:
+        return items[int(self.rng.integers(len(items)))]
+
+    def row(self, table: Table, row: Row, frame: pa.Table) -> Row:
+        """A later row with other values; its key stays, and it stays later."""
+        made = dict(row)
+        for column in table.columns:
+            if column.name not in table.primary_key and self.rng.random() < 0.8:
+                kind = frame.schema.field(column.name).type
+                made[column.name] = self.value(column, kind, row[column.name])
+        self.point(table, made, frozenset(table.primary_key))
+        self.date(table, made, frame)
+        return made
+
+    def date(self, table: Table, row: Row, frame: pa.Table) -> None:
+        """Date a row after the cutoff; or before it, where the table is available late."""
+        if table.time_column is None:
+            return
+        at = self.cutoff + self.pick(_LATER)
+        late = table.available_after
+        if late is not None and late.unit.microseconds is not None and self.rng.random() < 0.5:
+            at -= round(late.microseconds)
+        column = table.column(table.time_column)
+        kind = frame.schema.field(column.name).type
+        row[column.name] = _stored(at, column, kind, self.schema.timezone)
+
+    def point(self, table: Table, row: Row, fixed: frozenset[str]) -> None:
+        """Point a row at other parents, at none, or at one that does not exist; it stays a later row."""
+        path = self.schema.time_path(table.name)
+        for link in self.schema.links_up(table.name):
+            if fixed & set(link.child_columns):
+                continue
+            leads = path is not None and path[0] and path[0][0].link == link
+            parents = self.later.get(link.parent, []) if leads else self.frames[link.parent].to_pylist()[:500]
+            if not leads:
+                parents = parents + self.later.get(link.parent, [])
+            draw = self.rng.random()
+            if draw < 0.75 and parents:
+                chosen = self.pick(parents)
+                key: list[Any] = [chosen[c] for c in link.parent_columns]
+            elif draw < 0.85:
+                key = [None] * len(link.child_columns)
+            else:
+                key = [_nobody(table.column(c)) for c in link.child_columns]
+            for name, value in zip(link.child_columns, key):
+                same = table.column(name).dtype == DType.TEXT and value is not None
+                row[name] = str(value) if same else value
+
+    def added(self, table: Table, frame: pa.Table, changed: list[Row]) -> list[Row]:
+        """New rows after the cutoff."""
+        taken = {_loose(k) for k in _keys(frame, table.primary_key)} if table.primary_key else set()
+        waiting = self.waiting(table)
+        models = frame.slice(0, 1000).to_pylist()
+        made: list[Row] = []
+        for i in range(min(_MOST_ADDED, max(4, frame.num_rows // 3) + len(waiting))):
+            row = dict(self.pick(models)) if models else {}
+            for column in table.columns:
+                kind = frame.schema.field(column.name).type
+                if column.name not in row or self.rng.random() < 0.5:
+                    row[column.name] = self.value(column, kind, row.get(column.name))
+            self.point(table, row, frozenset())
+            if table.primary_key:
+                awaited = waiting[i] if i < len(waiting) else None
+                for place, name in enumerate(table.primary_key):
+                    pointing = any(name in k.child_columns for k in self.schema.links_up(table.name))
+                    if awaited is not None:
+                        row[name] = awaited[place]
+                    elif not pointing:
+                        row[name] = 10**6 + i if table.column(name).dtype is DType.INTEGER else f"new {i}"
+                key = _loose(tuple(row[name] for name in table.primary_key))
+                if key is None or key in taken:
+                    continue
+                taken.add(key)
+            self.date(table, row, frame)
+            made.append(row)
+        return made
+
+    def waiting(self, table: Table) -> list[tuple[Any, ...]]:
+        """Keys that rows of other tables point at and that no row has; none where the key also points."""
+        found: dict[tuple[Any, ...], None] = {}
+        if not table.primary_key or any(
+            set(table.primary_key) & set(k.child_columns) for k in self.schema.links_up(table.name)
+        ):
+            return []
+        present = {_loose(k) for k in _keys(self.frames[table.name], table.primary_key)}
+        for link in self.schema.links_down(table.name):
+            types = [table.column(c).dtype for c in link.parent_columns]
+            same = types == [self.schema.table(link.child).column(c).dtype for c in link.child_columns]
+            if link.parent_columns == table.primary_key and same:
+                for key in _keys(self.frames[link.child], link.child_columns):
+                    if _loose(key) is not None and _loose(key) not in present:
+                        found[key] = None
+        return list(found)[:100]
+
+    def value(self, column: Column, kind: pa.DataType, old: Any) -> Any:
+        """Another value of a column's kind; sometimes none, sometimes one that was never seen."""
+        if self.rng.random() < 0.1:
+            return None
+        if column.semantic is Semantic.TIME:
+            at = self.cutoff + int(self.rng.integers(-100, 100)) * _DAY
+            return _stored(at, column, kind, self.schema.timezone)
+        match column.dtype:
+            case DType.INTEGER:
+                return int(self.rng.integers(-1000, 1000))
+            case DType.FLOAT:
+                return float(self.rng.normal(0, 1e6))
+            case DType.BOOLEAN:
+                return not old
+            case DType.TEXT:
+                return _UNSEEN if self.rng.random() < 0.7 else f"{old}?"
+        return old
+
+    def moment(self, column: Column, kind: pa.DataType, old: Any) -> Any:
+        """Another time after the cutoff, or none."""
+        if self.rng.random() < 0.3:
+            return None
+        return _stored(self.cutoff + self.pick(_LATER), column, kind, self.schema.timezone)
+
+
+Other = Callable[[Column, pa.DataType, Any], Any]
+
+
+def _nobody(column: Column) -> Any:
+    return -999_999 if column.dtype is DType.INTEGER else "nowhere"
+
+
+def _revised(
+    past: pa.Table, table: Table, schema: Schema, cutoff: Instant, value: Other, moment: Other
+) -> pa.Table:
+    """Past rows with what was not known of them replaced: late values, and the times that tell of them."""
+    untouched = {*table.primary_key, table.time_column}
+    untouched |= {c for k in schema.links_up(table.name) for c in k.child_columns}
+    tells = {c.known_at for c in table.columns} | {table.end_time}
+    for column in table.columns:
+        teller = column.name if column.name in tells else column.known_at
+        if teller is None or column.name in untouched or past.num_rows == 0:
+            continue
+        known = [read_instant(v, table.column(teller), schema.timezone) for v in past[teller].to_pylist()]
+        later = [m is None or m > cutoff for m in known]
+        place = past.schema.get_field_index(column.name)
+        field = past.schema.field(place)
+        other = moment if column.name in tells else value
+        values = past[column.name].to_pylist()
+        made = [other(column, field.type, v) if new else v for v, new in zip(values, later)]
+        # A teller is revised after the columns that it tells of, which are judged by the old one.
+        revised = pa.array(made, field.type)
+        if column.name in tells:
+            past = past.append_column(f"\x00{column.name}", revised)
+        else:
+            past = past.set_column(place, field, revised)
+    for name in [n for n in past.column_names if n.startswith("\x00")]:
+        place = past.schema.get_field_index(name[1:])
+        past = past.set_column(place, past.schema.field(place), past[name]).drop_columns([name])
+    return past
+
+
+# ── the law ──
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that moved with the future: `what` is 'population' or a feature, `how` the kind of future."""
+
+    what: str
+    how: str
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.what!r} changes when the future does ({self.how}; {self.rows:,} rows)"
+
+
+def past_only(
+    frames: Frames,
+    schema: Schema,
+    target: nodes.Target,
+    plan: nodes.FeaturePlan,
+    cutoff: Instant,
+    *,
+    seeds: Sequence[int] = (0, 1),
+    threads: int = 2,
+) -> tuple[Difference, ...]:
+    """Compute who is asked about at the cutoff, and their features, under other futures: what moved.
+
+    Compared bit for bit. An empty answer means that no leak of these kinds was found on these data.
+    """
+    first = answer(frames, schema, target, plan, cutoff, threads=threads)
+    found: list[Difference] = []
+    for seed in seeds:
+        other = answer(
+            perturb(frames, schema, cutoff, seed=seed), schema, target, plan, cutoff, threads=threads
+        )
+        found.extend(differences(first, other, "perturb"))
+    other = answer(truncate(frames, schema, cutoff), schema, target, plan, cutoff, threads=threads)
+    found.extend(differences(first, other, "truncate"))
+    return tuple(found)
+
+
+def answer(
+    frames: Frames,
+    schema: Schema,
+    target: nodes.Target,
+    plan: nodes.FeaturePlan,
+    cutoff: Instant,
+    *,
+    threads: int = 2,
+) -> tuple[Rows, Matrix]:
+    """The rows at a cutoff with their features. A static target's rows are those up to the cutoff."""
+    with Store.load(FramesSource(dict(frames)).snapshot()) as store:
+        engine: Engine = DuckDBEngine(store, schema, threads=threads)
+        rows = engine.population(target, [cutoff])
+        if target.horizon is None:
+            labelled = engine.labels(target, [cutoff]).rows
+            rows = Rows(
+                np.concatenate([rows.entities, labelled.entities]),
+                np.concatenate([rows.cutoffs, labelled.cutoffs]),
+            )
+        return rows, engine.features(plan, rows)
+
+
+def differences(first: tuple[Rows, Matrix], other: tuple[Rows, Matrix], how: str) -> tuple[Difference, ...]:
+    """What differs, bit for bit (missing equals missing)."""
+    (rows, matrix), (rows_, matrix_) = first, other
+    same = np.array_equal(rows.entities, rows_.entities) and np.array_equal(rows.cutoffs, rows_.cutoffs)
+    if not same:
+        return (Difference("population", how, max(len(rows), len(rows_))),)
+    found = []
+    for name in matrix.names:
+        count = int((~_equal(matrix[name], matrix_[name])).sum())
+        if count:
+            found.append(Difference(name, how, count))
+    return tuple(found)
+
+
+def _equal(a: Values, b: Values) -> npt.NDArray[np.bool_]:
+    if isinstance(a, Numeric) and isinstance(b, Numeric):
+        same = (a.values == b.values) | (np.isnan(a.values) & np.isnan(b.values))
+        return np.asarray(same, dtype=np.bool_)
+    assert not isinstance(a, Numeric) and not isinstance(b, Numeric)
+    words = [np.array([*v.categories, None], dtype=object)[v.codes] for v in (a, b)]
+    return np.asarray(words[0] == words[1], dtype=np.bool_)
