@@ -11,6 +11,8 @@ import hashlib
 import json
 import os
 import platform
+import re
+import stat
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -41,6 +43,9 @@ from foretell.task.model import Task, TaskKind
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
+"""What reading raises where the contents are not what they should be."""
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_.\-/]{1,200}")
 _LARGEST = 1 << 30  # bytes that a part may hold once unpacked
 
 
@@ -200,13 +205,15 @@ def load(path: str | os.PathLike[str]) -> Model:
             facts=told["facts"],
             notes=tuple(told["notes"]),
         )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except _MALFORMED as error:
         raise ModelFileError(f"{place} cannot be read as a model: {error!r}") from None
 
 
 def _read(place: Path) -> dict[str, str]:
     try:
         with zipfile.ZipFile(place) as archive:
+            for entry in archive.infolist():
+                _refuse_unsafe(entry, place)
             manifest = json.loads(_unpack(archive, _MANIFEST, place))
             if not isinstance(manifest, dict) or manifest.get("kind") != "foretell model":
                 raise ModelFileError(f"{place} is not a foretell model")
@@ -228,8 +235,20 @@ def _read(place: Path) -> dict[str, str]:
         raise ModelFileError(
             f"there is no model file {place}", mend="train one: foretell fit … --name …"
         ) from None
-    except (zipfile.BadZipFile, KeyError, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (zipfile.BadZipFile, OSError, *_MALFORMED) as error:
         raise ModelFileError(f"{place} is not a foretell model, or is damaged: {error}") from None
+
+
+def _refuse_unsafe(entry: zipfile.ZipInfo, place: Path) -> None:
+    """Parts are never unpacked to a path, but a file that names such a path was not written by us."""
+    steps = entry.filename.split("/")
+    link = stat.S_ISLNK(entry.external_attr >> 16)
+    if link or not _SAFE_NAME.fullmatch(entry.filename) or any(s in ("", ".", "..") for s in steps):
+        what = "is a symbolic link" if link else "has an unsafe name"
+        raise ModelFileError(
+            f"{place} was not written by foretell: its part {entry.filename!r} {what}",
+            mend="take a model file from whom you trust, or train the model again",
+        )
 
 
 def _unpack(archive: zipfile.ZipFile, name: str, place: Path) -> bytes:
