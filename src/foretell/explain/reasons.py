@@ -11,6 +11,10 @@ from foretell.features.matrix import Categorical, Floats, Matrix
 from foretell.features.model import Aggregated, Attribute, Feature, FeatureSet, OwnLabels
 
 
+LAST_OUTCOME = "the last known outcome"
+_INVOLVED = frozenset({"decayed_count", "decayed_sum", "trend", "std", "gap"})
+
+
 @dataclass(frozen=True)
 class Reason:
     """One reason for one score. `effect` is in the score's link space (log-odds, or the value's own units)."""
@@ -74,9 +78,10 @@ def reasons(
             effect = float(totals[row, place])
             if abs(effect) < 1e-9:
                 continue
-            # The member that pulls hardest in the story's own direction speaks for it.
+            # The member that pulls hardest in the story's own direction speaks for it, a plain one first.
             pull = contributions[row, members[place]] * np.sign(effect)
-            index = members[place][int(np.argmax(pull))]
+            plain = np.array([_plainness(known.get(names[i])) for i in members[place]])
+            index = members[place][int(np.argmax(np.maximum(pull, 0.0) * plain))]
             name = names[index]
             text = _sentence(known.get(name), name, X, row)
             lines.append(Reason(name, text, effect))
@@ -91,7 +96,20 @@ def _sentence(feature: Feature | None, name: str, X: Matrix, row: int) -> str:
         code = int(column.codes[row])
         return f"{what}: {column.categories[code] if code >= 0 else 'none'}"
     value = float(column.values[row])
-    return f"{what}: {number(value)}" if np.isfinite(value) else f"{what}: none"
+    if not np.isfinite(value):
+        return f"{what}: none"
+    if what.startswith(("share of", "mean outcome")):
+        return f"{what}: {value:.0%}"
+    if what == LAST_OUTCOME and value in (0.0, 1.0):
+        return f"{what}: {'yes' if value else 'no'}"
+    return f"{what}: {number(value)}"
+
+
+def _plainness(feature: Feature | None) -> float:
+    """How readily a person takes a feature in: a count or a date at once, a decayed sum or a slope hardly."""
+    definition = feature.definition if feature is not None else None
+    measure = definition.measure if isinstance(definition, Aggregated | OwnLabels) else ""
+    return 0.3 if measure in _INVOLVED else 1.0
 
 
 def number(value: float) -> str:
@@ -115,21 +133,23 @@ def drivers(
     contributions: Floats | None = None,
     top: int = 8,
 ) -> tuple[Driver, ...]:
-    """The stories that move the scores most, each named after its strongest feature.
+    """The stories that move the scores most, each named after its strongest plain feature.
 
     With a matrix and its contributions (rows, columns) each is given a direction, where there is a plain one.
     """
     known = {f.name: f for f in features.features}
     shares: dict[str, float] = {}
-    heads: dict[str, str] = {}
+    heads: dict[str, tuple[str, float]] = {}
     for name, share in importance.items():
         key = story(known[name]) if name in known else name
         shares[key] = shares.get(key, 0.0) + share
-        heads.setdefault(key, name)
+        spoken = share * _plainness(known.get(name))
+        if spoken > heads.get(key, ("", -1.0))[1]:
+            heads[key] = (name, spoken)
     total = sum(shares.values()) or 1.0
     found = []
     for key in sorted(shares, key=lambda k: -shares[k])[:top]:
-        name = heads[key]
+        name = heads[key][0]
         text = known[name].description if name in known else name
         found.append(Driver(name, text, shares[key] / total, _direction(name, X, contributions)))
     return tuple(found)
