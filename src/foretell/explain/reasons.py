@@ -10,14 +10,13 @@ import numpy as np
 from foretell.features.matrix import Categorical, Floats, Matrix
 from foretell.features.model import Aggregated, Attribute, Feature, FeatureSet, OwnLabels
 
-
 LAST_OUTCOME = "the last known outcome"
 _INVOLVED = frozenset({"decayed_count", "decayed_sum", "trend", "std", "gap"})
 
 
 @dataclass(frozen=True)
 class Reason:
-    """One reason for one score. `effect` is in the score's link space (log-odds, or the value's own units)."""
+    """One reason for one score; `effect` is in the score's link space (log-odds, or the value's units)."""
 
     feature: str
     text: str
