@@ -33,6 +33,7 @@ from foretell.plan.proof import prove
 from foretell.schema.model import DType, Schema
 from foretell.store.working import Store
 
+_LARGE = 1_000_000  # events of more rows than this are not kept between calls
 _GRID = 512  # at most this many different cutoffs are treated as a grid that rows share
 _NUMERIC = frozenset({DType.INTEGER, DType.FLOAT, DType.BOOLEAN})
 
@@ -264,6 +265,7 @@ class DuckDBEngine:
 
     def _aggregate(self, block: nodes.Aggregate, given: str, rows: Rows, made: list[str]) -> rings.Script:
         name = self._name("block")
+        extracting: tuple[exp.Expr, ...] = ()
         for step in nodes.steps(block.anchor):
             self._prepare(step.end)
         anchored = f"{name}_rows"
@@ -273,10 +275,10 @@ class DuckDBEngine:
             source = self._past_labels(block.events, lattice, words=words)
             made.append(source)
             phases = np.array([lattice.phases[int(c)] for c in rows.cutoffs], dtype=np.int64)
-            anchor = rows.entities * lattice.count + phases
+            anchor = _whose(block.events, rows.entities) * lattice.count + phases
             self._load(anchored, _numbered(rows.cutoffs, row=np.arange(len(rows)), anchor=anchor))
         else:
-            source = self._extract(block.events)
+            source, extracting = self._extract_for(block.events)
             self._execute(create(anchored, asof.anchors(block.anchor, given, self._schema)))
         made.append(anchored)
         stretches = None
@@ -285,8 +287,7 @@ class DuckDBEngine:
             self._execute(create(stretches, rings.breaks(block.windows, anchored)))
             made.append(stretches)
         script = rings.aggregate(block, name, source, anchored, stretches)
-        made.extend(str(s.this.name) for s in script.statements)
-        return script
+        return rings.Script((*extracting, *script.statements), script.queries)
 
     def _looking_back(self, past: nodes.PastLabels, rows: Rows) -> Lattice:
         """The earlier cutoffs of the rows, from the first row on that the target counts."""
@@ -306,7 +307,7 @@ class DuckDBEngine:
             known = {at: from_ for at, from_, of in lattice.earlier if of == phase}
             index = np.flatnonzero(np.isin(at, np.array(list(known), dtype=np.int64)))
             if labels is not None and len(index):
-                anchor = labels.rows.entities[index] * lattice.count + phase
+                anchor = _whose(past, labels.rows.entities[index]) * lattice.count + phase
                 found.append((anchor, np.array([known[int(c)] for c in at[index]], dtype=np.int64), index))
         none = np.empty(0, dtype=np.int64)
         anchor, known_from, index = (
@@ -320,14 +321,28 @@ class DuckDBEngine:
         self._load(name, made.rename_columns(["t", "anchor", "k"]).append_column("v0", shown))
         return name
 
+    def _extract_for(self, node: nodes.Events) -> tuple[str, tuple[exp.Expr, ...]]:
+        """The table of a path's events, and what is still to be run to make it.
+
+        A large one is made where it is used and dropped after it; the others are made once and kept.
+        """
+        if self._schema.table(node.table).rows <= _LARGE:
+            return self._extract(node), ()
+        self._prepare_path(node)
+        name = self._name("events")
+        return name, (create(name, events.events(node, self._schema)),)
+
+    def _prepare_path(self, node: nodes.Events) -> None:
+        for step in nodes.steps(node.rows):
+            self._prepare(step.end)
+        for read in node.inputs:
+            for hop in read.up:
+                self._prepare(hop.end)
+
     def _extract(self, node: nodes.Events) -> str:
         """The table of a path's events, made once."""
         if node not in self._events:
-            for step in nodes.steps(node.rows):
-                self._prepare(step.end)
-            for read in node.inputs:
-                for hop in read.up:
-                    self._prepare(hop.end)
+            self._prepare_path(node)
             name = self._name("events")
             self._execute(create(name, events.events(node, self._schema)))
             self._events[node] = name
@@ -379,6 +394,11 @@ def _numbered(cutoffs: npt.NDArray[np.int64], **columns: npt.NDArray[Any]) -> pa
     return pa.table({"cutoff": moments, **{n: pa.array(v, pa.int64()) for n, v in columns.items()}})
 
 
+def _whose(past: nodes.PastLabels, entities: Entities) -> Entities:
+    """The entities that labels are told apart by: each its own, or everyone as one."""
+    return np.zeros_like(entities) if past.everyone else entities
+
+
 def _read(connection: duckdb.DuckDBPyConnection, query: exp.Expr) -> pa.Table:
     with _told(query):
         return connection.sql(query.sql(dialect=DIALECT)).to_arrow_table()
@@ -412,7 +432,10 @@ def _run(script: rings.Script) -> Callable[[duckdb.DuckDBPyConnection], list[pa.
         for statement in script.statements:
             with _told(statement):
                 connection.execute(statement.sql(dialect=DIALECT))
-        return [_read(connection, q) for q in script.queries]
+        fetched = [_read(connection, q) for q in script.queries]
+        for statement in script.statements:
+            connection.execute(f"DROP TABLE {statement.this.sql(dialect=DIALECT)}")
+        return fetched
 
     return run
 

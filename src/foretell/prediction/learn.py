@@ -26,7 +26,7 @@ from foretell.features.exposure import exposed
 from foretell.features.lower import feature_plan
 from foretell.features.matrix import Matrix
 from foretell.features.model import FeatureSet
-from foretell.features.synthesize import Profile, synthesize
+from foretell.features.synthesize import BUDGET, Profile, synthesize
 from foretell.models.dataset import Dataset
 from foretell.prediction import batch
 from foretell.prediction.database import OpenDatabase, counted_tables, moment_of
@@ -42,6 +42,7 @@ MOST_ROWS = 100_000  # labels learned from within a minute's budget; four times 
 FEWEST_CUTOFFS, MOST_CUTOFFS = 8, 120
 MOST_CLASSES = 50
 OTHER = "(other)"
+LARGE = 1_000_000  # with a table of more rows than this, half as many features are tried
 MATTERS = 0.05  # from this share of the model on, columns that may have changed are worth a second backtest
 
 
@@ -195,7 +196,12 @@ def _synthesize(
     def vocabulary(table: str, column: str) -> tuple[str, ...]:
         return engine.frequent(table, column, until=until, limit=8)
 
-    return synthesize(task, Profile(max(span, 0.0), vocabulary, frozenset(later)))
+    largest = max((t.rows for t in database.schema.tables), default=0)
+    return synthesize(
+        task,
+        Profile(max(span, 0.0), vocabulary, frozenset(later)),
+        budget=BUDGET if largest <= LARGE else BUDGET // 2,
+    )
 
 
 def backtest(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Progress) -> Backtest:
