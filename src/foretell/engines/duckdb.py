@@ -20,6 +20,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from foretell.core.errors import DataError
+from foretell.core.errors import SchemaError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.text import listing
 from foretell.core.time import Instant, Offset
@@ -356,6 +357,23 @@ class DuckDBEngine:
         if first is not None:
             self._prepare(first)
         self._execute(prepare.prepare(name, self._schema))
+        self._one_row_each(name)
+
+    def _one_row_each(self, name: str) -> None:
+        """Refuse a key that repeats: every join to it would multiply rows, and sums with them."""
+        keys = {k.parent_columns for k in self._schema.links_down(name)}
+        for key in sorted(keys | {self._schema.table(name).primary_key} - {()}):
+            columns = [col("e", c) for c in key]
+            query = exp.select(*columns).from_(table(name, "e")).where(exp.and_(*map(_not_null, columns)))
+            repeats = exp.GT(this=exp.func("COUNT", exp.Star()), expression=exp.Literal.number(1))
+            query = query.group_by(*columns).having(repeats).order_by(*columns).limit(3)
+            found = self._connection.execute(query.sql(dialect=DIALECT)).fetchall()
+            if found:
+                raise SchemaError(
+                    f"the key {', '.join(key)} of {name!r} repeats",
+                    examples=[v[0] if len(v) == 1 else v for v in found],
+                    mend="remove the rows that repeat, or set another primary_key in foretell.toml",
+                )
 
     def _many_threads(self) -> None:
         self._connection.execute(f"SET threads = {self._threads}")
