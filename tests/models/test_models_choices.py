@@ -9,7 +9,7 @@ import pytest
 
 from foretell.models.calibrate import Calibration, fit_calibration, split_by_time
 from foretell.models.criteria import METRICS, log_losses
-from foretell.models.ensemble import blend, greedy_weights
+from foretell.models.ensemble import blend, greedy_weights, tied_with_best
 from foretell.models.intervals import fit_conformal, weighted_quantiles
 from foretell.models.links import from_link, sigmoid, softmax, to_link
 from foretell.task.model import TaskKind
@@ -48,6 +48,19 @@ def test_a_perfect_member_stands_alone():
     y = np.array([0.0, 1.0, 0.0, 1.0])
     members = {"noise": np.array([0.5, 0.4, 0.6, 0.5]), "perfect": np.array([0.1, 0.9, 0.1, 0.9])}
     assert greedy_weights(B, METRICS["auroc"], y, members) == {"perfect": 1.0}
+
+
+def test_members_that_chance_could_have_ordered_start_together():
+    """Fitted to noise alone, the greedy weights would take one of two equal members; the tie keeps both."""
+    z, y = truth(400)
+    rng = np.random.default_rng(1)
+    members = {n: sigmoid(z + 0.5 * rng.normal(size=400)) for n in "ab"} | {"poor": np.full(400, 0.5)}
+    start = tied_with_best(B, METRICS["auroc"], y, members)
+    assert start == ["a", "b"]
+    weights = greedy_weights(B, METRICS["auroc"], y, members, start=start, steps=0)
+    assert weights == {"a": 0.5, "b": 0.5}
+    sharp = {"sharp": sigmoid(3 * (2 * y - 1)), **members}
+    assert tied_with_best(B, METRICS["auroc"], y, sharp) == ["sharp"]
 
 
 def test_class_probabilities_blend_to_probabilities():

@@ -25,7 +25,7 @@ from foretell.models.baselines import fit_baselines
 from foretell.models.calibrate import fit_calibration
 from foretell.models.criteria import METRICS, Metric, criterion_for, losses, metric_for
 from foretell.models.dataset import Dataset, Index, concat, split_by_group
-from foretell.models.ensemble import blend, greedy_weights
+from foretell.models.ensemble import blend, greedy_weights, tied_with_best
 from foretell.models.fitted import FittedModel, check_labels, refitted
 from foretell.models.intervals import fit_conformal
 from foretell.models.linear import LinearLearner
@@ -151,7 +151,9 @@ def _weigh(
         rows = np.arange(valid.rows)
         if valid.rows > GREEDY_ROWS:
             rows = np.sort(generator(context.seed, "greedy").permutation(valid.rows)[:GREEDY_ROWS])
-        return greedy_weights(kind, criterion, y[rows], {n: p[rows] for n, p in predictions.items()})
+        seen = {n: p[rows] for n, p in predictions.items()}
+        start = tied_with_best(kind, criterion, y[rows], {n: seen[n] for n in seen if n not in baselines})
+        return greedy_weights(kind, criterion, y[rows], seen, start=start)
     models = [n for n in predictions if n not in baselines]
     equal = {n: 1 / len(models) for n in models}
     average = from_link(kind, blend(kind, [predictions[n] for n in models], list(equal.values())))
