@@ -54,7 +54,7 @@ class Shell:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("shop")
-    shop(place / "shop.duckdb", customers=300, days=400)
+    shop(place / "shop.duckdb", customers=160, days=330)
     return place
 
 
@@ -64,13 +64,12 @@ def shell(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 @pytest.fixture(scope="module")
-def fitted(folder: Path) -> Path:
-    """A model in `models/`, trained once for the tests that need one."""
-    import foretell
-
-    with foretell.connect(folder / "shop.duckdb") as db:
-        model = db.query(CHURN).fit(time_limit=2)
-    return model.save(folder / "models" / "churn.foretell")
+def fitted(folder: Path) -> subprocess.CompletedProcess[str]:
+    """`foretell fit` as a user runs it, once for the tests that need its model."""
+    command = [sys.executable, "-m", "foretell.cli.app", "fit", "shop.duckdb", CHURN, "--name", "churn"]
+    return subprocess.run(
+        [*command, "--time-limit", "2"], cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 def test_schema_marks_what_it_guessed(shell: Shell) -> None:
@@ -147,11 +146,12 @@ def test_ask_as_json(shell: Shell) -> None:
     assert first["low"] <= first["prediction"] <= first["high"]
 
 
-def test_fit_then_predict_then_sql(shell: Shell, folder: Path, fitted: Path) -> None:
-    said = shell("fit", "shop.duckdb", CHURN, "--name", "again", "--time-limit", "2")
-    assert said.code == 0, said.err
-    assert "Saved as models/again.foretell." in said.out
-    assert (folder / "models" / "again.foretell").exists()
+def test_fit_then_predict_then_sql(
+    shell: Shell, folder: Path, fitted: subprocess.CompletedProcess[str]
+) -> None:
+    assert fitted.returncode == 0, fitted.stderr
+    assert "Saved as models/churn.foretell." in fitted.stdout
+    assert (folder / "models" / "churn.foretell").exists()
     said = shell("predict", "churn", "shop.duckdb", "--ids", "1,2", "--explain")
     assert said.code == 0, said.err
     assert "because" in said.out
@@ -161,9 +161,9 @@ def test_fit_then_predict_then_sql(shell: Shell, folder: Path, fitted: Path) -> 
     assert script.code == 0 and "SELECT" in script.out and "--" in script.out
 
 
-def test_predictions_are_the_same_each_time(shell: Shell, fitted: Path) -> None:
+def test_predictions_are_the_same_each_time(shell: Shell, fitted: object) -> None:
     first, again = (shell("predict", "churn", "shop.duckdb", "--format", "csv").out for _ in range(2))
-    assert first == again and first.count("\n") > 200
+    assert first == again and first.count("\n") > 100
 
 
 def test_labels_of_ones_own(shell: Shell, tmp_path: Path) -> None:
@@ -192,7 +192,9 @@ def test_labels_of_ones_own(shell: Shell, tmp_path: Path) -> None:
         (["ask", "shop.duckdb", RANK], 2, "not fitted"),
     ],
 )
-def test_slips(shell: Shell, fitted: Path, folder: Path, arguments: list[str], code: int, part: str) -> None:
+def test_slips(
+    shell: Shell, fitted: object, folder: Path, arguments: list[str], code: int, part: str
+) -> None:
     if arguments[0] == "demo":
         write_duckdb(folder / "other.duckdb", events_frames())
     said = shell(*arguments)

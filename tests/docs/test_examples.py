@@ -71,7 +71,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder where `foretell demo` writes a small shop, so that the examples take seconds."""
 
     def small(path: str | Path = "shop.duckdb", *, seed: int = 0) -> Path:
-        return databases.shop(path, seed=seed, customers=300, days=400)
+        return databases.shop(path, seed=seed, customers=160, days=330)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FORETELL_MODELS", raising=False)
