@@ -81,7 +81,7 @@ def beside_keys(table: str, keys: Mapping[str, Any], own: Mapping[str, Any]) -> 
     >>> list(beside_keys("shops", {"id": [1], "cutoff": [2]}, {"cutoff": [3]}))
     ['id', 'shops.cutoff', 'cutoff']
     """
-    return {(f"{table}.{name}" if name in own else name): values for name, values in keys.items()} | own
+    return {(f"{table}.{name}" if name in own else name): values for name, values in keys.items()} | dict(own)
 
 
 def _shown(value: Any) -> str:
