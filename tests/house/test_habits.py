@@ -17,7 +17,8 @@ def fault(source: str) -> str | None:
     if not doc:
         return "has no docstring"
     first = doc.split("\n\n")[0]
-    return None if first.rstrip().endswith((".", ":", "?")) else "its docstring does not begin with a sentence"
+    whole = first.rstrip().endswith((".", ":", "?"))
+    return None if whole else "its docstring does not begin with a sentence"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT / "src")))

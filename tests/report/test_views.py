@@ -93,6 +93,14 @@ def test_guesses_are_marked_with_their_reasons() -> None:
     assert "declared" not in shown
 
 
+def test_a_brief_view_of_a_large_schema_is_short() -> None:
+    tables = tuple(Table(f"t{i}", (column("id"),), ("id",)) for i in range(40))
+    shown = to_text(schema_view(Schema(tables), brief=True))
+    assert "t11" in shown and "t12" not in shown
+    assert shown.endswith("The rest of it: foretell schema")
+    assert "t39" in to_text(schema_view(Schema(tables)))
+
+
 def test_labels_tell_shares_and_what_was_left_out() -> None:
     shown = to_text(views()["labels"], width=100)
     assert "3,000 rows (900 entities at 12 cutoffs), 50% of them yes" in shown

@@ -13,6 +13,7 @@ from foretell.report.layout import bullets, grid, heading
 from foretell.schema.model import Column, Evidence, Origin, Schema, Semantic, Table
 
 SURE = 0.9
+BRIEF = 12
 KINDS = {
     Semantic.NUMERIC: "numbers",
     Semantic.CATEGORICAL: "categories",
@@ -25,16 +26,19 @@ KINDS = {
 
 def schema_view(schema: Schema, *, name: str = "the database", brief: bool = False) -> RenderableType:
     """The whole schema; `brief` leaves out the columns and the reasons of guesses that are almost sure."""
-    parts: list[RenderableType] = [heading(headline(schema, name)), tables_view(schema)]
+    most = BRIEF if brief else len(schema.tables) + len(schema.links) + len(schema.notes)
+    parts: list[RenderableType] = [heading(headline(schema, name)), tables_view(schema, most)]
     if schema.links:
-        parts += [Text(), links_view(schema)]
+        parts += [Text(), links_view(schema, most)]
     reasons = list(guesses(schema, below=SURE if brief else 1.1))
     if reasons:
         parts += [Text(), Text("Guesses, and why", style="bold"), bullets(reasons)]
     if not brief:
         parts += [Text(), Text("What the columns hold", style="bold"), columns_view(schema)]
     if schema.notes:
-        parts += [Text(), Text("To look at", style="bold"), bullets(schema.notes)]
+        parts += [Text(), Text("To look at", style="bold"), bullets(schema.notes[:most])]
+    if brief and max(len(schema.tables), len(schema.links), len(schema.notes)) > most:
+        parts.append(Text("The rest of it: foretell schema", style="dim"))
     return Group(*parts)
 
 
@@ -53,10 +57,10 @@ def headline(schema: Schema, name: str) -> str:
     return text + (f" ({plural(ignored, 'table')} ignored)" if ignored else "")
 
 
-def tables_view(schema: Schema) -> Grid:
-    """Tables with their rows, key and time."""
+def tables_view(schema: Schema, most: int = 1_000_000) -> Grid:
+    """The first `most` tables with their rows, key and time."""
     view = grid("table", "rows:", "key", "time of a row")
-    for table in schema.tables:
+    for table in schema.tables[:most]:
         if table.ignored:
             view.add_row(table.name, f"{table.rows:,}", Text("ignored", style="dim"), "")
             continue
@@ -66,11 +70,11 @@ def tables_view(schema: Schema) -> Grid:
     return view
 
 
-def links_view(schema: Schema) -> Grid:
-    """Links, from child to parent, with where each comes from."""
+def links_view(schema: Schema, most: int = 1_000_000) -> Grid:
+    """The first `most` links, from child to parent, with where each comes from."""
     view = grid("link", "known by")
     active = set(schema.active_links)
-    for link in schema.links:
+    for link in schema.links[:most]:
         origin = Text("ignored", style="dim") if link not in active else _marked(Text(), link.evidence)
         view.add_row(str(link), origin if origin.plain else "declared")
     return view
