@@ -47,15 +47,19 @@ def short(window: Offset | None) -> str:
 
 
 def path_name(hops: tuple[Hop, ...], schema: Schema) -> str:
-    """A path as a part of a name: the tables, with the link where a table has several to the same parent."""
+    """A path as a part of a name: the tables, with the link where a table has several to the same parent.
+
+    A hop down before one up is to the latest row.
+    """
     parts = []
-    for hop in hops:
+    for i, hop in enumerate(hops):
         twins = [k for k in schema.active_links if (k.child, k.parent) == (hop.link.child, hop.link.parent)]
         if hop.up:
             parts.append("+".join(hop.link.child_columns))
         else:
             link = f"[{'+'.join(hop.link.child_columns)}]" if len(twins) > 1 else ""
-            parts.append(hop.link.child + link)
+            last = "[last]" if any(later.up for later in hops[i + 1 :]) else ""
+            parts.append(hop.link.child + link + last)
     return ">".join(parts)
 
 
@@ -70,8 +74,13 @@ def role(hops: tuple[Hop, ...], schema: Schema) -> str:
 
 
 def owner(up: tuple[Hop, ...]) -> str:
-    """Whose events: '' for the entity's own, else 'the same …'s'."""
-    return f" of the same {words(up[-1].link.child_columns[0]).removesuffix(' id')}" if up else ""
+    """Whose events: '' for the entity's own, else of the same parent, or of the latest row's parent."""
+    if not up:
+        return ""
+    parent = words(up[-1].link.child_columns[0]).removesuffix(" id")
+    if not up[0].up:
+        return f" of the {parent} in its last of {words(up[0].end)}"
+    return f" of the same {parent}"
 
 
 def value_words(value: Value, target: str) -> str:

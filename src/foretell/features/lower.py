@@ -74,7 +74,7 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
     blocks: list[nodes.Block] = []
     attributes: dict[tuple[Hop, ...], list[Feature]] = {}
     paths: dict[tuple[tuple[Hop, ...], tuple[Hop, ...], tuple[str, ...]], list[Feature]] = {}
-    labels: list[Feature] = []
+    labels: dict[bool, list[Feature]] = {}
     parts: list[tuple[str, str]] = []
     for feature in features.features:
         match feature.definition:
@@ -83,16 +83,16 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
             case Aggregated(up=up, down=down) as aggregated:
                 delays = _delays(aggregated, task)
                 paths.setdefault((up, down, delays), []).append(feature)
-            case OwnLabels():
-                labels.append(feature)
+            case OwnLabels(everyone=everyone):
+                labels.setdefault(everyone, []).append(feature)
             case CutoffPart(part=part):
                 parts.append((feature.name, part))
     for up, chosen in attributes.items():
         blocks.append(_as_of(up, chosen, task))
     for (up, down, delays), chosen in paths.items():
         blocks.append(_aggregate(up, down, delays, chosen, task))
-    if labels:
-        blocks.append(_own_labels(labels, task))
+    for everyone, chosen in labels.items():
+        blocks.append(_own_labels(chosen, task, everyone=everyone))
     if parts:
         blocks.append(nodes.Calendar(tuple(parts)))
     return nodes.FeaturePlan(task.entity.name, task.entity_key, tuple(blocks))
@@ -110,7 +110,8 @@ def _scan(task: Task) -> nodes.Scan:
 def _anchor(up: Iterable[Hop], task: Task) -> nodes.Relation:
     relation: nodes.Relation = _scan(task)
     for hop in up:
-        relation = nodes.Follow(relation, hop, _until(task.schema, hop.end, Until.CUTOFF))
+        step = nodes.Follow if hop.up else nodes.Latest
+        relation = step(relation, hop, _until(task.schema, hop.end, Until.CUTOFF))
     return relation
 
 
@@ -198,7 +199,7 @@ def _aggregate(
     return nodes.Aggregate(anchor, events, windows, tuple(outputs))
 
 
-def _own_labels(features: list[Feature], task: Task) -> nodes.Aggregate:
+def _own_labels(features: list[Feature], task: Task, *, everyone: bool) -> nodes.Aggregate:
     if task.step is None:
         raise ForetellError("a static target has no past labels")
     windows = _windows(features)
@@ -208,7 +209,7 @@ def _own_labels(features: list[Feature], task: Task) -> nodes.Aggregate:
         measure, window = feature.definition.measure, feature.definition.window
         index = None if MEASURES[measure].accepts is Accepts.ROWS else 0
         outputs.append(_measured(feature.name, measure, index, window, windows))
-    past = nodes.PastLabels(target_plan(task), task.step, PAST_STEPS, Until.CUTOFF)
+    past = nodes.PastLabels(target_plan(task), task.step, PAST_STEPS, Until.CUTOFF, everyone)
     return nodes.Aggregate(_scan(task), past, windows, tuple(outputs))
 
 

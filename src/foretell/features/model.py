@@ -46,6 +46,8 @@ class Attribute:
 class Aggregated:
     """A measure of events: `up` leads from the entity to the anchor, `down` from the anchor to the events.
 
+    A hop down within `up` takes the latest row at the cutoff: the shop of the last order.
+
     `value` None measures the rows themselves. `window` None is all history before the cutoff; a decayed
     measure takes all history, and its window's length is the half-life.
     """
@@ -59,10 +61,11 @@ class Aggregated:
 
 @dataclass(frozen=True)
 class OwnLabels:
-    """A measure of the entity's own labels whose windows have closed at the cutoff."""
+    """A measure of the entity's own labels whose windows have closed at the cutoff; or of everyone's."""
 
     measure: str
     window: Offset | None = None
+    everyone: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,8 +174,8 @@ def _definition_to_json(definition: Definition) -> dict[str, Any]:
                 "value": read,
                 "window": _offset(window),
             }
-        case OwnLabels(measure=measure, window=window):
-            return {"of": "labels", "measure": measure, "window": _offset(window)}
+        case OwnLabels(measure=measure, window=window, everyone=everyone):
+            return {"of": "labels", "measure": measure, "window": _offset(window), "everyone": everyone}
         case CutoffPart(part=part):
             return {"of": "cutoff", "part": part}
 
@@ -190,7 +193,7 @@ def _definition_from_json(r: dict[str, Any], schema: Schema) -> Definition:
                 r["measure"], _path(r["down"], schema), _path(r["up"], schema), value, _window(r["window"])
             )
         case "labels":
-            return OwnLabels(r["measure"], _window(r["window"]))
+            return OwnLabels(r["measure"], _window(r["window"]), r["everyone"])
         case "cutoff":
             return CutoffPart(r["part"])
         case other:

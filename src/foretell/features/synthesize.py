@@ -33,6 +33,7 @@ Vocabulary = Callable[[str, str], tuple[str, ...]]
 
 BUDGET = 400
 _CATEGORIES = 6  # per-category counts for at most this many values of a column
+_BRIEF_COLUMNS = 12  # columns read of the events around a parent last seen
 _FAR_COLUMNS = 6  # columns read of a table that is not a direct child
 _MAX_DISTINCT = 1000
 
@@ -91,6 +92,7 @@ def _candidates(task: Task, profile: Profile) -> Iterator[tuple[float, Feature]]
     schema, entity = task.schema, task.entity.name
     windows = windows_for(task, profile.span_days)
     yield from _past_labels(task)
+    yield from _everyones_labels(task)
     yield from _calendar(task, profile)
     yield from _attributes(task, (), 1.0, profile)
     for link in schema.links_up(entity):
@@ -100,6 +102,7 @@ def _candidates(task: Task, profile: Profile) -> Iterator[tuple[float, Feature]]
             if second.parent not in (entity, link.parent):
                 yield from _attributes(task, (*first, Hop(second, up=True)), 6.0, profile)
     yield from _paths_from(task, (), windows, profile, near=2.0, far=4.0)
+    yield from _company(task, windows, profile, 2.3)
     for link in schema.links_up(entity):
         up = (Hop(link, up=True),)
         base = 2.5 if task.is_static else 5.0
@@ -134,6 +137,21 @@ def _past_labels(task: Task) -> Iterator[tuple[float, Feature]]:
     for name, measure, window, text in table:
         kind = Kind.CATEGORICAL if MEASURES[measure].categorical else Kind.NUMERIC
         yield 0.0, Feature(f"label.{name}", kind, OwnLabels(measure, window), text, "past labels")
+
+
+def _everyones_labels(task: Task) -> Iterator[tuple[float, Feature]]:
+    """The level of the outcome over the whole population, by which a value is high or low in its day."""
+    if task.step is None or task.kind not in (TaskKind.BINARY, TaskKind.REGRESSION) or _known_late(task):
+        return
+    what = "outcome" if task.kind is TaskKind.BINARY else "value"
+    for count, text in ((1, "last window"), (3, "last 3 windows"), (10, "last 10 windows")):
+        window = Offset(task.step.amount * count, task.step.unit)
+        mean = OwnLabels("mean", window, everyone=True)
+        text = f"mean {what} of everyone over the {text}"
+        yield 0.5, Feature(f"label.everyone.mean.{count}", Kind.NUMERIC, mean, text, "past labels")
+    number = OwnLabels("count", task.step, everyone=True)
+    text = f"number of known {what}s of everyone in the last window"
+    yield 0.5, Feature("label.everyone.count.1", Kind.NUMERIC, number, text, "past labels")
 
 
 def _known_late(task: Task) -> bool:
@@ -225,6 +243,54 @@ def _paths_from(
                 if any(k.parent == anchor for k in schema.links_up(second.child)):
                     continue
                 yield from _events(task, up, path, windows, profile, far)
+
+
+def _company(
+    task: Task, windows: tuple[Offset, ...], profile: Profile, rank: float
+) -> Iterator[tuple[float, Feature]]:
+    """What lately happened around the parent that the entity was last seen with: its team, its shop.
+
+    Parents with a time of their own are left out: most of those are events themselves, a basket or a race.
+    """
+    schema, entity = task.schema, task.entity.name
+    if task.is_static:
+        return
+    found: dict[str, tuple[int, tuple[Hop, ...]]] = {}
+    for link in schema.links_down(entity):
+        rows = schema.table(link.child).rows or 0
+        for second in schema.links_up(link.child) if schema.is_timed(link.child) else ():
+            parent = second.parent
+            if parent in (entity, link.child) or schema.is_timed(parent):
+                continue
+            if parent not in found or rows > found[parent][0]:
+                found[parent] = (rows, (Hop(link, up=False), Hop(second, up=True)))
+    for parent, (_, up) in found.items():
+        for link in schema.links_down(parent):
+            if schema.is_timed(link.child):
+                yield from _brief(_Maker(task, up, (Hop(link, up=False),)), windows, profile, rank)
+
+
+def _brief(
+    make: _Maker, windows: tuple[Offset, ...], profile: Profile, rank: float
+) -> Iterator[tuple[float, Feature]]:
+    """A few features of events: how many, and the last and mean of their first columns."""
+    schema, link = make.task.schema, make.down[-1].link
+    table = schema.table(link.child)
+    short, middle = windows[0], windows[min(1, len(windows) - 1)]
+    for window in dict.fromkeys((short, middle)):
+        yield rank, make("count", None, window)
+    links = {c for k in schema.links_up(table.name) for c in k.child_columns}
+    read = [c for c in table.columns if not (c.name in links or c.ignored or _constant(c))]
+    for place, column in enumerate([c for c in read if c.name not in table.primary_key][:_BRIEF_COLUMNS]):
+        value, step = Value(column.name), rank + 0.02 * place
+        match _use(column):
+            case "number":
+                for window in dict.fromkeys((short, middle)):
+                    yield step, make("mean", value, window)
+                yield step, make("last", value, None)
+            case "category" if (column.distinct or 0) <= _MAX_DISTINCT:
+                for word in profile.vocabulary(table.name, column.name)[:2]:
+                    yield step + 0.1, make("mean", Value(column.name, equals=word), middle)
 
 
 def _eventful(task: Task, path: tuple[Hop, ...]) -> bool:

@@ -13,11 +13,15 @@ from foretell.schema.model import DType, Schema
 def from_rows(relation: nodes.Relation, rows: str, schema: Schema) -> tuple[exp.Select, str]:
     """FROM the rows (row, entity, cutoff) to the relation's end; each step bounded as it says."""
     scan = nodes.base(relation)
-    query = exp.select().from_(table(rows, "r"))
+    query: exp.Select = exp.select().from_(table(rows, "r"))
     tests: list[exp.Expr] = [exp.EQ(this=col("r", "entity"), expression=col("a0", ROW))]
     query = query.join(table(scan.table, "a0"), on=_bounded(tests, scan, "a0", schema), join_type="left")
     alias = "a0"
     for i, follow in enumerate(nodes.hops(relation), start=1):
+        if isinstance(follow, nodes.Latest):
+            query = _latest(query, follow, alias, i, schema)
+            alias = f"a{i}"
+            continue
         tests = [joined_on(follow.hop.link, alias, f"a{i}", schema)]
         alias = f"a{i}"
         query = query.join(
@@ -26,7 +30,25 @@ def from_rows(relation: nodes.Relation, rows: str, schema: Schema) -> tuple[exp.
     return query, alias
 
 
-def _bounded(tests: list[exp.Expr], step: nodes.Scan | nodes.Follow, alias: str, schema: Schema) -> exp.Expr:
+def _latest(query: exp.Select, step: nodes.Latest, parent: str, i: int, schema: Schema) -> exp.Select:
+    """Join the latest visible row that points at `parent`'s. Rows of one instant are first thinned to their
+    last by rank, so that the as-of join, which knows no ties, has none.
+    """
+    link = step.hop.link
+    keys = [col("e", c) for c in link.child_columns]
+    thinned = exp.select(*keys, col("e", TIME), exp.func("MAX", col("e", ROW)).as_(ROW, quoted=True))
+    thinned = thinned.from_(table(step.end, "e")).group_by(*(k.copy() for k in keys), col("e", TIME))
+    tests: list[exp.Expr] = [joined_on(link, f"l{i}", parent, schema)]
+    join = exp.Join(this=thinned.subquery(f"l{i}"), method="ASOF", side="LEFT")
+    join.set("on", _bounded(tests, step, f"l{i}", schema))
+    query.append("joins", join)
+    on = exp.EQ(this=col(f"a{i}", ROW), expression=col(f"l{i}", ROW))
+    return query.join(table(step.end, f"a{i}"), on=on, join_type="left")
+
+
+def _bounded(
+    tests: list[exp.Expr], step: nodes.Scan | nodes.Follow | nodes.Latest, alias: str, schema: Schema
+) -> exp.Expr:
     if step.until is Until.CUTOFF and schema.is_timed(step.end):
         tests = [*tests, exp.LTE(this=col(alias, TIME), expression=col("r", "cutoff"))]
     return conjunction(tests)

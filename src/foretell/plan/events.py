@@ -25,7 +25,7 @@ def events(node: nodes.Events, schema: Schema) -> exp.Select:
 
     # The anchor's own time bounds nothing here: whoever asks for the anchor has seen it at the cutoff.
     # A step without a bound adds no time: its rows would be read whenever they are from.
-    walked: list[nodes.Scan | nodes.Follow] = [nodes.base(node.rows), *path[:-1]]
+    walked: list[nodes.Scan | nodes.Follow | nodes.Latest] = [nodes.base(node.rows), *path[:-1]]
     moments: list[exp.Expr] = [
         col(alias, TIME)
         for alias, step in zip(aliases, walked)

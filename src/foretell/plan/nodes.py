@@ -52,7 +52,23 @@ class Follow:
         return self.hop.end
 
 
-Relation: TypeAlias = Scan | Follow
+@dataclass(frozen=True)
+class Latest:
+    """Each row of `source` joined with the one latest row, in (time, key) order, that points at it.
+
+    `hop` leads down; only the rows at its far end that are visible by `until` are looked at.
+    """
+
+    source: Relation
+    hop: Hop
+    until: Until
+
+    @property
+    def end(self) -> str:
+        return self.hop.end
+
+
+Relation: TypeAlias = Scan | Follow | Latest
 
 
 @dataclass(frozen=True)
@@ -152,7 +168,8 @@ class TargetAggregate:
 
 @dataclass(frozen=True)
 class Formula:
-    """An expression over the entity's columns and `Column("", "a<i>")`, i indexing the target's aggregates."""
+    """An expression over the entity's columns and `Column("", "a<i>")`, i indexing the target's aggregates.
+    """
 
     expr: ast.Expr
     dtype: DType
@@ -180,13 +197,15 @@ class Target:
 class PastLabels:
     """The entity's own labels at earlier cutoffs, as events whose time is the close of their window.
 
-    A row looks back from its own cutoff in whole steps; the last `steps` that have closed are seen.
+    A row looks back from its own cutoff in whole steps; the last `steps` that have closed are seen. With
+    `everyone` it sees those of the whole population.
     """
 
     target: Target
     step: Offset
     steps: int
     until: Until
+    everyone: bool = False
 
 
 Block: TypeAlias = Aggregate | AsOf | Calendar
@@ -214,21 +233,21 @@ def output_names(block: Block) -> tuple[str, ...]:
 
 def base(relation: Relation) -> Scan:
     """The scan that a relation starts from."""
-    while isinstance(relation, Follow):
+    while not isinstance(relation, Scan):
         relation = relation.source
     return relation
 
 
-def hops(relation: Relation) -> tuple[Follow, ...]:
+def hops(relation: Relation) -> tuple[Follow | Latest, ...]:
     """The hops of a relation, in the order they are walked."""
-    found: list[Follow] = []
-    while isinstance(relation, Follow):
+    found: list[Follow | Latest] = []
+    while not isinstance(relation, Scan):
         found.append(relation)
         relation = relation.source
     return tuple(reversed(found))
 
 
-def steps(relation: Relation) -> Iterator[Scan | Follow]:
+def steps(relation: Relation) -> Iterator[Scan | Follow | Latest]:
     """The scan and then each hop."""
     yield base(relation)
     yield from hops(relation)

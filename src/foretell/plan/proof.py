@@ -60,11 +60,17 @@ def _step(table: str, until: Until, schema: Schema, allowed: frozenset[Until]) -
 
 
 def _anchor(relation: nodes.Relation, schema: Schema) -> None:
-    """From the entity's own row, up: the row is given, every parent must be visible at the cutoff."""
+    """From the entity's own row, up: the row is given, every parent must be visible at the cutoff.
+
+    A hop down is to the latest row that is visible at the cutoff, so its table must have a time.
+    """
     scan = nodes.base(relation)
     _step(scan.table, scan.until, schema, frozenset({Until.CUTOFF, Until.OWN}))
     for follow in nodes.hops(relation):
-        if not follow.hop.up:
+        if isinstance(follow, nodes.Latest):
+            if follow.hop.up or not schema.is_timed(follow.end):
+                raise LeakError(f"{follow.hop} leads to no row that is the latest at the cutoff")
+        elif not follow.hop.up:
             raise LeakError(f"{follow.hop} leads to many rows and needs an aggregate")
         _step(follow.end, follow.until, schema, frozenset({Until.CUTOFF}))
 

@@ -228,7 +228,7 @@ class _Writer:
             lattice = looking_back(block.events, cutoffs, -(2**62))
             words = any(MEASURES[o.measure].categorical for o in block.outputs)
             source = self._past(block.events, lattice, words)
-            self.put(create(f"{name}_rows", self._phased(lattice)))
+            self.put(create(f"{name}_rows", self._phased(block.events, lattice)))
         else:
             source = self.events(block.events)
             self.put(create(f"{name}_rows", asof.anchors(block.anchor, self.all_rows, self.schema)))
@@ -237,13 +237,13 @@ class _Writer:
         for query in rings.aggregate(block, name, source, f"{name}_rows", None).queries:
             yield self._keep(query)
 
-    def _phased(self, lattice: Lattice) -> exp.Select:
+    def _phased(self, past: nodes.PastLabels, lattice: Lattice) -> exp.Select:
         """The rows, with the entity in the phase of the row's cutoff as the anchor."""
         pairs = _values(
             "p", ("cutoff", "phase"), [(_moment(c), _number(p)) for c, p in lattice.phases.items()]
         )
         on = exp.EQ(this=col("p", "cutoff"), expression=col("r", "cutoff"))
-        anchor = _anchor(col("r", "entity"), lattice).as_("anchor")
+        anchor = _anchor(past, col("r", "entity"), lattice).as_("anchor")
         return (
             exp.select(col("r", "row"), anchor, col("r", "cutoff"))
             .from_(table(self.all_rows, "r"))
@@ -252,7 +252,8 @@ class _Writer:
 
     def _past(self, past: nodes.PastLabels, lattice: Lattice, words: bool) -> str:
         """Own labels at earlier cutoffs, as events from the close of their windows on."""
-        self.say("The entity's own labels at earlier cutoffs count from the close of their windows on.")
+        whose = "Everyone's" if past.everyone else "The entity's own"
+        self.say(f"{whose} labels at earlier cutoffs count from the close of their windows on.")
         earlier, made, name = self.name("cutoffs"), self.name("labels"), self.name("events")
         self.moments(earlier, sorted({at for at, _, _ in lattice.earlier}))
         self.labelled(past.target, earlier, made)
@@ -263,7 +264,7 @@ class _Writer:
         order = exp.Order(expressions=[col("l", "cutoff"), col("l", "entity")])
         known = [(_moment(at), _moment(from_), _number(phase)) for at, from_, phase in lattice.earlier]
         counted = exp.select(
-            _anchor(col("l", "entity"), lattice).as_("anchor"),
+            _anchor(past, col("l", "entity"), lattice).as_("anchor"),
             col("p", "known").as_("t"),
             exp.Window(this=exp.func("ROW_NUMBER"), order=order).as_("k"),
             exp.cast(label, "VARCHAR" if words or dtype is DType.TEXT else "DOUBLE").as_("v0"),
@@ -279,8 +280,10 @@ class _Writer:
         return name
 
 
-def _anchor(entity: exp.Expr, lattice: Lattice) -> exp.Expr:
-    """An entity in one phase, as one number."""
+def _anchor(past: nodes.PastLabels, entity: exp.Expr, lattice: Lattice) -> exp.Expr:
+    """An entity (or everyone) in one phase, as one number."""
+    if past.everyone:
+        return col("p", "phase")
     return exp.Add(this=exp.Mul(this=entity, expression=_number(lattice.count)), expression=col("p", "phase"))
 
 

@@ -281,8 +281,8 @@ class Oracle:
                 return [self._attribute(name, e - 1, t, column, up, age, text) for e, t in rows]
             case Aggregated() as made:
                 return self._aggregated(task, made, rows)
-            case OwnLabels(measure=measure, window=window):
-                return [self._own_labels(task, measure, window, e, t) for e, t in rows]
+            case OwnLabels(measure=measure, window=window, everyone=everyone):
+                return [self._past_labels(task, measure, window, None if everyone else e, t) for e, t in rows]
             case CutoffPart(part=part):
                 return [_part(part, t) for _, t in rows]
 
@@ -304,14 +304,26 @@ class Oracle:
         return _text(value) if text else float(value)
 
     def _ancestor(self, name: str, index: int, up: tuple[Hop, ...], cutoff: Instant) -> int | None:
-        """The row that hops up lead to, every one of them visible at the cutoff."""
+        """The row that hops up lead to, all visible at the cutoff; a hop down is to the latest."""
         at: int | None = index
         for hop in up:
+            if not hop.up:
+                at = self._latest(hop, at, cutoff) if at is not None else None
+                continue
             at = self.up(hop, at) if at is not None else None
             if at is not None and self.schema.is_timed(hop.end):
                 born = self.time(hop.end, at)
                 at = at if born is not None and born <= cutoff else None
         return at
+
+    def _latest(self, hop: Hop, parent: int, cutoff: Instant) -> int | None:
+        """The last row by rank that points at the parent and is visible at the cutoff."""
+        table, back = hop.end, hop.reversed()
+        for i in reversed(range(len(self.rows[table]))):
+            born = self.time(table, i)
+            if born is not None and born <= cutoff and self.up(back, i) == parent:
+                return i
+        return None
 
     def _aggregated(self, task: Task, made: Aggregated, rows: Sequence[tuple[int, Instant]]) -> list[Any]:
         table = made.down[-1].end
@@ -366,10 +378,13 @@ class Oracle:
             return _text(read)
         return float(read) if abs(read) < _LARGEST else None
 
-    def _own_labels(
-        self, task: Task, measure: str, window: Offset | None, entity: int, cutoff: Instant
+    def _past_labels(
+        self, task: Task, measure: str, window: Offset | None, entity: int | None, cutoff: Instant
     ) -> Any:
-        """Labels at whole steps before the cutoff whose windows have closed, as events at their close."""
+        """Labels at whole steps before the cutoff whose windows have closed, as events at their close.
+
+        The entity None takes everyone's.
+        """
         assert task.step is not None and task.horizon is not None
         started = [self._first(a.table, cutoff) for a in task.target.aggregates]
         if task.assuming is not None:
@@ -384,8 +399,9 @@ class Oracle:
             close = task.horizon.after(at)
             if close > cutoff or at < begin:
                 continue
-            label = self.labels(task, [at]).get((entity, at))
-            if label is not None:
+            for (whose, _), label in self.labels(task, [at]).items():
+                if entity is not None and whose != entity:
+                    continue
                 words = CATEGORICAL.get(measure, False) or isinstance(label, str)
                 shown = _text(label) if words else float(label)
                 events.append(Event(close, (close, -k), shown))
