@@ -19,8 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from sqlglot import exp
 
-from foretell.core.errors import DataError
-from foretell.core.errors import SchemaError
+from foretell.core.errors import DataError, SchemaError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.text import listing
 from foretell.core.time import Instant, Offset
