@@ -408,3 +408,22 @@ def _equal(a: Values, b: Values) -> npt.NDArray[np.bool_]:
     assert not isinstance(a, Numeric) and not isinstance(b, Numeric)
     words = [np.array([*v.categories, None], dtype=object)[v.codes] for v in (a, b)]
     return np.asarray(words[0] == words[1], dtype=np.bool_)
+
+
+def replay(
+    then: Frames,
+    now: Frames,
+    schema: Schema,
+    target: nodes.Target,
+    plan: nodes.FeaturePlan,
+    cutoff: Instant,
+    *,
+    threads: int = 2,
+) -> tuple[Difference, ...]:
+    """What moved between a copy of the database taken at the cutoff and the database now.
+
+    It finds columns that are updated in place, which no change of later rows can show. `cutoff` is the instant
+    of the earlier copy.
+    """
+    first = answer(then, schema, target, plan, cutoff, threads=threads)
+    return differences(first, answer(now, schema, target, plan, cutoff, threads=threads), "replay")

@@ -1,0 +1,328 @@
+"""Positive controls: each planted leak is refused by the proof and, the proof aside, caught by a detector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from trap_shop import AMOUNT, CHURN, CUTOFF, SCHEMA, Question, ask, make_frames, with_blocks
+
+import foretell.engines.duckdb as engine_room
+from foretell.core.errors import LeakError, SchemaError
+from foretell.core.time import DAY, Offset, Window
+from foretell.engines.duckdb import DuckDBEngine
+from foretell.evaluation.audit import suspects
+from foretell.evaluation.futures import answer, differences, past_only, perturb, replay, truncate
+from foretell.features.matrix import Matrix, Numeric
+from foretell.plan import nodes
+from foretell.plan.nodes import Until
+from foretell.plan.proof import prove
+from foretell.sources.frames import FramesSource
+from foretell.store.working import Store
+from foretell.task.model import TaskKind
+
+FRAMES = make_frames()
+
+
+def moved(question: Question) -> set[str]:
+    found = past_only(FRAMES, SCHEMA, question.target, question.plan, CUTOFF, seeds=(1,))
+    return {d.what for d in found}
+
+
+# ── leaks in the plan ──
+
+
+def _unbounded(relation: nodes.Relation, tables: tuple[str, ...]) -> nodes.Relation:
+    """The relation with the steps that end at these tables read without a bound."""
+    if isinstance(relation, nodes.Scan):
+        return replace(relation, until=Until.END) if relation.table in tables else relation
+    source = _unbounded(relation.source, tables)
+    until = Until.END if relation.end in tables else relation.until
+    return replace(relation, source=source, until=until)
+
+
+def events_of(*tables: str) -> Callable[[nodes.Block], nodes.Block]:
+    def change(block: nodes.Block) -> nodes.Block:
+        if isinstance(block, nodes.Aggregate) and isinstance(block.events, nodes.Events):
+            steps = nodes.hops(block.events.rows)
+            walked = {block.events.table, *(s.end for s in steps[:-1])}
+            chosen = tuple(t for t in tables if t in walked)
+            return replace(block, events=replace(block.events, rows=_unbounded(block.events.rows, chosen)))
+        return block
+
+    return change
+
+
+def each_input(**changes: object) -> Callable[[nodes.Block], nodes.Block]:
+    def change(block: nodes.Block) -> nodes.Block:
+        if isinstance(block, nodes.Aggregate) and isinstance(block.events, nodes.Events):
+            inputs = tuple(replace(i, **changes) if i.up else i for i in block.events.inputs)  # type: ignore[arg-type]
+            return replace(block, events=replace(block.events, inputs=inputs))
+        return block
+
+    return change
+
+
+def no_delays(block: nodes.Block) -> nodes.Block:
+    if isinstance(block, nodes.Aggregate) and isinstance(block.events, nodes.Events):
+        return replace(block, events=replace(block.events, delays=()))
+    return block
+
+
+def looked_up(block: nodes.Block) -> nodes.Block:
+    if isinstance(block, nodes.AsOf):
+        return replace(block, source=_unbounded(block.source, ("regions",)))
+    return block
+
+
+def anchors(block: nodes.Block) -> nodes.Block:
+    if isinstance(block, nodes.Aggregate) and isinstance(block.anchor, nodes.Follow):
+        return replace(block, anchor=_unbounded(block.anchor, ("regions",)))
+    return block
+
+
+def known_early(block: nodes.Block) -> nodes.Block:
+    if isinstance(block, nodes.AsOf):
+        return replace(block, outputs=tuple(replace(o, known_at=None) for o in block.outputs))
+    return block
+
+
+def open_windows(block: nodes.Block) -> nodes.Block:
+    if isinstance(block, nodes.Aggregate) and isinstance(block.events, nodes.PastLabels):
+        return replace(block, events=replace(block.events, until=Until.END))
+    return block
+
+
+BLOCKS: dict[str, Callable[[nodes.Block], nodes.Block]] = {
+    "events without a filter": events_of("orders", "visits"),
+    "second hop without a filter": events_of("orders"),
+    "late rows, read without a filter": events_of("visits"),
+    "foreign key to a row born after the event": each_input(until=Until.END),
+    "parent's value before it is known": each_input(known_at=None),
+    "event's value before it is known": no_delays,
+    "foreign key to a row born after the cutoff": looked_up,
+    "events of a parent born after the cutoff": anchors,
+    "own value before it is known": known_early,
+    "past labels whose windows are open": open_windows,
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_leak_in_a_block(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = ask(CHURN)
+    prove(sound.plan, SCHEMA)
+    leaking = with_blocks(sound, BLOCKS[name])
+    assert leaking.plan != sound.plan
+    with pytest.raises(LeakError):
+        prove(leaking.plan, SCHEMA)
+    monkeypatch.setattr(engine_room, "prove", lambda *_: None)
+    assert moved(leaking)
+
+
+def _population_without_a_filter(target: nodes.Target) -> nodes.Target:
+    return replace(target, population=replace(target.population, until=Until.END))
+
+
+def _where_ahead(target: nodes.Target) -> nodes.Target:
+    ahead = Window(Offset(-30), Offset(30))
+    changed = [replace(a, window=ahead) if a.window.is_past else a for a in target.aggregates]
+    return replace(target, aggregates=tuple(changed))
+
+
+def _where_without_a_filter(target: nodes.Target) -> nodes.Target:
+    changed = [
+        replace(a, events=replace(a.events, rows=_unbounded(a.events.rows, ("orders",))))
+        if a.window.is_past
+        else a
+        for a in target.aggregates
+    ]
+    # Without a time, events lie in the window that has no start.
+    whole = Window(Offset(-np.inf), Offset(0))
+    return replace(
+        target,
+        aggregates=tuple(replace(a, window=whole) if a.window.is_past else a for a in changed),
+    )
+
+
+TARGETS: dict[str, Callable[[nodes.Target], nodes.Target]] = {
+    "entity born later": _population_without_a_filter,
+    "WHERE over a window into the future": _where_ahead,
+    "WHERE without a filter": _where_without_a_filter,
+}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_leak_in_the_population(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = ask(CHURN)
+    prove(sound.target, SCHEMA)
+    leaking = replace(sound, target=TARGETS[name](sound.target))
+    with pytest.raises(LeakError):
+        prove(leaking.target, SCHEMA)
+    monkeypatch.setattr(engine_room, "prove", lambda *_: None)
+    assert "population" in moved(leaking)
+
+
+def test_the_engine_refuses_what_the_proof_refuses() -> None:
+    sound = ask(CHURN)
+    leaking = with_blocks(sound, events_of("orders"))
+    with Store.load(FramesSource(FRAMES).snapshot()) as store:
+        engine = DuckDBEngine(store, SCHEMA)
+        rows = engine.population(sound.target, [CUTOFF])
+        with pytest.raises(LeakError):
+            engine.features(leaking.plan, rows)
+        with pytest.raises(LeakError):
+            engine.labels(_where_ahead(sound.target), [CUTOFF])
+        with pytest.raises(LeakError):
+            engine.population(_population_without_a_filter(sound.target), [CUTOFF])
+
+
+@pytest.mark.parametrize("window", [Window(Offset(-1), Offset(14)), Window(Offset(-14), Offset(0))])
+def test_a_row_is_in_the_feature_or_in_the_label(window: Window) -> None:
+    """A label's window that reaches back over the cutoff would count its rows twice."""
+    target = ask(CHURN).target
+    changed = tuple(replace(a, window=window) if a.window.is_future else a for a in target.aggregates)
+    with pytest.raises(LeakError, match="before the cutoff"):
+        prove(replace(target, aggregates=changed), SCHEMA)
+
+
+def test_a_static_target_is_asked_before_its_own_row() -> None:
+    target = ask(AMOUNT).target
+    with pytest.raises(LeakError):
+        prove(replace(target, population=replace(target.population, until=Until.CUTOFF)), SCHEMA)
+
+
+# ── leaks around the plan: what is derived from the data before or after it runs ──
+
+Derive = Callable[[dict[str, pa.Table]], dict[str, pa.Table]]
+
+
+def _orders(frames: dict[str, pa.Table], amount: np.ndarray) -> dict[str, pa.Table]:
+    orders = frames["orders"]
+    place = orders.schema.get_field_index("amount")
+    column = pa.array(np.asarray(amount, dtype=np.float64))
+    return {**frames, "orders": orders.set_column(place, "amount", column)}
+
+
+def global_mean(frames: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    amount = frames["orders"]["amount"].to_numpy()
+    return _orders(frames, amount - np.nanmean(amount))
+
+
+def global_rank(frames: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    return _orders(frames, frames["orders"]["amount"].to_numpy().argsort().argsort())
+
+
+def table_count(frames: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    orders = frames["orders"]
+    return _orders(frames, np.full(orders.num_rows, orders.num_rows))
+
+
+def lifetime_value(frames: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    owner, amount = frames["orders"]["customer"].to_numpy(), frames["orders"]["amount"].to_numpy()
+    total = {o: np.nansum(amount[owner == o]) for o in set(owner.tolist())}
+    return _orders(frames, np.array([total.get(o, 0.0) for o in owner.tolist()]))
+
+
+def lead(frames: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """Each order carries the amount of the customer's next one."""
+    orders = frames["orders"].sort_by([("customer", "ascending"), ("at", "ascending"), ("id", "ascending")])
+    following = np.append(orders["amount"].to_numpy()[1:], np.nan)
+    return _orders({**frames, "orders": orders}, following)
+
+
+def survivors_only(frames: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """Customers without a late order were deleted from the table."""
+    orders = frames["orders"]
+    late = pc.greater(orders["at"].cast(pa.int64()), CUTOFF + 40 * DAY)
+    customers = frames["customers"]
+    return {
+        **frames,
+        "customers": customers.filter(pc.is_in(customers["id"], orders.filter(late)["customer"])),
+    }
+
+
+DERIVED: dict[str, Derive] = {
+    f.__name__: f for f in (global_mean, global_rank, table_count, lifetime_value, lead, survivors_only)
+}
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_leak_in_what_is_derived(name: str) -> None:
+    """A column or a table computed over all rows is computed again for every future."""
+    question = ask(CHURN)
+    found = set()
+    first = answer(DERIVED[name](FRAMES), SCHEMA, question.target, question.plan, CUTOFF)
+    for future in (perturb(FRAMES, SCHEMA, CUTOFF, seed=1), truncate(FRAMES, SCHEMA, CUTOFF)):
+        other = answer(DERIVED[name](future), SCHEMA, question.target, question.plan, CUTOFF)
+        found |= {d.what for d in differences(first, other, name)}
+    assert found, name
+
+
+@pytest.mark.parametrize("question", [CHURN, AMOUNT])
+def test_no_false_alarm(question: str) -> None:
+    asked = ask(question)
+    assert past_only(FRAMES, SCHEMA, asked.target, asked.plan, CUTOFF, seeds=(1, 2)) == ()
+
+
+def test_the_vocabulary_is_of_the_past() -> None:
+    def words(frames: dict[str, pa.Table], until: int | None) -> tuple[str, ...]:
+        with Store.load(FramesSource(frames).snapshot()) as store:
+            engine = DuckDBEngine(store, SCHEMA)
+            return engine.frequent("orders", "status", until=until, limit=10)
+
+    futures = [perturb(FRAMES, SCHEMA, CUTOFF, seed=s) for s in (1, 2)] + [truncate(FRAMES, SCHEMA, CUTOFF)]
+    assert {words(f, CUTOFF) for f in futures} == {words(FRAMES, CUTOFF)}
+    assert len({words(f, None) for f in futures}) > 1, "the control: without a bound it does change"
+
+
+def test_late_rows_taken_for_early_ones() -> None:
+    """A schema that does not say how late rows become available reads them too early."""
+    hasty = replace(SCHEMA, tables=tuple(replace(t, available_after=None) for t in SCHEMA.tables))
+    question = ask(CHURN, hasty)
+    first = answer(FRAMES, hasty, question.target, question.plan, CUTOFF)
+    other = answer(truncate(FRAMES, SCHEMA, CUTOFF), hasty, question.target, question.plan, CUTOFF)
+    assert any("visits" in d.what for d in differences(first, other, "truncate"))
+
+
+def test_times_of_another_zone() -> None:
+    """Times written in New York and read as UTC make rows five hours too early."""
+    there = replace(SCHEMA, timezone="America/New_York")
+    question = ask(CHURN)
+    first = answer(FRAMES, SCHEMA, question.target, question.plan, CUTOFF)
+    other = answer(truncate(FRAMES, there, CUTOFF), SCHEMA, question.target, question.plan, CUTOFF)
+    assert differences(first, other, "truncate")
+    told = ask(CHURN, there)
+    assert past_only(FRAMES, there, told.target, told.plan, CUTOFF, seeds=(1,)) == ()
+
+
+def test_a_column_updated_in_place() -> None:
+    """No change of later rows shows it; an earlier copy of the database does."""
+    question = ask(CHURN)
+    orders = FRAMES["orders"]
+    place = orders.schema.get_field_index("amount")
+    now = {
+        **FRAMES,
+        "orders": orders.set_column(place, "amount", pc.add(orders["amount"], 1.0)),
+    }
+    then = truncate(FRAMES, SCHEMA, CUTOFF)
+    assert replay(then, FRAMES, SCHEMA, question.target, question.plan, CUTOFF) == ()
+    assert replay(then, now, SCHEMA, question.target, question.plan, CUTOFF)
+
+
+def test_a_repeated_key_is_refused_before_it_multiplies_rows() -> None:
+    question = ask(CHURN)
+    twice = {**FRAMES, "orders": pa.concat_tables([FRAMES["orders"], FRAMES["orders"].slice(0, 5)])}
+    with pytest.raises(SchemaError, match="orders"):
+        answer(twice, SCHEMA, question.target, question.plan, CUTOFF)
+
+
+def test_a_column_known_only_after_the_outcome() -> None:
+    rng = np.random.default_rng(0)
+    y = (rng.random(400) < 0.2).astype(np.float64)
+    closed = np.where(y == 1, rng.random(400), np.nan)
+    X = Matrix(("closed_at", "age"), (Numeric(closed), Numeric(rng.random(400))), 400)
+    assert [s.column for s in suspects(X, y, TaskKind.BINARY)] == ["closed_at"]
