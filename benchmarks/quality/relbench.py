@@ -112,7 +112,7 @@ def run(folder: Path, task: str, seeds: int, limit: float, *, internal: bool) ->
                 print(f"{shown} ({time.perf_counter() - began:.1f} s)", flush=True)
                 continue
             model = question.fit(time_limit=limit, backtest=backtest)
-            made = model.predict_rows(folder, val)
+            made = model.predict_rows(val, folder)
             column = "probability" if metric.name == "auroc" else "prediction"
             scores.append(metric.score(truth, made[column].to_numpy()))
             took = f"{time.perf_counter() - began:.1f} s, {len(model.features)} features"

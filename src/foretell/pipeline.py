@@ -24,8 +24,8 @@ from foretell.explain.reasons import Driver
 from foretell.features.lower import feature_plan, target_plan
 from foretell.prediction import batch, learn
 from foretell.prediction.database import OpenDatabase, Target, open_database
-from foretell.prediction.model import Model
 from foretell.prediction.labels import computed_labels
+from foretell.prediction.model import Model
 from foretell.prediction.predictions import Predictions, beside_keys
 from foretell.query.parser import parse
 from foretell.schema.model import Schema
@@ -79,6 +79,11 @@ class Database:
         self._opened = opened
         self.seed = seed
         self.progress = progress
+
+    @property
+    def opened(self) -> OpenDatabase:
+        """The snapshot, its working copy and its engine."""
+        return self._opened
 
     @property
     def name(self) -> str:

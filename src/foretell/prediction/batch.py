@@ -19,8 +19,9 @@ from foretell.features.lower import feature_plan, target_plan
 from foretell.features.matrix import Floats, Matrix
 from foretell.features.model import FeatureSet
 from foretell.models.fitted import FittedModel
-from foretell.prediction.database import OpenDatabase, Target, open_database
+from foretell.prediction.database import OpenDatabase, Opened, Target, open_database
 from foretell.prediction.predictions import Predictions, beside_keys, meaning
+from foretell.schema.record import shape
 from foretell.task.describe import describe
 from foretell.task.given import is_given
 from foretell.task.model import Task, TaskKind
@@ -38,19 +39,19 @@ def describe_task(task: Task) -> str:
 
 
 @contextmanager
-def opened(target: Target | OpenDatabase, task: Task, progress: Progress) -> Iterator[OpenDatabase]:
+def opened(target: Target | OpenDatabase | Opened, task: Task, progress: Progress) -> Iterator[OpenDatabase]:
     """A database to score: opened with the task's schema, or one that is open already."""
-    if not isinstance(target, OpenDatabase):
-        with open_database(target, schema=task.schema, progress=progress) as database:
+    held = target if isinstance(target, OpenDatabase) else getattr(target, "opened", None)
+    if held is None:
+        with open_database(target, schema=task.schema, progress=progress) as database:  # type: ignore[arg-type]
             yield database
         return
-    if target.schema == task.schema:
-        yield target
-        return
-    raise UsageError(
-        "this database was opened with another schema than the model's",
-        mend="pass the path or URL, so that it is opened with the model's",
-    )
+    if shape(held.schema) != shape(task.schema):
+        raise UsageError(
+            "this database was opened with another schema than the model's",
+            mend="pass the path or URL, so that it is opened with the model's",
+        )
+    yield held
 
 
 def population(database: OpenDatabase, task: Task, cutoff: Instant) -> Rows:
@@ -225,7 +226,7 @@ def _only(
 
 
 def check_ids(database: OpenDatabase, task: Task) -> None:
-    """Refuse a query whose FOR … = / IN names somebody who is not there, before anything is trained for it."""
+    """Refuse a query whose FOR … = / IN names somebody who is not there, before anything is trained."""
     ids = _query_ids(task)
     if ids is not None:
         _known(database, task, ids)

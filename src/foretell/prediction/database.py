@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 from foretell.core.errors import ConfigError, DataError
 from foretell.core.progress import QUIET, Progress
@@ -23,6 +23,13 @@ from foretell.task.model import Task
 
 Target: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Source
 CONFIG_NAME = "foretell.toml"
+
+
+class Opened(Protocol):
+    """Anything that holds an open database."""
+
+    @property
+    def opened(self) -> OpenDatabase: ...
 
 
 class OpenDatabase:

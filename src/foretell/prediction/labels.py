@@ -59,7 +59,7 @@ def _as_table(given: Any) -> pa.Table:
 
 
 def computed_labels(database: OpenDatabase, task: Task, cutoffs: Sequence[Instant]) -> Labels:
-    """A task's labels at cutoffs. A forecast's are lists, one number a step (NaN where a step has no value)."""
+    """A task's labels at cutoffs; a forecast's are lists, one number a step (NaN where it has no value)."""
     spec, engine = task.query.spec, database.engine
     if not isinstance(spec, Forecast):
         return engine.labels(target_plan(task), cutoffs)

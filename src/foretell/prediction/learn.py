@@ -284,6 +284,7 @@ def release(
         backtest=measured.to_dict(),
         facts=facts,
         notes=fitted.notes,
+        home=database,
     )
 
 

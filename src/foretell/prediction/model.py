@@ -15,6 +15,7 @@ import re
 import stat
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from foretell.core.errors import ModelFileError
+from foretell.core.errors import ModelFileError, UsageError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant, Offset, Unit, parse_instant
 from foretell.explain.reasons import Driver, Reason
@@ -31,7 +32,7 @@ from foretell.features.lower import feature_plan, target_plan
 from foretell.features.model import FeatureSet
 from foretell.models.fitted import FittedModel
 from foretell.prediction import batch
-from foretell.prediction.database import OpenDatabase, Target, moment_of
+from foretell.prediction.database import OpenDatabase, Opened, Target, moment_of
 from foretell.prediction.labels import read_rows
 from foretell.prediction.predictions import Predictions
 from foretell.query.format import format_query
@@ -53,7 +54,8 @@ _LARGEST = 1 << 30  # bytes that a part may hold once unpacked
 class Model:
     """A trained model. `backtest` is what was measured before release (JSON-ready), None if nothing could be.
 
-    `facts` tell how it came about: cutoffs, rows, seed, package versions.
+    `facts` tell how it came about: cutoffs, rows, seed, package versions. `home` is the database it was
+    trained on, where that is still open; it is not saved.
     """
 
     task: Task
@@ -63,6 +65,7 @@ class Model:
     backtest: Mapping[str, Any] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    home: OpenDatabase | None = field(default=None, compare=False, repr=False)
 
     @property
     def query(self) -> str | None:
@@ -76,7 +79,7 @@ class Model:
 
     def predict(
         self,
-        target: Target | OpenDatabase,
+        target: Target | OpenDatabase | Opened | None = None,
         *,
         as_of: str | Instant | None = None,
         ids: Sequence[Any] | None = None,
@@ -85,40 +88,56 @@ class Model:
     ) -> Predictions:
         """Scores as of a cutoff (default: the query's AS OF, or the end of the data), highest first.
 
-        `ids` are entity keys (tuples for composite keys); those outside the population are left out and
-        noted.
+        `target` is a path, a URL, frames or an open database; without one, the database that the model was
+        trained on, while that is open. `ids` are entity keys (tuples for composite keys); those outside the
+        population are left out and noted.
         """
-        with batch.opened(target, self.task, progress) as database:
-            cutoff = moment_of(database, self.task, parse_instant(as_of) if isinstance(as_of, str) else as_of)
+        with self._opened(target, progress) as database:
             return batch.predict(
                 database,
                 self.task,
                 self.features,
                 self.fitted,
-                cutoff,
+                self._cutoff(database, as_of),
                 ids=ids,
                 explain=explain,
                 notes=self.notes,
             )
 
     def predict_rows(
-        self, target: Target | OpenDatabase, rows: Any, *, progress: Progress = QUIET
+        self, rows: Any, target: Target | OpenDatabase | Opened | None = None, *, progress: Progress = QUIET
     ) -> pa.Table:
         """Scores of rows of one's own, in their order: a table, frame or file of (entity key, cutoff).
 
         Each row sees what lay before its own cutoff. Whether an entity was in the population is not asked.
         """
         table = read_rows(rows, self.task)
-        with batch.opened(target, self.task, progress) as database:
+        with self._opened(target, progress) as database:
             return batch.predict_rows(database, self.task, self.features, self.fitted, table)
 
     def explain(
-        self, target: Target | OpenDatabase, entity: Any, *, as_of: str | Instant | None = None, top: int = 8
+        self,
+        entity: Any,
+        target: Target | OpenDatabase | Opened | None = None,
+        *,
+        as_of: str | Instant | None = None,
+        top: int = 8,
     ) -> tuple[Reason, ...]:
         """The reasons for one entity's score, strongest first."""
-        with batch.opened(target, self.task, QUIET) as database:
-            cutoff = moment_of(database, self.task, parse_instant(as_of) if isinstance(as_of, str) else as_of)
+        with self._opened(target, QUIET) as database:
+            cutoff = self._cutoff(database, as_of)
             return batch.explain(database, self.task, self.features, self.fitted, cutoff, entity, top)
+
+    def _opened(
+        self, target: Target | OpenDatabase | Opened | None, progress: Progress
+    ) -> AbstractContextManager[OpenDatabase]:
+        chosen = target if target is not None else self.home
+        if chosen is None:
+            raise UsageError("which database is to be read?", mend='name it: model.predict("shop.duckdb")')
+        return batch.opened(chosen, self.task, progress)
+
+    def _cutoff(self, database: OpenDatabase, as_of: str | Instant | None) -> Instant:
+        return moment_of(database, self.task, parse_instant(as_of) if isinstance(as_of, str) else as_of)
 
     def sql(self) -> str:
         """The labels and the features as one commented SQL script that DuckDB runs."""
