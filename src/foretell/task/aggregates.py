@@ -204,6 +204,10 @@ class AggregateBinder:
             raise fault
         always = start.amount == -math.inf and end.amount == 0
         if not self.names.schema.is_timed(table.name) and not always:
+            if not table.rows and any(t.rows for t in self.names.schema.tables):
+                raise self.names.error(
+                    f"table {table.name!r} is empty", aggregate.value.span, "load its rows first"
+                )
             raise self.names.error(
                 f"table {table.name!r} has no time column, nor has a table it points to",
                 aggregate.window_span,
