@@ -317,15 +317,15 @@ class Question:
             check=checked,
             backtest=measured,
             drivers=model.drivers,
-            predictions=self._predict(model, as_of),
+            predictions=self._predict(model, as_of, top),
             model=model,
             warnings=tuple(dict.fromkeys((*checked.warnings, *doubts, *measured.notes, *model.notes))),
         )
 
-    def _predict(self, model: Model, as_of: str | Instant | None) -> Predictions:
+    def _predict(self, model: Model, as_of: str | Instant | None, top: int) -> Predictions:
         """Scores as of now; where a static target has no unknown value left, of the latest rows tested on."""
         try:
-            return model.predict(self._opened, as_of=as_of, explain=True)
+            return model.predict(self._opened, as_of=as_of, explain=top)
         except DataError:
             if not self.task.is_static:
                 raise
@@ -343,7 +343,7 @@ class Question:
             rows,
             matrix,
             cutoff,
-            explain=True,
+            explain=top,
             notes=(note,),
         )
 

@@ -27,7 +27,7 @@ from foretell.task.given import is_given
 from foretell.task.model import Task, TaskKind
 
 LEVEL = 0.8
-EXPLAINED = 1_000
+EXPLAINED = 200
 """Reasons are computed for at most this many of the highest scores: they cost more than the scores."""
 
 
@@ -67,7 +67,7 @@ def predict(
     cutoff: Instant,
     *,
     ids: Sequence[Any] | None = None,
-    explain: bool = False,
+    explain: bool | int = False,
     notes: tuple[str, ...] = (),
 ) -> Predictions:
     """Score the population (or the named part of it), highest first."""
@@ -94,7 +94,7 @@ def scored(
     matrix: Matrix,
     cutoff: Instant,
     *,
-    explain: bool,
+    explain: bool | int,
     notes: tuple[str, ...] = (),
 ) -> Predictions:
     """Predictions from rows whose features are at hand."""
@@ -105,7 +105,8 @@ def scored(
     columns: dict[str, Any] = {"cutoff": pa.array(rows.cutoffs).cast(pa.timestamp("us"))}
     columns |= _scores(task, fitted, matrix, scores)
     if explain:
-        shown = matrix.take(np.arange(min(EXPLAINED, matrix.rows)))
+        most = EXPLAINED if explain is True else int(explain)
+        shown = matrix.take(np.arange(min(most, matrix.rows)))
         told = _reasons(task, features, fitted, shown, scores, 3)
         words = [[str(r) for r in row] for row in told] + [[] for _ in range(matrix.rows - shown.rows)]
         columns["reasons"] = pa.array(words, pa.list_(pa.string()))

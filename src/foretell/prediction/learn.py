@@ -43,6 +43,7 @@ FEWEST_CUTOFFS, MOST_CUTOFFS = 8, 120
 MOST_CLASSES = 50
 OTHER = "(other)"
 LARGE = 1_000_000  # with a table of more rows than this, half as many features are tried
+EXPLAINED = 200  # rows whose contributions tell in which direction a driver works
 MATTERS = 0.05  # from this share of the model on, columns that may have changed are worth a second backtest
 
 
@@ -259,7 +260,7 @@ def release(
     if not (folds.train | folds.valid | folds.test).all():
         fitted = fitted.refit_on(lesson.dataset(everything), seed=budget.seed, threads=database.threads)
     sample = lesson.dataset(folds.test)
-    sample = sample.take(np.arange(0, sample.rows, max(1, sample.rows // 2000)))
+    sample = sample.take(np.arange(0, sample.rows, max(1, sample.rows // EXPLAINED)))
     told = drivers(
         fitted.importance(), lesson.features, X=sample.X, contributions=fitted.contributions(sample.X)
     )

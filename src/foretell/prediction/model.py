@@ -83,14 +83,15 @@ class Model:
         *,
         as_of: str | Instant | None = None,
         ids: Sequence[Any] | None = None,
-        explain: bool = False,
+        explain: bool | int = False,
         progress: Progress = QUIET,
     ) -> Predictions:
         """Scores as of a cutoff (default: the query's AS OF, or the end of the data), highest first.
 
         `target` is a path, a URL, frames or an open database; without one, the database that the model was
         trained on, while that is open. `ids` are entity keys (tuples for composite keys); those outside the
-        population are left out and noted.
+        population are left out and noted. `explain` gives reasons for the highest 200 scores, or as many
+        as it says.
         """
         with self._opened(target, progress) as database:
             return batch.predict(
