@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foretell.core.text import plural
-from foretell.core.time import Instant, format_instant
+from foretell.core.time import DAY, Instant, format_instant
 from foretell.task.model import TaskKind
 
 FEW_POSITIVES = 50
@@ -81,6 +81,8 @@ def report(
     moments, place = np.unique(cutoffs, return_inverse=True)
     if len(moments) > most_rows:
         edges = np.linspace(moments[0], moments[-1], most_rows // 5 + 1).astype(np.int64)[1:]
+        if moments[-1] - moments[0] > most_rows * DAY:
+            edges += -edges % DAY  # whole days
         place = np.searchsorted(edges, cutoffs)
         moments = edges
     rows = []
