@@ -1,4 +1,4 @@
-"""A small shop in which every leak shows: parents younger than their children, late values, rows at the cutoff."""
+"""A small shop in which every leak shows: parents younger than their children, late values, ties."""
 
 from __future__ import annotations
 

@@ -1,0 +1,142 @@
+"""The DuckDB engine and the oracle agree on labels, populations and every feature, on random databases.
+
+FORETELL_LONG=1 compares many more of them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+
+import foretell.engines.duckdb as engine_room
+from foretell.core.time import Instant
+from foretell.engines.base import Rows
+from foretell.engines.duckdb import DuckDBEngine
+from foretell.features.lower import feature_plan, target_plan
+from foretell.features.matrix import Numeric, Values
+from foretell.features.model import Aggregated, FeatureSet, OwnLabels
+from foretell.features.synthesize import Profile, synthesize
+from foretell.plan.measures import MEASURES
+from foretell.query.ast import Function
+from foretell.sources.frames import FramesSource
+from foretell.store.working import Store
+from foretell.task.model import Task
+from foretell.testing.oracle import Oracle
+from foretell.testing.random_databases import RandomDatabase, make_database, make_task
+
+LONG = bool(os.environ.get("FORETELL_LONG"))
+MOST_ROWS = 40
+
+
+def agree(found: Any, wanted: Any) -> bool:
+    if found is None or wanted is None:
+        return found is None and wanted is None
+    if isinstance(wanted, str | list):
+        return bool(found == wanted)
+    return math.isclose(found, wanted, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def shown(column: Values) -> list[Any]:
+    if isinstance(column, Numeric):
+        return [None if math.isnan(v) else v for v in column.values.tolist()]
+    return [None if c < 0 else column.categories[c] for c in column.codes.tolist()]
+
+
+def compare(database: RandomDatabase, task: Task, seed: int) -> FeatureSet:
+    """Assert that the engine and the oracle agree; the features that were compared."""
+    cutoffs = database.cutoffs(seed, 3)
+    oracle = Oracle(database.frames, database.schema)
+    with Store.load(FramesSource(database.frames).snapshot()) as store:
+        engine = DuckDBEngine(store, database.schema)
+        target = target_plan(task)
+
+        labels = engine.labels(target, cutoffs)
+        keys = list(zip(labels.rows.entities.tolist(), labels.rows.cutoffs.tolist(), strict=True))
+        assert len(keys) == len(set(keys)), "one label for each (entity, cutoff)"
+        assert keys == sorted(keys, key=lambda k: (k[1], k[0]))
+        wanted = oracle.labels(task, cutoffs)
+        assert set(keys) == set(wanted)
+        for key, value in zip(keys, labels.values.tolist(), strict=True):
+            assert agree(value, wanted[key]), (key, value, wanted[key])
+
+        population = engine.population(target, cutoffs)
+        assert list(
+            zip(population.entities.tolist(), population.cutoffs.tolist(), strict=True)
+        ) == oracle.population(task, cutoffs)
+
+        features = synthesize(
+            task, Profile(120.0, lambda t, c: engine.frequent(t, c, until=cutoffs[0], limit=6))
+        )
+        rows = sorted(oracle.judged(task, cutoffs), key=lambda k: (k[1], k[0]))[-MOST_ROWS:]
+        _compare_features(engine, oracle, task, features, rows)
+    return features
+
+
+def _compare_features(
+    engine: DuckDBEngine,
+    oracle: Oracle,
+    task: Task,
+    features: FeatureSet,
+    rows: list[tuple[int, Instant]],
+) -> None:
+    asked = Rows(
+        np.array([e for e, _ in rows], dtype=np.int64), np.array([t for _, t in rows], dtype=np.int64)
+    )
+    matrix = engine.features(feature_plan(task, features), asked)
+    assert set(matrix.names) == set(features.names)
+    assert matrix.rows == len(rows)
+    for name, wanted in oracle.features(task, features, rows).items():
+        for row, found, want in zip(rows, shown(matrix[name]), wanted, strict=True):
+            assert agree(found, want), (name, row, found, want)
+
+
+def cases(first: int, count: int) -> list[tuple[RandomDatabase, Task, int]]:
+    made = []
+    for seed in range(first, first + count):
+        database = make_database(seed, tables=2 + seed % 4, rows=24)
+        task = make_task(database, seed)
+        if task is not None:
+            made.append((database, task, seed))
+    return made
+
+
+def test_every_measure_agrees() -> None:
+    measures: set[str] = set()
+    for database, task, seed in cases(0, 300 if LONG else 18):
+        for feature in compare(database, task, seed).features:
+            if isinstance(feature.definition, Aggregated | OwnLabels):
+                measures.add(feature.definition.measure)
+    assert measures == set(MEASURES), "the run met every measure"
+
+
+def test_rows_with_cutoffs_of_their_own_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where cutoffs are too many to share, each event meets each row."""
+    monkeypatch.setattr(engine_room, "_GRID", 0)
+    for database, task, seed in cases(1000, 100 if LONG else 6):
+        compare(database, task, seed)
+
+
+def test_every_function_of_the_language_agrees() -> None:
+    """Labels alone, of many queries."""
+    functions: set[Function] = set()
+    clauses: set[str] = set()
+    for database, task, seed in cases(2000, 600 if LONG else 60):
+        if task.is_static:
+            continue
+        bound = [b for b in (task.target, task.where, task.assuming) if b is not None]
+        functions |= {a.function for b in bound for a in b.aggregates}
+        clauses |= {n for n in ("where", "assuming") if getattr(task, n) is not None}
+        cutoffs = database.cutoffs(seed, 3)
+        with Store.load(FramesSource(database.frames).snapshot()) as store:
+            labels = DuckDBEngine(store, database.schema).labels(target_plan(task), cutoffs)
+        keys = zip(labels.rows.entities.tolist(), labels.rows.cutoffs.tolist(), strict=True)
+        found = dict(zip(keys, labels.values.tolist(), strict=True))
+        wanted = Oracle(database.frames, database.schema).labels(task, cutoffs)
+        assert set(found) == set(wanted)
+        assert all(agree(found[k], wanted[k]) for k in wanted), task.query
+    assert functions == set(Function) - {Function.LIST_DISTINCT}
+    assert clauses == {"where", "assuming"}
