@@ -27,6 +27,7 @@ from foretell.task.given import is_given
 from foretell.task.model import Task, TaskKind
 
 LEVEL = 0.8
+NO_INTERVAL = "too few rows to say how far predictions are off: they come without an interval"
 EXPLAINED = 200
 """Reasons are computed for at most this many of the highest scores: they cost more than the scores."""
 
@@ -111,6 +112,8 @@ def scored(
         words = [[str(r) for r in row] for row in told] + [[] for _ in range(matrix.rows - shown.rows)]
         columns["reasons"] = pa.array(words, pa.list_(pa.string()))
     level = LEVEL if task.kind is TaskKind.REGRESSION else None
+    if level is not None and "low" not in columns and task.query.returns is None:
+        level, notes = None, (*notes, NO_INTERVAL)
     text = meaning(task.kind, describe_task(task), cutoff)
     keys = database.engine.keys(task.entity.name, task.entity_key, rows.entities)
     made = beside_keys(task.entity.name, {name: pa.array(k) for name, k in keys.items()}, columns)
@@ -176,6 +179,8 @@ def _scores(task: Task, fitted: FittedModel, matrix: Matrix, scores: Floats) -> 
         case _:
             if wanted == "QUANTILES" and returns is not None:
                 return {"prediction": pa.array(scores), **_quantiles(fitted, matrix, scores, returns.numbers)}
+            if wanted is None and fitted.conformal is None:
+                return {"prediction": pa.array(scores)}
             level = returns.numbers[0] if wanted == "INTERVAL" and returns is not None else LEVEL
             low, high = fitted.predict_interval(matrix, level)
             return {"prediction": pa.array(scores), "low": pa.array(low), "high": pa.array(high)}

@@ -222,7 +222,7 @@ def backtest(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: P
     )
     test = lesson.dataset(folds.test)
     predictions = {MODEL: fitted.predict(test.X), **fitted.predict_baselines(test.X)}
-    bands = fitted.predict_interval(test.X, batch.LEVEL) if kind is TaskKind.REGRESSION else None
+    bands = fitted.predict_interval(test.X, batch.LEVEL) if fitted.conformal is not None else None
     return score(
         test.y,
         predictions,
