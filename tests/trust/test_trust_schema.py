@@ -169,7 +169,8 @@ def test_cycles_self_references_and_composite_keys_are_labelled_and_featured(tmp
             "CREATE TABLE b (id INT PRIMARY KEY, a_id INT, a_part INT, v DOUBLE, moment TIMESTAMP, "
             "FOREIGN KEY (a_id, a_part) REFERENCES a (id, part));"
             "INSERT INTO a SELECT i // 5, i % 5, CASE WHEN i >= 5 THEN 0 END, "
-            "  CASE WHEN i >= 5 THEN i % 5 END, i, TIMESTAMP '2024-01-01' + INTERVAL (i % 7) DAY FROM range(60) t(i);"
+            "  CASE WHEN i >= 5 THEN i % 5 END, i, "
+            "  TIMESTAMP '2024-01-01' + INTERVAL (i % 7) DAY FROM range(60) t(i);"
             "INSERT INTO b SELECT i, (i % 60) // 5, (i * 7 % 60) % 5, i, "
             "  TIMESTAMP '2024-01-01' + INTERVAL (i % 240) DAY FROM range(900) t(i);"
         )

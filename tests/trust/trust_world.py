@@ -79,3 +79,117 @@ CHURN = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id
 SPEND = "PREDICT SUM(orders.amount, 0, 30, days) FOR EACH customers.customer_id"
 KIND = "PREDICT LAST(orders.kind, 0, 30, days) FOR EACH customers.customer_id"
 NOW = "2025-01-01"
+
+
+# ── one database for each group of the queries that must run ──
+
+
+def _people(ids: Sequence[int], key: str, **more: Any) -> pa.Table:
+    joined = pa.array([START - timedelta(days=i % 40) for i in range(len(ids))], pa.timestamp("us"))
+    return pa.table({key: list(ids), "joined_at": joined, **more})
+
+
+def _named(table: pa.Table, key: str) -> pa.Table:
+    return table.rename_columns([key, *table.column_names[1:]])
+
+
+def wide_shop() -> dict[str, pa.Table]:
+    """Customers, orders, articles; products with reviews and a category that is often not known."""
+    tables = shop(people=20, days=420, article_id=numbers(1, 30))
+    products = list(range(1, 61))
+    reviews = happen(2, products, "product_id", days=420, rate=0.03, stars=numbers(1, 6))
+    categories = [None if i % 6 == 5 else ("toy", "book", "food")[(i % 5) // 2] for i in range(len(products))]
+    tables["products"] = pa.table(
+        {
+            "product_id": products,
+            "weight": [1.0 + 10 * ((i % 5) // 2) + i / 100 for i in range(len(products))],
+            "category": categories,
+        }
+    )
+    return {**tables, "reviews": _named(reviews, "review_id")}
+
+
+def races() -> dict[str, pa.Table]:
+    drivers = list(range(1, 21))
+    results = happen(3, drivers, "driver_id", days=420, rate=0.04, position=lambda r, p: _places(r, p))
+    return {"drivers": _people(drivers, "driver_id"), "results": _named(results, "result_id")}
+
+
+def _places(random: np.random.Generator, pace: np.ndarray[Any, Any]) -> Any:
+    return np.clip(np.round(12 - 5 * pace + random.normal(0, 2, len(pace))), 1, 20).astype(np.int64)
+
+
+def plant() -> dict[str, pa.Table]:
+    machines = list(range(1, 13))
+
+    def temp(random: np.random.Generator, pace: np.ndarray[Any, Any]) -> Any:
+        return 60 + 10 * pace + random.normal(0, 4, len(pace))
+
+    readings = happen(4, machines, "machine_id", days=12, rate=12, temp=temp)
+    return {"machines": _people(machines, "id"), "readings": _named(readings, "reading_id")}
+
+
+def bank() -> dict[str, pa.Table]:
+    accounts = list(range(1, 21))
+    status, amount = words("paid", "late", "default"), lambda r, p: np.round(800 + 900 * p + r.random(len(p)))
+    loans = _named(
+        happen(5, accounts, "account_id", days=500, rate=0.03, status=status, amount=amount), "loan_id"
+    )
+    known = [None if i % 7 == 6 else v for i, v in enumerate(loans["status"].to_pylist())]
+    return {"accounts": _people(accounts, "id"), "loans": changed(loans, "status", known)}
+
+
+def users() -> dict[str, pa.Table]:
+    ids = [42, 123, *range(1, 29)]
+    ages = [None if i % 6 == 5 else 20 + 9 * (i % 5) + i // 6 for i in range(len(ids))]
+    country = [("NL", "DE")[i % 2] for i in range(len(ids))]
+
+    def events(seed: int, key: str, rate: float, **columns: Make) -> pa.Table:
+        return _named(happen(seed, ids, "user_id", days=300, rate=rate, **columns), key)
+
+    return {
+        "users": _people(ids, "user_id", age=ages, country=country),
+        "orders": events(6, "order_id", 0.08, price=amounts, item_id=numbers(1, 40)),
+        "returns": events(7, "return_id", 0.01),
+        "visits": events(8, "visit_id", 0.1, channel=words("web", "app", "shop")),
+        "notifications": events(9, "notification_id", 0.1, type=words("NEWS", "DISCOUNT")),
+    }
+
+
+def stores() -> dict[str, pa.Table]:
+    ids = [1, 2, 3, 4, 5]
+    sales = happen(10, ids, "store_id", days=200, rate=1.0, qty=numbers(1, 5))
+    return {"stores": _people(ids, "store_id"), "sales": _named(sales, "sale_id")}
+
+
+def formula() -> dict[str, pa.Table]:
+    """Names as Formula 1's tables have them."""
+    ids = list(range(1, 21))
+
+    def status(random: np.random.Generator, pace: np.ndarray[Any, Any]) -> Any:
+        return np.where(random.random(len(pace)) < 0.1 + 0.15 * pace, 2 + random.integers(0, 9, len(pace)), 1)
+
+    results = happen(11, ids, "driverId", days=420, rate=0.05, statusId=status)
+    return {"drivers": _people(ids, "driverId"), "results": _named(results, "resultId")}
+
+
+def margin() -> dict[str, pa.Table]:
+    ids = list(range(1, 16))
+
+    def cost(random: np.random.Generator, pace: np.ndarray[Any, Any]) -> Any:
+        return np.round(10 + 5 * random.random(len(pace)), 2)
+
+    lines = happen(12, ids, "customer_id", days=420, rate=0.1, revenue=amounts, cost=cost)
+    return {"customers": _people(ids, "id"), "lines": _named(lines, "line_id")}
+
+
+DATABASES: dict[str, Callable[[], dict[str, pa.Table]]] = {
+    "shop": wide_shop,
+    "races": races,
+    "plant": plant,
+    "bank": bank,
+    "users": users,
+    "stores": stores,
+    "formula": formula,
+    "margin": margin,
+}
