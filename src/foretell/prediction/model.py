@@ -14,6 +14,7 @@ import platform
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
@@ -255,7 +256,7 @@ def _read(place: Path) -> dict[str, str]:
         raise ModelFileError(
             f"there is no model file {place}", mend="train one: foretell fit … --name …"
         ) from None
-    except (zipfile.BadZipFile, OSError, *_MALFORMED) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, *_MALFORMED) as error:
         raise ModelFileError(f"{place} is not a foretell model, or is damaged: {error}") from None
 
 
