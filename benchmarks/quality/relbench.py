@@ -1,15 +1,19 @@
-"""RelBench's rel-f1: train on its train table, score its val table, each row seeing what lies before its cutoff.
+"""RelBench's rel-f1: train on its train table, score its val table, each row seeing what lies before its
+cutoff.
 
-    python benchmarks/quality/relbench.py [task ...] [--seeds 3] [--time-limit 30] [--path FOLDER] [--internal]
+    python benchmarks/quality/relbench.py [task ...] [--seeds 3] [--time-limit 30] [--path FOLDER]
+    [--internal]
 
-The database is read as it is found: the schema is the discovered one. The query says the task (its labels equal
-RelBench's, see ../labels/compare.py); what is learned from are RelBench's own train rows, and validation inside
-is the last part of them. `--internal` stops there and prints the backtest on the last fifth of train: choices are
-made by that, never by val.
+The database is read as it is found: the schema is the discovered one. The query says the task (its labels
+equal RelBench's, see ../labels/compare.py); what is learned from are RelBench's own train rows, and
+validation inside is the last part of them. `--internal` stops there and prints the backtest on the last
+fifth of
+train: choices are made by that, never by val.
 
-Published figures on val in this regime (history up to each row's cutoff) are not known to us; on test, from the
-sources named in RelBench's boards and our own prototypes: driver-dnf AUROC 83.7 (trees) to 84.6 (KumoRFM-2),
-driver-top3 AUROC 92.7 (trees) to 93.6 (Kapso), driver-position MAE 2.53 (trees) to 2.42 (Kapso).
+Published figures on val in this regime (history up to each row's cutoff) are not known to us; on test, from
+the sources named in RelBench's boards and our own prototypes: driver-dnf AUROC 83.7 (trees) to 84.6
+(KumoRFM-2), driver-top3 AUROC 92.7 (trees) to 93.6 (Kapso), driver-position MAE 2.53 (trees) to 2.42
+(Kapso).
 """
 
 from __future__ import annotations
@@ -42,9 +46,7 @@ GOAL = {"driver-dnf": "≥ 79", "driver-top3": "≥ 89", "driver-position": "≤
 def table_of(folder: Path, task: str, split: str, told: Mapping[str, str]) -> pa.Table:
     """A label table as (key, cutoff, label)."""
     found = pq.read_table(folder / "tasks" / task / f"{split}.parquet")
-    target = next(
-        n for n in found.column_names if n not in (told["entity_col"], told["time_col"])
-    )
+    target = next(n for n in found.column_names if n not in (told["entity_col"], told["time_col"]))
     return pa.table(
         {
             told["entity_col"]: found[told["entity_col"]],
@@ -55,7 +57,9 @@ def table_of(folder: Path, task: str, split: str, told: Mapping[str, str]) -> pa
 
 
 def simple_rules(train: pa.Table, val: pa.Table, key: str, days: int, metric: Metric) -> dict[str, float]:
-    """What needs no model: a constant, and the entity's own last outcomes that are known at each row's cutoff."""
+    """What needs no model: a constant, and the entity's own last outcomes that are known at each row's
+    cutoff.
+    """
     entities, cutoffs, labels = (
         np.concatenate([np.asarray(t[c].cast(kind).to_numpy(), kind.to_pandas_dtype()) for t in (train, val)])
         for c, kind in ((key, pa.int64()), ("cutoff", pa.int64()), ("label", pa.float64()))
@@ -98,7 +102,9 @@ def run(folder: Path, task: str, seeds: int, limit: float, *, internal: bool) ->
     metric = METRICS[METRIC[task]]
     train, val = (table_of(folder, task, split, told) for split in ("train", "val"))
     truth = np.asarray(val["label"].cast(pa.float64()).to_numpy(), np.float64)
-    print(f"{task}: {metric.name} on val, {train.num_rows:,} train rows, {val.num_rows:,} val rows", flush=True)
+    print(
+        f"{task}: {metric.name} on val, {train.num_rows:,} train rows, {val.num_rows:,} val rows", flush=True
+    )
     with foretell.connect(folder) as database:
         question = database.query(text, labels=train)
         scores, inside = [], []
@@ -111,7 +117,7 @@ def run(folder: Path, task: str, seeds: int, limit: float, *, internal: bool) ->
             if internal:
                 print(f"{shown} ({time.perf_counter() - began:.1f} s)", flush=True)
                 continue
-            model = question.fit(time_limit=limit, backtest=backtest)
+            model = question.fit(time_limit=limit)
             made = model.predict_rows(val, folder)
             column = "probability" if metric.name == "auroc" else "prediction"
             scores.append(metric.score(truth, made[column].to_numpy()))
@@ -127,7 +133,9 @@ def run(folder: Path, task: str, seeds: int, limit: float, *, internal: bool) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("tasks", nargs="*", default=list(METRIC))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--time-limit", type=float, default=30.0)

@@ -220,6 +220,7 @@ class Question:
         self._opened = database._opened
         self._given = given
         self._lessons: dict[int, learn.Lesson] = {}
+        self._measured: dict[learn.Budget, learn.Measured] = {}
 
     def describe(self) -> str:
         """The task in words."""
@@ -291,26 +292,27 @@ class Question:
 
     def backtest(self, *, time_limit: float = 30.0) -> Backtest:
         """Learn from the past, predict later cutoffs that were not seen, and compare with simple rules."""
-        budget = self._budget(time_limit)
-        return learn.backtest(self._opened, self._lesson(budget), budget, self.database.progress)
+        return self._measure(self._budget(time_limit)).backtest
 
-    def fit(self, *, time_limit: float = 30.0, backtest: Backtest | None = None) -> Model:
-        """A model of the whole history: chosen on its last part, then trained on all of it.
+    def _measure(self, budget: learn.Budget) -> learn.Measured:
+        if budget not in self._measured:
+            lesson = self._lesson(budget)
+            self._measured[budget] = learn.measure(self._opened, lesson, budget, self.database.progress)
+        return self._measured[budget]
 
-        The model carries the backtest that is passed, or makes one.
-        """
-        measured = backtest if backtest is not None else self.backtest(time_limit=time_limit)
+    def fit(self, *, time_limit: float = 30.0) -> Model:
+        """A model of the whole history, with the backtest that says how good such a model was."""
         budget = self._budget(time_limit)
+        measured = self._measure(budget)
         return learn.release(self._opened, self._lesson(budget), measured, budget, self.database.progress)
 
     def ask(self, *, time_limit: float = 30.0, as_of: str | Instant | None = None, top: int = 10) -> Answer:
         """Check, backtest, fit and predict in one go."""
         checked = self.check()
         budget, progress = self._budget(time_limit), self.database.progress
-        lesson = self._lesson(budget)
-        measured = learn.backtest(self._opened, lesson, budget, progress)
-        model = learn.release(self._opened, lesson, measured, budget, progress)
-        doubts = learn.suspicions(self._opened, lesson, model, measured, budget, progress)
+        measured = self._measure(budget).backtest
+        model = self.fit(time_limit=time_limit)
+        doubts = learn.suspicions(self._opened, self._lesson(budget), model, measured, budget, progress)
         progress.stage("predicting")
         return Answer(
             schema=self.database.schema,

@@ -211,7 +211,7 @@ def fit(
         with connect(run, target, config, seed) as db:
             question = db.query(o.query_text(query), labels=labels)
             backtest = question.backtest(time_limit=time_limit)
-            model = question.fit(time_limit=time_limit, backtest=backtest)
+            model = question.fit(time_limit=time_limit)
         model.save(path)
         data = {"name": name, "path": str(path), "query": model.query, "backtest": backtest.to_dict()}
         run.show(

@@ -146,6 +146,7 @@ class _Change:
         self.visible = visible_from(frames, schema)
         self.made: dict[str, pa.Table] = {}
         self.later: dict[str, list[Row]] = {}  # the rows of the new future
+        self.samples: dict[str, list[Row]] = {}
 
     def table(self, table: Table) -> pa.Table:
         """The table with its new future; the tables it takes its time from come first."""
@@ -167,6 +168,12 @@ class _Change:
             )
             self.made[name] = pa.concat_tables([past, pa.Table.from_pylist(self.later[name], frame.schema)])
         return self.made[name]
+
+    def some(self, name: str) -> list[Row]:
+        """Rows of a table as it is, to take parents and values from."""
+        if name not in self.samples:
+            self.samples[name] = self.frames[name].slice(0, 1000).to_pylist()
+        return self.samples[name]
 
     def pick(self, items: Sequence[Any]) -> Any:
         return items[int(self.rng.integers(len(items)))]
@@ -201,7 +208,7 @@ class _Change:
             if fixed & set(link.child_columns):
                 continue
             leads = path is not None and path[0] and path[0][0].link == link
-            parents = self.later.get(link.parent, []) if leads else self.frames[link.parent].to_pylist()[:500]
+            parents = self.later.get(link.parent, []) if leads else self.some(link.parent)
             if not leads:
                 parents = parents + self.later.get(link.parent, [])
             draw = self.rng.random()
@@ -220,7 +227,7 @@ class _Change:
         """New rows after the cutoff."""
         taken = {_loose(k) for k in _keys(frame, table.primary_key)} if table.primary_key else set()
         waiting = self.waiting(table)
-        models = frame.slice(0, 1000).to_pylist()
+        models = self.some(table.name)
         made: list[Row] = []
         for i in range(min(_MOST_ADDED, max(4, frame.num_rows // 3) + len(waiting))):
             row = dict(self.pick(models)) if models else {}
@@ -422,8 +429,8 @@ def replay(
 ) -> tuple[Difference, ...]:
     """What moved between a copy of the database taken at the cutoff and the database now.
 
-    It finds columns that are updated in place, which no change of later rows can show. `cutoff` is the instant
-    of the earlier copy.
+    It finds columns that are updated in place, which no change of later rows can show. `cutoff` is the
+    instant of the earlier copy.
     """
     first = answer(then, schema, target, plan, cutoff, threads=threads)
     return differences(first, answer(now, schema, target, plan, cutoff, threads=threads), "replay")

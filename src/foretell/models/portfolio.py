@@ -11,7 +11,7 @@ Choices depend on sizes, the seed and the time limit's value, never on measured 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -51,13 +51,15 @@ def fit(
     time_limit: float = 30.0,
     seed: int = 0,
     threads: int = 2,
+    only: Collection[str] = (),
     progress: Progress = QUIET,
 ) -> FittedModel:
     """Train, choose on validation, and train anew on everything.
 
     `valid` lies after `train` in time, with a gap of at least the horizon; without it some entities are
     held out. `time_limit` is in seconds and soft: what is tried and how long follows from it and from the
-    sizes by estimate.
+    sizes by estimate. `only` names the learners to try, those that an earlier fit kept; without names, or
+    where none of them is affordable here, all are tried.
     """
     if time_limit <= 0:
         raise UsageError(f"found {time_limit:g} seconds, expected a time limit above 0")
@@ -72,6 +74,7 @@ def fit(
         notes.append("there was too little history for later cutoffs: some entities were held out instead")
     context = replace(context, criterion=_usable_criterion(criterion, valid, notes))
     learners = plan(train, context, time_limit)
+    learners = [pair for pair in learners if pair[0].name in only] or learners
     progress.stage("training", len(learners) + 1)
     baselines = fit_baselines(train, context)
     candidates: dict[str, Fitted] = dict(baselines)

@@ -205,7 +205,15 @@ def _synthesize(
     )
 
 
-def backtest(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Progress) -> Backtest:
+@dataclass(frozen=True)
+class Measured:
+    """A backtest, and the members of the model that it judged."""
+
+    backtest: Backtest
+    members: tuple[str, ...]
+
+
+def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Progress) -> Measured:
     """Learn from the past, predict later cutoffs that were not seen, and compare with simple rules."""
     from foretell.models.portfolio import fit
 
@@ -223,7 +231,7 @@ def backtest(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: P
     test = lesson.dataset(folds.test)
     predictions = {MODEL: fitted.predict(test.X), **fitted.predict_baselines(test.X)}
     bands = fitted.predict_interval(test.X, batch.LEVEL) if fitted.conformal is not None else None
-    return score(
+    scored = score(
         test.y,
         predictions,
         groups=test.groups,
@@ -234,14 +242,16 @@ def backtest(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: P
         level=batch.LEVEL,
         seed=budget.seed,
     )
+    return Measured(scored, tuple(m.name for m in fitted.members))
 
 
 def release(
-    database: OpenDatabase, lesson: Lesson, measured: Backtest, budget: Budget, progress: Progress
+    database: OpenDatabase, lesson: Lesson, measured: Measured, budget: Budget, progress: Progress
 ) -> Model:
-    """A model of the whole history: chosen on its last part, then trained on all of it.
+    """A model of the whole history: weighed on its last part, then trained on all of it.
 
-    Rows that the embargo kept out of the folds are trained on too: their windows have closed by now.
+    What the backtest's model was made of is tried again, now with its test rows to choose on. Rows that the
+    embargo kept out of the folds are trained on too: their windows have closed by now.
     """
     from foretell.models.portfolio import fit
 
@@ -254,6 +264,7 @@ def release(
         time_limit=budget.seconds / 2,
         seed=budget.seed,
         threads=database.threads,
+        only=measured.members,
         progress=progress,
     )
     everything = np.ones(len(lesson.labels.rows), dtype=np.bool_)
@@ -282,7 +293,7 @@ def release(
         features=lesson.features,
         fitted=fitted,
         drivers=told,
-        backtest=measured.to_dict(),
+        backtest=measured.backtest.to_dict(),
         facts=facts,
         notes=fitted.notes,
         home=database,
@@ -331,7 +342,8 @@ def _exposure(
     if share < MATTERS or len(names) == len(lesson.features):
         return f"{text} ({share:.0%} of the model)"
     progress.stage("checking without columns that may have changed")
-    other = backtest(database, lesson.without(names), replace(budget, seconds=budget.seconds / 2), progress)
+    cheaper = replace(budget, seconds=budget.seconds / 2)
+    other = measure(database, lesson.without(names), cheaper, progress).backtest
     return (
         f"{text} ({share:.0%} of the model). Without them the {measured.metric} is "
         f"{other.model.value:.3f} instead of {measured.model.value:.3f}; if they change over time, "

@@ -63,7 +63,7 @@ def learning_cutoffs(
 
 
 def longest(first: Instant, last: Instant) -> Offset:
-    """The longest horizon with a window to train on, one to validate, one to test, and history before them."""
+    """The longest horizon with a window to train on, one to validate and one to test, and history before."""
     span = last - first
     for unit in (Unit.DAY, Unit.HOUR, Unit.MINUTE):
         length = unit.microseconds or DAY

@@ -2,7 +2,8 @@
 
 Names with quotes and reserved words, composite and text keys, tables that refer to themselves or twice to one
 parent, tables without a time or with a parent's, missing values, keys and times, ties, repeated rows, empty
-tables, orphans, parents younger than their children, values known late, rows available late, entities that end.
+tables, orphans, parents younger than their children, values known late, rows available late, entities that
+end.
 """
 
 from __future__ import annotations
