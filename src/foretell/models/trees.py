@@ -82,6 +82,12 @@ CELL_SECONDS = 2e-9
 LEAF_SECONDS = 4e-7
 TREE_SECONDS = 4e-4
 """What a tree costs on two threads: per cell (row × column), per leaf × column, and in itself."""
+COLUMNS_A_TREE = 40
+"""Of hundreds of related columns each tree sees about this many: trees that differ average better, and cost
+less (benchmarks/LOG.md).
+"""
+THREADED_ROWS = 20_000
+"""Fewer rows are trained on one thread: a second gains little there, and on a busy machine costs tenfold."""
 
 
 @dataclass(frozen=True)
@@ -142,11 +148,24 @@ _STOP_ON = {
 }
 
 
+def column_share(columns: int, preset: str) -> float:
+    """The share of the columns that a tree looks at: the preset's, but about `COLUMNS_A_TREE` of very many.
+
+    >>> column_share(50, "A"), column_share(400, "A")
+    (0.46, 0.1)
+    """
+    return min(float(PRESETS[preset]["feature_fraction"]), COLUMNS_A_TREE / max(columns, COLUMNS_A_TREE))
+
+
 def round_seconds(rows: int, columns: int, preset: str, trees_per_round: int = 1) -> float:
     """What one boosting round costs, by estimate."""
+    # Picking a few columns out of many costs too: about a third of looking at the preset's share.
+    weighed = columns * (
+        0.3 + 0.7 * column_share(columns, preset) / float(PRESETS[preset]["feature_fraction"])
+    )
     leaves = float(PRESETS[preset]["num_leaves"])
     factor = 1.0 if "extra_trees" in PRESETS[preset] else 2.0
-    growing = columns * (factor * CELL_SECONDS * rows + LEAF_SECONDS * leaves)
+    growing = weighed * (factor * CELL_SECONDS * rows + LEAF_SECONDS * leaves)
     return trees_per_round * (growing + TREE_SECONDS)
 
 
@@ -340,13 +359,15 @@ def _train(
     lightgbm = require("lightgbm")
     encoder, design = fit_tree_encoder(train, context.kind)
     multiclass = context.kind is TaskKind.MULTICLASS
+    threads = context.threads if train.rows >= THREADED_ROWS else 1
     parameters = {
         **PRESETS[recipe.preset],
         "learning_rate": rate,
         "objective": _LIGHTGBM_OBJECTIVE.get(recipe.objective, recipe.objective),
+        "feature_fraction": column_share(max(design.shape[1], 1), recipe.preset),
         "metric": "multi_logloss" if multiclass else _STOP_ON[context.criterion.name],
         "seed": derive(context.seed, "tree", recipe.name),
-        "num_threads": context.threads,
+        "num_threads": threads,
         "deterministic": True,
         "force_row_wise": True,
         "feature_pre_filter": False,
@@ -359,7 +380,7 @@ def _train(
     shape = _shape(recipe)
     shared = {
         "categorical_feature": encoder.categorical_positions,
-        "params": {"verbosity": -1, "feature_pre_filter": False, "num_threads": context.threads},
+        "params": {"verbosity": -1, "feature_pre_filter": False, "num_threads": threads},
         "free_raw_data": True,
     }
     design = _design(design)
