@@ -36,6 +36,8 @@ def script(
     prove(plan, schema)
     if labels is not None:
         prove(labels, schema)
+        if labels.horizon is None:
+            cutoffs = [max(cutoffs)]  # a static target's rows have cutoffs of their own, up to this one
     writer = _Writer(schema, descriptions)
     writer.say(f"{describe_title}\n{_USAGE}")
     writer.line(f"ATTACH ':memory:' AS {SPACE};")
