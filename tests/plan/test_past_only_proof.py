@@ -1,0 +1,131 @@
+"""What the proof refuses, node by node. Leaks that also show in data are in tests/law."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from small_plans import QUERIES, SCHEMA, plans, task
+
+from foretell.core.errors import LeakError
+from foretell.core.time import Offset
+from foretell.features.lower import feature_plan, target_plan
+from foretell.plan import nodes
+from foretell.plan.nodes import Until
+from foretell.plan.proof import prove
+from foretell.query.ast import Column
+from foretell.query.parser import parse
+from foretell.schema.model import DType, Hop
+from foretell.task.bind import bind
+from foretell.testing.random_databases import make_database, make_task
+
+CUSTOMERS = nodes.Scan("customers", Until.CUTOFF)
+
+
+def block(made: nodes.Block) -> nodes.FeaturePlan:
+    return nodes.FeaturePlan("customers", ("id",), (made,))
+
+
+def up(source: nodes.Relation, link: str, until: Until) -> nodes.Follow:
+    return nodes.Follow(source, Hop(SCHEMA.link(link), up=True), until)
+
+
+def orders(until: Until, **more: object) -> nodes.Events:
+    rows = up(nodes.Scan("orders", until), "orders.customer", Until.CUTOFF)
+    return nodes.Events(rows, **more)  # type: ignore[arg-type]
+
+
+def counted(events: nodes.Events | nodes.PastLabels) -> nodes.FeaturePlan:
+    return block(nodes.Aggregate(CUSTOMERS, events, (), (nodes.Measured("n", "count"),)))
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_sound_plans_pass(name: str) -> None:
+    for plan in plans(name):
+        prove(plan, SCHEMA)
+
+
+def test_all_that_is_synthesised_is_proven() -> None:
+    from foretell.features.synthesize import Profile, synthesize
+
+    proven = 0
+    for seed in range(40):
+        database = make_database(seed, tables=1 + seed % 5, rows=6)
+        made = make_task(database, seed)
+        if made is None:
+            continue
+        features = synthesize(made, Profile(120.0, lambda table, column: ("red",)))
+        prove(target_plan(made), database.schema)
+        prove(feature_plan(made, features), database.schema)
+        proven += 1
+    assert proven > 25
+
+
+@pytest.mark.parametrize("until", [u for u in Until if u is not Until.CUTOFF])
+def test_events_end_at_the_cutoff(until: Until) -> None:
+    prove(counted(orders(Until.CUTOFF)), SCHEMA)
+    with pytest.raises(LeakError, match="'orders'"):
+        prove(counted(orders(until)), SCHEMA)
+
+
+@pytest.mark.parametrize("until", [Until.END, Until.WINDOW, Until.ROW, Until.OWN])
+def test_a_table_without_a_time_is_read_as_of_now(until: Until) -> None:
+    read = (nodes.Read("size", "size", DType.FLOAT),)
+    prove(block(nodes.AsOf(up(CUSTOMERS, "customers.region", Until.NOW), read)), SCHEMA)
+    with pytest.raises(LeakError, match="no time"):
+        prove(block(nodes.AsOf(up(CUSTOMERS, "customers.region", until), read)), SCHEMA)
+
+
+def test_a_lookup_leads_to_one_row() -> None:
+    down = nodes.Follow(CUSTOMERS, Hop(SCHEMA.link("orders.customer"), up=False), Until.CUTOFF)
+    with pytest.raises(LeakError, match="many rows"):
+        prove(block(nodes.AsOf(down, (nodes.Read("a", "amount", DType.FLOAT),))), SCHEMA)
+
+
+def test_events_reach_their_anchor() -> None:
+    with pytest.raises(LeakError, match="not at"):
+        prove(counted(nodes.Events(nodes.Scan("orders", Until.CUTOFF))), SCHEMA)
+
+
+def test_late_values_wait() -> None:
+    rating = nodes.Input(Column("orders", "rating"), DType.FLOAT)
+    with pytest.raises(LeakError, match="known at 'delivered'"):
+        prove(counted(orders(Until.CUTOFF, inputs=(rating,))), SCHEMA)
+    prove(counted(orders(Until.CUTOFF, inputs=(rating,), delays=("delivered",))), SCHEMA)
+
+
+def test_late_values_wait_in_conditions_too() -> None:
+    where = task_where("PREDICT COUNT(orders.* WHERE orders.rating > 3, 0, 30, days) FOR EACH customers.id")
+    with pytest.raises(LeakError, match="known at 'delivered'"):
+        prove(counted(orders(Until.CUTOFF, where=where)), SCHEMA)
+
+
+def task_where(text: str) -> object:
+    return bind(parse(text), SCHEMA).target.aggregates[0].where
+
+
+def past(target: nodes.Target, until: Until = Until.CUTOFF) -> nodes.PastLabels:
+    return nodes.PastLabels(target, Offset(30), 24, until)
+
+
+def test_past_labels_have_closed() -> None:
+    target = target_plan(task("churn"))
+    prove(counted(past(target)), SCHEMA)
+    with pytest.raises(LeakError, match="closed"):
+        prove(counted(past(target, Until.END)), SCHEMA)
+
+
+def test_past_labels_of_late_values_may_not_be_known_yet() -> None:
+    """An order of the closed window may be delivered, and rated, after the cutoff."""
+    text = "PREDICT AVG(orders.rating, 0, 30, days) FOR EACH customers.id"
+    target = target_plan(bind(parse(text), SCHEMA))
+    prove(target, SCHEMA)
+    with pytest.raises(LeakError, match="known at 'delivered'"):
+        prove(counted(past(target)), SCHEMA)
+
+
+def test_the_population_exists_at_the_cutoff() -> None:
+    target, _ = plans("churn")
+    for until in (Until.END, Until.OWN, Until.NOW):
+        with pytest.raises(LeakError, match="'customers'"):
+            prove(replace(target, population=nodes.Scan("customers", until)), SCHEMA)
