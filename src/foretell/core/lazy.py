@@ -28,3 +28,8 @@ def require(module: str, *, extra: str | None = None) -> ModuleType:
             f"this needs the package {root!r}, which is not installed",
             mend=f"pip install 'foretell[{extra}]'" if extra else f"pip install {root}",
         ) from None
+    except OSError as error:
+        raise MissingExtraError(
+            f"the package {module!r} is installed, and cannot be loaded: {error}",
+            mend="a system library is missing; for libgomp.so.1 on Debian or Ubuntu: apt-get install libgomp1",
+        ) from None

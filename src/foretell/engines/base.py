@@ -17,6 +17,10 @@ Entities: TypeAlias = npt.NDArray[np.int64]
 Keys: TypeAlias = Mapping[str, Sequence[Any]]
 
 
+GRID = 512
+"""At most this many different cutoffs are a grid that rows share; beyond, each row counts as having its own."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """Rows of (entity, cutoff). An entity is the rank of its row in its table; `Engine.keys` names it."""

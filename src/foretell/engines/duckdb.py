@@ -23,7 +23,7 @@ from foretell.core.errors import DataError, SchemaError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.text import listing
 from foretell.core.time import Instant, Offset
-from foretell.engines.base import Entities, Keys, Labels, Rows
+from foretell.engines.base import GRID, Entities, Keys, Labels, Rows
 from foretell.features.matrix import Categorical, Matrix, Numeric, Values
 from foretell.plan import asof, events, nodes, prepare, rings, target
 from foretell.plan.build import DIALECT, ROW, SPACE, TIME, after, col, create, table, template
@@ -34,7 +34,7 @@ from foretell.schema.model import DType, Schema
 from foretell.store.working import Store
 
 _LARGE = 1_000_000  # events of more rows than this are not kept between calls
-_GRID = 512  # at most this many different cutoffs are treated as a grid that rows share
+_GRID = GRID
 _NUMERIC = frozenset({DType.INTEGER, DType.FLOAT, DType.BOOLEAN})
 
 

@@ -17,7 +17,7 @@ from foretell.core.progress import Progress
 from foretell.core.random import generator
 from foretell.core.text import listing, plural
 from foretell.core.time import DAY, Instant, format_instant
-from foretell.engines.base import Labels
+from foretell.engines.base import GRID, Labels
 from foretell.evaluation import audit
 from foretell.evaluation.backtest import MODEL, Backtest, score
 from foretell.evaluation.labels import class_name
@@ -126,7 +126,7 @@ def prepare(database: OpenDatabase, task: Task, labels: Labels, budget: Budget, 
             f"{task.kind.value} tasks can be checked and labelled, not fitted in this release",
             mend="see their labels with `foretell check`",
         )
-    made = _thin(labels, budget.rows, budget.seed)
+    made = _thin(_latest(labels, budget.rows // 5), budget.rows, budget.seed)
     y, classes = _targets(task.kind, made.values)
     timed = not task.is_static or database.schema.is_timed(task.entity.name)
     if timed:
@@ -349,6 +349,16 @@ def _exposure(
         f"{other.model.value:.3f} instead of {measured.model.value:.3f}; if they change over time, "
         "trust the lower one and ignore them in foretell.toml"
     )
+
+
+def _latest(labels: Labels, most: int) -> Labels:
+    """At most the `most` latest rows, where nearly each has a cutoff of its own: such rows share little work."""
+    moments = np.unique(labels.rows.cutoffs)
+    if len(labels.rows) <= most or len(moments) <= GRID:
+        return labels
+    kept = np.arange(len(labels.rows) - most, len(labels.rows))
+    dropped = {**labels.dropped, "older than the latest that time allows": len(labels.rows) - most}
+    return Labels(labels.rows.take(kept), labels.values[kept], dropped)
 
 
 def _thin(labels: Labels, most: int, seed: int) -> Labels:
