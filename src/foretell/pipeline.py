@@ -24,7 +24,7 @@ from foretell.explain.reasons import Driver
 from foretell.features.lower import feature_plan, target_plan
 from foretell.prediction import batch, learn
 from foretell.prediction.database import OpenDatabase, Target, open_database
-from foretell.prediction.labels import computed_labels
+from foretell.prediction.labels import computed_labels, refuse_open_windows
 from foretell.prediction.model import Model
 from foretell.prediction.predictions import Predictions, beside_keys
 from foretell.query.parser import parse
@@ -245,6 +245,7 @@ class Question:
             made = self._labels
         elif self._given is None:
             moments = [parse_instant(c) if isinstance(c, str) else c for c in cutoffs]
+            refuse_open_windows(self._opened, self.task, moments)
             made = computed_labels(self._opened, self.task, moments)
         else:
             raise UsageError("given labels have their own cutoffs")

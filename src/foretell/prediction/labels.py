@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from foretell.core.errors import DataError, UsageError
 from foretell.core.text import did_you_mean, plural
-from foretell.core.time import Instant, to_datetime
+from foretell.core.time import Instant, format_instant, to_datetime
 from foretell.engines.base import Labels, Rows
 from foretell.features.lower import forecast_plans, target_plan
 from foretell.prediction.database import OpenDatabase
@@ -76,6 +78,23 @@ def computed_labels(database: OpenDatabase, task: Task, cutoffs: Sequence[Instan
     return Labels(Rows(rows[:, 1], rows[:, 0]), values, {why: n for why, n in dropped.items() if n})
 
 
+def refuse_open_windows(database: OpenDatabase, task: Task, cutoffs: Sequence[Instant]) -> None:
+    """Refuse cutoffs whose target window passes the end of the data: what has not happened yet is no 0."""
+    tables = tuple(t.name for t in task.schema.tables if not t.ignored and task.schema.is_timed(t.name))
+    if task.horizon is None or not tables:
+        return
+    last = database.end_of_data(tables)
+    latest = (-task.horizon).after(last)
+    late = [format_instant(c) for c in cutoffs if c > latest]
+    if late:
+        raise DataError(
+            f"the window of {task.horizon} after {plural(len(late), 'cutoff')} of {len(cutoffs):,} passes the "
+            f"end of the data, {format_instant(last)}",
+            examples=late,
+            mend=f"choose cutoffs up to {format_instant(latest)}",
+        )
+
+
 def given_kind(table: pa.Table) -> TaskKind:
     """Binary for booleans and 0/1, regression for other numbers, multiclass for text."""
     labels = table["label"]
@@ -89,7 +108,7 @@ def given_kind(table: pa.Table) -> TaskKind:
 
 def to_labels(table: pa.Table, database: OpenDatabase, task: Task) -> Labels:
     """The table's rows as labels, in order of cutoff and entity."""
-    known = table.filter(table["label"].is_valid())
+    known = table.filter(_has_value(table["label"]))
     keys = {c: known[c].to_pylist() for c in task.entity_key}
     entities = database.engine.find(task.entity.name, keys)
     missing = np.flatnonzero(entities < 0)
@@ -120,6 +139,13 @@ def to_labels(table: pa.Table, database: OpenDatabase, task: Task) -> Labels:
     return Labels(Rows(entities[order], cutoffs[order]), values[order], {"no value": empty} if empty else {})
 
 
+def _has_value(labels: pa.ChunkedArray) -> Any:
+    """Which labels are there: neither NULL nor NaN nor infinite."""
+    if pa.types.is_floating(labels.type):
+        return pc.fill_null(pc.is_finite(labels), False)
+    return labels.is_valid()
+
+
 def _normalised(table: pa.Table, task: Task) -> pa.Table:
     moment, made = _keyed(table, task)
     rest = [n for n in table.column_names if n not in (*task.entity_key, moment)]
@@ -127,6 +153,10 @@ def _normalised(table: pa.Table, task: Task) -> pa.Table:
     if chosen is None:
         raise UsageError(
             f"which column is the label? found {', '.join(rest) or 'none'}", mend="call it 'label'"
+        )
+    if pa.types.is_nested(table[chosen].type) or pa.types.is_binary(table[chosen].type):
+        raise UsageError(
+            f"the label column {chosen!r} is {table[chosen].type}, expected numbers, booleans or text"
         )
     return pa.table({**made, "label": table[chosen]})
 
@@ -151,7 +181,13 @@ def _keyed(table: pa.Table, task: Task) -> tuple[str, dict[str, Any]]:
         or pa.types.is_date(cutoff.type)
         or pa.types.is_large_string(cutoff.type)
     ):
-        cutoff = cutoff.cast(pa.timestamp("us"))
+        try:
+            cutoff = cutoff.cast(pa.timestamp("us"))
+        except pa.ArrowInvalid as error:
+            raise UsageError(
+                f"the cutoff column {moments[0]!r} holds what is no time: {error}",
+                mend="write cutoffs as 2026-03-01 or 2026-03-01 12:00:00",
+            ) from None
     if not pa.types.is_timestamp(cutoff.type):
         raise UsageError(f"the cutoff column {moments[0]!r} is {cutoff.type}, expected a date or a timestamp")
     if cutoff.null_count:
@@ -164,13 +200,35 @@ def _is_sql(text: str) -> bool:
     return text.lstrip()[:6].upper() in ("SELECT", "WITH A", "FROM (") or text.lstrip()[:5].upper() == "WITH "
 
 
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """What DuckDB says against a person's own file or SELECT, as a slip of theirs."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        said = str(error).partition("\n")[0]
+        raise UsageError(f"{what} cannot be read: {said}", mend="correct it, and try again") from None
+
+
+def _refuse_all_but_select(text: str) -> None:
+    """The working copy is not for writing, and one statement is enough."""
+    import duckdb
+
+    with _told("the SELECT for labels"):
+        kinds = [s.type for s in duckdb.extract_statements(text)]
+    if kinds != [duckdb.StatementType.SELECT]:
+        raise UsageError("labels come from one SELECT", mend="leave other statements out")
+
+
 def _read_file(path: Path) -> pa.Table:
     import duckdb
 
     if not path.is_file():
         raise UsageError(f"there is no file {path}", mend="labels are a Parquet or CSV file, or a SELECT")
     reader = "read_csv" if ".csv" in path.name or ".tsv" in path.name else "read_parquet"
-    with duckdb.connect() as connection:
+    with duckdb.connect() as connection, _told(f"the labels in {path}"):
         return connection.sql(f"SELECT * FROM {reader}($path)", params={"path": str(path)}).to_arrow_table()
 
 
@@ -189,11 +247,13 @@ def _run_sql(text: str, database: OpenDatabase, task: Task) -> pa.Table:
     cutoffs = learning_cutoffs(min(s[0] for s in spans), last, horizon, horizon, limit=24)
     parts = []
     cursor = database.store.cursor()
+    _refuse_all_but_select(_PARAMETER.sub(r"$\1", text))
     for cutoff in cutoffs:
         moment = to_datetime(cutoff)
         values = {"cutoff": moment, "horizon": to_datetime(horizon.after(cutoff)) - moment}
         used = {name: values[name] for name in set(_PARAMETER.findall(text))}
-        found = cursor.sql(_PARAMETER.sub(r"$\1", text), params=used).to_arrow_table()
+        with _told("the SELECT for labels"):
+            found = cursor.sql(_PARAMETER.sub(r"$\1", text), params=used).to_arrow_table()
         if "cutoff" not in found.column_names:
             stamp = pa.array([moment] * found.num_rows, pa.timestamp("us"))
             found = found.append_column("cutoff", stamp)
