@@ -163,6 +163,17 @@ def test_a_window_past_the_end_of_the_data_makes_no_label() -> None:
     assert check(other)[0].labels.rows == checked.labels.rows
 
 
+def test_labels_at_a_cutoff_whose_window_is_not_over_are_refused() -> None:
+    with foretell.connect(shop(people=5), now=NOW) as database:
+        question = database.query(CHURN)
+        assert question.labels(["2024-07-01"]).num_rows == 5
+        with pytest.raises(
+            DataError, match="after 1 cutoff of 2 passes the end of the data, 2024-08-2"
+        ) as error:
+            question.labels(["2024-07-01", "2024-08-20"])
+        assert error.value.examples == ("2024-08-20",)
+
+
 @pytest.mark.parametrize("frame", ["text", "pandas"])
 def test_naive_and_aware_times_mixed_are_refused(frame: str) -> None:
     pandas = pytest.importorskip("pandas") if frame == "pandas" else None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-SECTIONS = {"Schema": 23, "Data": 25, "Query": 17, "Process": 10, "Network": 4}
+SECTIONS = {"Schema": 23, "Data": 26, "Query": 18, "Process": 10, "Network": 4}
 """How many items each section has; one that is added or taken away changes the number here on purpose."""
 
 

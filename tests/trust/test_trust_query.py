@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from trust_world import CHURN, NOW, SPEND, changed, shop
 
 import foretell
 from foretell import DataError, QueryError, UsageError
+from foretell.core.time import Offset
 
 
 @pytest.fixture(scope="module")
@@ -272,3 +276,56 @@ def test_what_the_engine_refuses_is_said_in_words(database: foretell.Database) -
             raise error
     with pytest.raises(duckdb.BinderException), _told(statement):  # a mistake of ours stays one
         raise duckdb.BinderException("ours")
+
+
+# ── labels of one's own ──
+
+SELECT = (
+    "SELECT customer_id, count(*) AS label FROM orders "
+    "WHERE happened_at > :cutoff AND happened_at <= :cutoff + :horizon GROUP BY 1"
+)
+
+
+def given(database: foretell.Database, labels: object) -> foretell.Question:
+    return database.given(labels, entity="customers.customer_id", horizon=Offset(30))
+
+
+def rows(**columns: object) -> pa.Table:
+    return pa.table({"customer_id": [1, 2], "cutoff": ["2024-03-01"] * 2, "label": [1, 0], **columns})
+
+
+def test_labels_of_ones_own_are_read(database: foretell.Database) -> None:
+    """The positive control of the refusals that follow."""
+    assert given(database, rows()).check().labels.rows == 2
+    assert given(database, SELECT).check().labels.rows > 20
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("SELECT nonsense :cutoff", "the SELECT for labels cannot be read: Parser Error"),
+        ("SELECT * FROM nothing WHERE x > :cutoff", "Table with name nothing does not exist"),
+        (SELECT + "; DROP TABLE orders", "labels come from one SELECT"),
+        ("WITH a AS (SELECT :cutoff) INSERT INTO orders SELECT a", "labels come from one SELECT"),
+        ("SELECT * FROM read_text('/etc/passwd') WHERE :cutoff > now()", "operations are disabled"),
+        ("nowhere.parquet", "there is no file nowhere.parquet"),
+        (rows(cutoff=["soon", "2024-03-01"]), "holds what is no time"),
+        (rows(label=[[1], [2]]), "expected numbers, booleans or text"),
+        (rows(customer_id=[1, 999]), "1 label of 2 name entities that are not in 'customers'"),
+        (rows(customer_id=[1, 1]), "1 label repeat an entity at the same cutoff"),
+        (rows(label=[float("nan"), float("inf")]), "there is no label to learn from: 2 no value"),
+    ],
+)  # fmt: skip
+def test_labels_that_cannot_be_used_are_refused_in_words(
+    labels: object, message: str, database: foretell.Database
+) -> None:
+    people = len(database.query(CHURN).labels(["2024-03-01"]))
+    with pytest.raises(foretell.ForetellError, match=re.escape(message)):
+        given(database, labels).check()
+    assert len(database.query(CHURN).labels(["2024-03-01"])) == people
+
+
+def test_a_file_that_is_no_table_is_refused_in_words(database: foretell.Database, tmp_path: Path) -> None:
+    (tmp_path / "labels.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match=r"the labels in .* cannot be read"):
+        given(database, tmp_path / "labels.parquet")
