@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlglot import exp
 
 import foretell.engines.duckdb as engine_room
 from foretell.core.time import Instant
@@ -20,6 +21,7 @@ from foretell.features.lower import feature_plan, target_plan
 from foretell.features.matrix import Numeric, Values
 from foretell.features.model import Aggregated, FeatureSet, OwnLabels
 from foretell.features.synthesize import Profile, synthesize
+from foretell.plan import rings, target
 from foretell.plan.measures import MEASURES
 from foretell.query.ast import Function
 from foretell.sources.frames import FramesSource
@@ -52,9 +54,9 @@ def compare(database: RandomDatabase, task: Task, seed: int) -> FeatureSet:
     oracle = Oracle(database.frames, database.schema)
     with Store.load(FramesSource(database.frames).snapshot()) as store:
         engine = DuckDBEngine(store, database.schema)
-        target = target_plan(task)
+        asked = target_plan(task)
 
-        labels = engine.labels(target, cutoffs)
+        labels = engine.labels(asked, cutoffs)
         keys = list(zip(labels.rows.entities.tolist(), labels.rows.cutoffs.tolist(), strict=True))
         assert len(keys) == len(set(keys)), "one label for each (entity, cutoff)"
         assert keys == sorted(keys, key=lambda k: (k[1], k[0]))
@@ -63,7 +65,7 @@ def compare(database: RandomDatabase, task: Task, seed: int) -> FeatureSet:
         for key, value in zip(keys, labels.values.tolist(), strict=True):
             assert agree(value, wanted[key]), (key, value, wanted[key])
 
-        population = engine.population(target, cutoffs)
+        population = engine.population(asked, cutoffs)
         assert list(
             zip(population.entities.tolist(), population.cutoffs.tolist(), strict=True)
         ) == oracle.population(task, cutoffs)
@@ -83,10 +85,10 @@ def _compare_features(
     features: FeatureSet,
     rows: list[tuple[int, Instant]],
 ) -> None:
-    asked = Rows(
+    given = Rows(
         np.array([e for e, _ in rows], dtype=np.int64), np.array([t for _, t in rows], dtype=np.int64)
     )
-    matrix = engine.features(feature_plan(task, features), asked)
+    matrix = engine.features(feature_plan(task, features), given)
     assert set(matrix.names) == set(features.names)
     assert matrix.rows == len(rows)
     for name, wanted in oracle.features(task, features, rows).items():
@@ -120,6 +122,17 @@ def test_rows_with_cutoffs_of_their_own_agree(monkeypatch: pytest.MonkeyPatch) -
         compare(database, task, seed)
 
 
+def compare_labels(database: RandomDatabase, task: Task, seed: int) -> bool:
+    """Whether the labels agree."""
+    cutoffs = database.cutoffs(seed, 3)
+    with Store.load(FramesSource(database.frames).snapshot()) as store:
+        labels = DuckDBEngine(store, database.schema).labels(target_plan(task), cutoffs)
+    keys = zip(labels.rows.entities.tolist(), labels.rows.cutoffs.tolist(), strict=True)
+    found = dict(zip(keys, labels.values.tolist(), strict=True))
+    wanted = Oracle(database.frames, database.schema).labels(task, cutoffs)
+    return set(found) == set(wanted) and all(agree(found[k], wanted[k]) for k in wanted)
+
+
 def test_every_function_of_the_language_agrees() -> None:
     """Labels alone, of many queries."""
     functions: set[Function] = set()
@@ -130,13 +143,48 @@ def test_every_function_of_the_language_agrees() -> None:
         bound = [b for b in (task.target, task.where, task.assuming) if b is not None]
         functions |= {a.function for b in bound for a in b.aggregates}
         clauses |= {n for n in ("where", "assuming") if getattr(task, n) is not None}
-        cutoffs = database.cutoffs(seed, 3)
-        with Store.load(FramesSource(database.frames).snapshot()) as store:
-            labels = DuckDBEngine(store, database.schema).labels(target_plan(task), cutoffs)
-        keys = zip(labels.rows.entities.tolist(), labels.rows.cutoffs.tolist(), strict=True)
-        found = dict(zip(keys, labels.values.tolist(), strict=True))
-        wanted = Oracle(database.frames, database.schema).labels(task, cutoffs)
-        assert set(found) == set(wanted)
-        assert all(agree(found[k], wanted[k]) for k in wanted), task.query
+        assert compare_labels(database, task, seed), task.query
     assert functions == set(Function) - {Function.LIST_DISTINCT}
     assert clauses == {"where", "assuming"}
+
+
+def test_a_row_has_the_same_features_in_any_company() -> None:
+    """Learned from among many rows, or scored alone: past labels and look-backs are the row's own."""
+    compared = 0
+    for database, task, seed in cases(3000, 60 if LONG else 5):
+        cutoffs = database.cutoffs(seed, 4)
+        with Store.load(FramesSource(database.frames).snapshot()) as store:
+            engine = DuckDBEngine(store, database.schema)
+            plan = feature_plan(task, synthesize(task, Profile(120.0, lambda t, c: ("red", "1"))))
+            rows = engine.labels(target_plan(task), cutoffs).rows
+            last = rows.take(rows.cutoffs == rows.cutoffs.max(initial=0))
+            among, alone = engine.features(plan, rows), engine.features(plan, last)
+        for name in among.names:
+            wanted = shown(among[name])[len(rows) - len(last) :]
+            assert all(map(agree, shown(alone[name]), wanted)), name
+            compared += len(last)
+    assert compared > 0
+
+
+def _swapped(made: exp.Expr, old: type[exp.Binary], new: type[exp.Binary]) -> exp.Expr:
+    """The query with its first such comparison changed."""
+    found = made.find(old)
+    if found is not None:
+        found.replace(new(this=found.this, expression=found.expression))
+    return made
+
+
+def test_control_features_without_the_row_at_the_cutoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison notices an edge that is off by one row."""
+    visible = rings._visible
+    monkeypatch.setattr(rings, "_visible", lambda *a: _swapped(visible(*a), exp.LTE, exp.LT))
+    with pytest.raises(AssertionError):
+        for case in cases(0, 18):
+            compare(*case)
+
+
+def test_control_labels_with_the_row_at_the_cutoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row at exactly the cutoff is past: counting it in the label is noticed."""
+    met = target._met
+    monkeypatch.setattr(target, "_met", lambda *a: _swapped(met(*a), exp.GT, exp.GTE))
+    assert not all(compare_labels(*case) for case in cases(2000, 60) if not case[1].is_static)
