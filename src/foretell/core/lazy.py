@@ -31,5 +31,5 @@ def require(module: str, *, extra: str | None = None) -> ModuleType:
     except OSError as error:
         raise MissingExtraError(
             f"the package {module!r} is installed, and cannot be loaded: {error}",
-            mend="a system library is missing; for libgomp.so.1 on Debian or Ubuntu: apt-get install libgomp1",
+            mend="a system library is missing; libgomp.so.1 on Debian or Ubuntu: apt-get install libgomp1",
         ) from None

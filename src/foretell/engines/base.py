@@ -12,13 +12,14 @@ import numpy.typing as npt
 from foretell.core.time import Instant
 from foretell.features.matrix import Instants, Matrix
 from foretell.plan import nodes
+from foretell.schema.model import Link
 
 Entities: TypeAlias = npt.NDArray[np.int64]
 Keys: TypeAlias = Mapping[str, Sequence[Any]]
 
 
 GRID = 512
-"""At most this many different cutoffs are a grid that rows share; beyond, each row counts as having its own."""
+"""At most this many different cutoffs are a grid that rows share; beyond, each row has its own."""
 
 
 @dataclass(frozen=True)
@@ -91,4 +92,8 @@ class Engine(Protocol):
 
     def later_share(self, table: str, column: str, until: Instant) -> float:
         """The share of a time column's values after their row's own time (untimed: after `until`)."""
+        ...
+
+    def fellows(self, link: Link) -> float:
+        """How many rows share a parent with a row of the link's child, on average over those rows."""
         ...

@@ -30,7 +30,7 @@ from foretell.plan.build import DIALECT, ROW, SPACE, TIME, after, col, create, t
 from foretell.plan.lattice import Lattice, looking_back
 from foretell.plan.measures import MEASURES
 from foretell.plan.proof import prove
-from foretell.schema.model import DType, Schema
+from foretell.schema.model import DType, Link, Schema
 from foretell.store.working import Store
 
 _LARGE = 1_000_000  # events of more rows than this are not kept between calls
@@ -237,6 +237,15 @@ class DuckDBEngine:
         later = exp.cast(exp.GT(this=col("e", column), expression=bound), "INT")
         query = exp.select(exp.func("AVG", later)).from_(table(name, "e"))
         return float(self._one(query)[0] or 0.0)
+
+    def fellows(self, link: Link) -> float:
+        self._prepare(link.child)
+        keys = [col("e", c) for c in link.child_columns]
+        known = exp.and_(*(_not_null(k.copy()) for k in keys))
+        sizes = exp.select(exp.func("COUNT", exp.Star()).as_("n")).from_(table(link.child, "e")).where(known)
+        mean = template("SUM(CAST(n AS DOUBLE) * n) / SUM(n)", n=col("g", "n"))
+        found = self._one(exp.select(mean).from_(sizes.group_by(*keys).subquery("g")))
+        return float(found[0] or 0.0)
 
     def _evaluate(
         self, plan: nodes.Target, cutoffs: Sequence[Instant], *, future: bool

@@ -42,11 +42,15 @@ _MAX_DISTINCT = 1000
 class Profile:
     """What synthesis may know of the data: its span in days up to the last training cutoff, and
     vocabularies.
+
+    `later` names time columns that were written after their rows came to be. `crowded` names links by which
+    so many rows share a parent that they tell little of any one of them, and cost much.
     """
 
     span_days: float
     vocabulary: Vocabulary
     later: frozenset[str] = frozenset()
+    crowded: frozenset[str] = frozenset()
 
 
 def synthesize(task: Task, profile: Profile, *, budget: int = BUDGET) -> FeatureSet:
@@ -233,6 +237,8 @@ def _paths_from(
     schema = task.schema
     anchor = up[-1].end if up else task.entity.name
     for link in schema.links_down(anchor):
+        if up and link.name in profile.crowded:
+            continue
         first = Hop(link, up=False)
         if _eventful(task, (first,)):
             yield from _events(task, up, (first,), windows, profile, near)

@@ -168,7 +168,7 @@ class TargetAggregate:
 
 @dataclass(frozen=True)
 class Formula:
-    """An expression over the entity's columns and `Column("", "a<i>")`, i indexing the target's aggregates."""
+    """An expression over the entity's columns and `Column("", "a<i>")`, i indexing the aggregates."""
 
     expr: ast.Expr
     dtype: DType

@@ -88,8 +88,8 @@ def refuse_open_windows(database: OpenDatabase, task: Task, cutoffs: Sequence[In
     late = [format_instant(c) for c in cutoffs if c > latest]
     if late:
         raise DataError(
-            f"the window of {task.horizon} after {plural(len(late), 'cutoff')} of {len(cutoffs):,} passes the "
-            f"end of the data, {format_instant(last)}",
+            f"the window of {task.horizon} after {plural(len(late), 'cutoff')} of {len(cutoffs):,} passes "
+            f"the end of the data, {format_instant(last)}",
             examples=late,
             mend=f"choose cutoffs up to {format_instant(latest)}",
         )

@@ -44,6 +44,7 @@ MOST_CLASSES = 50
 OTHER = "(other)"
 LARGE = 1_000_000  # with a table of more rows than this, half as many features are tried
 EXPLAINED = 200  # rows whose contributions tell in which direction a driver works
+CROWD = 2_000
 MATTERS = 0.05  # from this share of the model on, columns that may have changed are worth a second backtest
 
 
@@ -126,7 +127,7 @@ def prepare(database: OpenDatabase, task: Task, labels: Labels, budget: Budget, 
             f"{task.kind.value} tasks can be checked and labelled, not fitted in this release",
             mend="see their labels with `foretell check`",
         )
-    made = _thin(_latest(labels, budget.rows // 5), budget.rows, budget.seed)
+    made = _thin(_latest(labels, budget.rows // 10), budget.rows, budget.seed)
     y, classes = _targets(task.kind, made.values)
     timed = not task.is_static or database.schema.is_timed(task.entity.name)
     if timed:
@@ -200,9 +201,19 @@ def _synthesize(
     largest = max((t.rows for t in database.schema.tables), default=0)
     return synthesize(
         task,
-        Profile(max(span, 0.0), vocabulary, frozenset(later)),
+        Profile(max(span, 0.0), vocabulary, frozenset(later), _crowded(database, task)),
         budget=BUDGET if largest <= LARGE else BUDGET // 2,
     )
+
+
+def _crowded(database: OpenDatabase, task: Task) -> frozenset[str]:
+    """Links to the parents of a static target's rows by which a row has more than `CROWD` fellows."""
+    schema = database.schema
+    if not task.is_static:
+        return frozenset()
+    parents = {k.parent for k in schema.links_up(task.entity.name)}
+    links = [k for parent in sorted(parents) for k in schema.links_down(parent)]
+    return frozenset(k.name for k in links if database.engine.fellows(k) > CROWD)
 
 
 @dataclass(frozen=True)
@@ -352,7 +363,7 @@ def _exposure(
 
 
 def _latest(labels: Labels, most: int) -> Labels:
-    """At most the `most` latest rows, where nearly each has a cutoff of its own: such rows share little work."""
+    """At most the `most` latest rows, where each has a cutoff of its own: such rows share little work."""
     moments = np.unique(labels.rows.cutoffs)
     if len(labels.rows) <= most or len(moments) <= GRID:
         return labels
