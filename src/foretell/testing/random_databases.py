@@ -20,6 +20,7 @@ from foretell.core.errors import UsageError
 from foretell.core.lazy import require
 from foretell.core.random import generator
 from foretell.core.time import DAY, Instant, Offset, Unit, format_instant, parse_instant
+from foretell.evaluation.futures import visible_from
 from foretell.query import ast
 from foretell.query.ast import Function
 from foretell.schema.model import Column, DType, Link, Schema, Semantic, Table
@@ -44,11 +45,19 @@ class RandomDatabase:
     schema: Schema
 
     def cutoffs(self, seed: int, count: int) -> tuple[Instant, ...]:
-        """Cutoffs inside the history; some of them at the exact time of a row."""
+        """Cutoffs inside the history: most at the exact time of a row, or a microsecond beside it."""
         rng = generator(seed, "cutoffs")
-        days = rng.choice(np.arange(20, SPAN_DAYS - 5), size=count, replace=False)
-        nudges = rng.choice([0, 0, 1, -1, DAY // 4], size=count)
-        return tuple(sorted(FIRST + int(d) * DAY + int(n) for d, n in zip(days, nudges)))
+        first, last = FIRST + 20 * DAY, FIRST + (SPAN_DAYS - 5) * DAY
+        seen = np.unique(np.concatenate(list(visible_from(self.frames, self.schema).values())))
+        inside = seen[(seen > first) & (seen < last)]
+        found: set[Instant] = set()
+        while len(found) < count:
+            if len(inside) and rng.random() < 0.75:
+                moment = int(rng.choice(inside)) + int(rng.choice([0, 0, 0, 1, -1]))
+            else:
+                moment = first + int(rng.integers(0, SPAN_DAYS - 25)) * DAY
+            found.add(moment)
+        return tuple(sorted(found))
 
 
 def databases(tables: int = 5, rows: int = 40) -> Any:
