@@ -56,6 +56,11 @@ class Budget:
     seed: int = 0
 
     @property
+    def share(self) -> float:
+        """What one of the two trainings may take; the rest is for features, refits and reasons."""
+        return self.seconds / 3
+
+    @property
     def rows(self) -> int:
         return MOST_ROWS if self.seconds <= 60 else 4 * MOST_ROWS
 
@@ -234,7 +239,7 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
         lesson.dataset(folds.valid) if folds.valid.any() else None,
         kind=kind,
         classes=lesson.classes,
-        time_limit=budget.seconds / 2,
+        time_limit=budget.share,
         seed=budget.seed,
         threads=database.threads,
         progress=progress,
@@ -272,7 +277,7 @@ def release(
         lesson.dataset(folds.test),
         kind=lesson.task.kind,
         classes=lesson.classes,
-        time_limit=budget.seconds / 2,
+        time_limit=budget.share,
         seed=budget.seed,
         threads=database.threads,
         only=measured.members,
