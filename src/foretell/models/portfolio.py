@@ -33,12 +33,18 @@ from foretell.models.links import from_link, to_link
 from foretell.models.trees import TreeLearner, TreeRecipe, objectives, round_seconds
 from foretell.task.model import TaskKind
 
+FIRST = 2
+"""The linear model and the first trees are always tried: later rows may favour what earlier ones did not."""
 FEW_ROWS = 2_000
 """Below this the plain average of the linear model and the small trees is the default."""
 MANY_ROWS = 50_000
 GREEDY_ROWS = 20_000
 HOLDOUT = 0.2
 CLEARLY = 2.0
+NEARLY = 0.95
+"""Models that gain nearly as much over the constant as the best share half of the weight equally: what is
+chosen greedily on one validation period overfits it (benchmarks/LOG.md).
+"""
 
 
 def fit(
@@ -58,8 +64,8 @@ def fit(
 
     `valid` lies after `train` in time, with a gap of at least the horizon; without it some entities are
     held out. `time_limit` is in seconds and soft: what is tried and how long follows from it and from the
-    sizes by estimate. `only` names the learners to try, those that an earlier fit kept; without names, or
-    where none of them is affordable here, all are tried.
+    sizes by estimate. `only` names the learners that an earlier fit kept: beyond the first two, no others are
+    tried.
     """
     if time_limit <= 0:
         raise UsageError(f"found {time_limit:g} seconds, expected a time limit above 0")
@@ -74,7 +80,8 @@ def fit(
         notes.append("there was too little history for later cutoffs: some entities were held out instead")
     context = replace(context, criterion=_usable_criterion(criterion, valid, notes))
     learners = plan(train, context, time_limit)
-    learners = [pair for pair in learners if pair[0].name in only] or learners
+    if only:
+        learners = [pair for i, pair in enumerate(learners) if i < FIRST or pair[0].name in only]
     progress.stage("training", len(learners) + 1)
     baselines = fit_baselines(train, context)
     candidates: dict[str, Fitted] = dict(baselines)
@@ -144,7 +151,7 @@ def _weigh(
     predictions: Mapping[str, Floats],
     baselines: list[str],
 ) -> dict[str, float]:
-    """Members and their weights: greedy where there are rows to choose on.
+    """Members and their weights: half greedy and half equal where there are rows to choose on.
 
     Below `FEW_ROWS` it is the plain average of the models, unless one model or one baseline is better on
     validation by more than `CLEARLY` standard errors of the paired difference.
@@ -156,7 +163,8 @@ def _weigh(
             rows = np.sort(generator(context.seed, "greedy").permutation(valid.rows)[:GREEDY_ROWS])
         seen = {n: p[rows] for n, p in predictions.items()}
         start = tied_with_best(kind, criterion, y[rows], {n: seen[n] for n in seen if n not in baselines})
-        return greedy_weights(kind, criterion, y[rows], seen, start=start)
+        chosen = greedy_weights(kind, criterion, y[rows], seen, start=start)
+        return _steadied(chosen, _good_models(criterion, y[rows], seen, baselines))
     models = [n for n in predictions if n not in baselines]
     equal = {n: 1 / len(models) for n in models}
     average = from_link(kind, blend(kind, [predictions[n] for n in models], list(equal.values())))
@@ -166,6 +174,29 @@ def _weigh(
     saved = losses(kind, criterion, y, average) - losses(kind, criterion, y, predictions[best])
     error = float(saved.std(ddof=1) / np.sqrt(len(saved)))
     return {best: 1.0} if float(saved.mean()) > CLEARLY * error else equal
+
+
+def _good_models(
+    criterion: Metric, y: Floats, predictions: Mapping[str, Floats], baselines: list[str]
+) -> list[str]:
+    """The models whose gain over the constant is nearly that of the best candidate."""
+    floor = criterion.gain(y, predictions["constant"])
+    gains = {n: criterion.gain(y, p) - floor for n, p in predictions.items()}
+    best = max(gains.values())
+    return [n for n, g in gains.items() if n not in baselines and g >= NEARLY * best]
+
+
+def _steadied(weights: dict[str, float], models: list[str]) -> dict[str, float]:
+    """Half of the weights as they are, half equal over `models`; all as they are without any.
+
+    >>> _steadied({"a": 1.0}, ["a", "b"])
+    {'a': 0.75, 'b': 0.25}
+    """
+    if not models:
+        return weights
+    equal = {n: 0.5 / len(models) for n in models}
+    names = dict.fromkeys((*weights, *models))
+    return {n: 0.5 * weights.get(n, 0.0) + equal.get(n, 0.0) for n in names}
 
 
 def _usable_criterion(criterion: Metric, valid: Dataset, notes: list[str]) -> Metric:
