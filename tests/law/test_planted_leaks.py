@@ -21,6 +21,7 @@ from foretell.features.matrix import Matrix, Numeric
 from foretell.plan import nodes
 from foretell.plan.nodes import Until
 from foretell.plan.proof import prove
+from foretell.schema.model import Column, DType, Link, Schema, Semantic, Table
 from foretell.sources.frames import FramesSource
 from foretell.store.working import Store
 from foretell.task.model import TaskKind
@@ -331,3 +332,36 @@ def test_a_column_known_only_after_the_outcome() -> None:
     closed = np.where(y == 1, rng.random(400), np.nan)
     X = Matrix(("closed_at", "age"), (Numeric(closed), Numeric(rng.random(400))), 400)
     assert [s.column for s in suspects(X, y, TaskKind.BINARY)] == ["closed_at"]
+
+
+def test_a_late_value_does_not_order_rows_without_a_key() -> None:
+    """Rows of one instant in a table without a key are told apart by what was known of them first."""
+    at = pa.array([CUTOFF - DAY] * 2).cast(pa.timestamp("us"))
+    settled = pa.array([CUTOFF + DAY] * 2).cast(pa.timestamp("us"))
+
+    def last(late: list[str]) -> list[float]:
+        frames = {
+            "people": pa.table({"id": [1]}),
+            "log": pa.table(
+                {"status": late, "settled": settled, "person": [1, 1], "at": at, "amount": [10.0, 20.0]}
+            ),
+        }
+        question = ask("PREDICT COUNT(log.*, 0, 7, days) FOR EACH people.id", keyless, thinned=1)
+        _, matrix = answer(frames, keyless, question.target, question.plan, CUTOFF)
+        return matrix["log.amount.last.all"].values.tolist()  # type: ignore[union-attr]
+
+    log = Table(
+        "log",
+        (
+            Column("status", DType.TEXT, Semantic.CATEGORICAL, known_at="settled"),
+            Column("settled", DType.TIMESTAMP, Semantic.TIME),
+            Column("person", DType.INTEGER, Semantic.IDENTIFIER),
+            Column("at", DType.TIMESTAMP, Semantic.TIME),
+            Column("amount", DType.FLOAT, Semantic.NUMERIC, distinct=2),
+        ),
+        (),
+        "at",
+    )
+    people = Table("people", (Column("id", DType.INTEGER, Semantic.IDENTIFIER),), ("id",))
+    keyless = Schema((people, log), (Link("log", ("person",), "people", ("id",)),))
+    assert last(["a", "b"]) == last(["b", "a"])

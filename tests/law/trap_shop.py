@@ -155,12 +155,12 @@ class Question:
     plan: nodes.FeaturePlan
 
 
-def ask(text: str, schema: Schema = SCHEMA) -> Question:
+def ask(text: str, schema: Schema = SCHEMA, thinned: int = THINNED) -> Question:
     words = {"segment": ("home", "office"), "status": ("kept", "returned")}
     task = bind(parse(text), schema)
     every = synthesize(task, Profile(60.0, lambda _, column: words.get(column, ())))
     kept = (
-        f for i, f in enumerate(every.features) if i % THINNED == 0 or isinstance(f.definition, Attribute)
+        f for i, f in enumerate(every.features) if i % thinned == 0 or isinstance(f.definition, Attribute)
     )
     features = FeatureSet(tuple(kept))
     return Question(task, features, target_plan(task), feature_plan(task, features))

@@ -30,7 +30,7 @@ def prepare(name: str, schema: Schema) -> exp.Create:
             link = path[0][0].link
             query = query.join(table(link.parent, "p"), on=joined_on(link, "r", "p", schema))
     inner = query.subquery("q")
-    keys = [col("q", k) for k in (source.primary_key or tuple(c.alias for c in columns))]
+    keys = [col("q", k) for k in source.primary_key or _settled_first(source)]
     ranked: list[exp.Expr] = [col("q", TIME), *keys] if visible is not None else list(keys)
     rank = exp.Window(this=exp.func("ROW_NUMBER"), order=exp.Order(expressions=ranked))
     outer = exp.select(exp.Star(), rank.as_(ROW, quoted=True)).from_(inner)
@@ -45,8 +45,18 @@ def needed_first(name: str, schema: Schema) -> str | None:
     return path[0][0].end if path is not None and path[0] else None
 
 
+def _settled_first(source: Table) -> list[str]:
+    """The columns that order rows without a key: those that are written later come last, so that they part
+    only rows that are alike in all else.
+    """
+    used = [c for c in source.columns if _used(c, source)]
+    late = {source.end_time, *(c.known_at for c in used)} - {None}
+    return [c.name for c in sorted(used, key=lambda c: c.known_at is not None or c.name in late)]
+
+
 def _used(column: Column, source: Table) -> bool:
-    keep = {*source.primary_key, source.time_column, source.end_time}
+    tells = {c.known_at for c in source.columns if not c.ignored}
+    keep = {*source.primary_key, source.time_column, source.end_time, *tells}
     return column.dtype is not DType.OTHER and (not column.ignored or column.name in keep)
 
 

@@ -96,7 +96,10 @@ class Oracle:
         table = self.schema.table(name)
         timed = self.schema.is_timed(name)
         moments = [self._visible(name, r) if timed else None for r in self._raw[name]]
-        order = table.primary_key or tuple(c.name for c in table.columns)
+        late = {table.end_time, *(c.known_at for c in table.columns)} - {None}
+        settled = [c.name for c in table.columns if c.known_at is None and c.name not in late]
+        written_later = [c.name for c in table.columns if c.name not in settled]
+        order = table.primary_key or (*settled, *written_later)
 
         def place(i: int) -> tuple[Any, ...]:
             row = self._raw[name][i]
