@@ -129,3 +129,12 @@ def test_the_population_exists_at_the_cutoff() -> None:
     for until in (Until.END, Until.OWN, Until.NOW):
         with pytest.raises(LeakError, match="'customers'"):
             prove(replace(target, population=nodes.Scan("customers", until)), SCHEMA)
+
+
+def test_what_is_asked_for_is_not_read() -> None:
+    column = next(c.name for c in SCHEMA.table("customers").columns if c.name != "id")
+    read = nodes.AsOf(CUSTOMERS, (nodes.Read("same", column, DType.TEXT),))
+    open_plan = block(read)
+    prove(open_plan, SCHEMA)
+    with pytest.raises(LeakError, match="which is being asked for"):
+        prove(replace(open_plan, hidden=(column,)), SCHEMA)

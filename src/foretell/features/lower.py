@@ -95,7 +95,7 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
         blocks.append(_own_labels(chosen, task, everyone=everyone))
     if parts:
         blocks.append(nodes.Calendar(tuple(parts)))
-    return nodes.FeaturePlan(task.entity.name, task.entity_key, tuple(blocks))
+    return nodes.FeaturePlan(task.entity.name, task.entity_key, tuple(blocks), task.hidden)
 
 
 def _until(schema: Schema, table: str, until: Until) -> Until:

@@ -212,11 +212,15 @@ Block: TypeAlias = Aggregate | AsOf | Calendar
 
 @dataclass(frozen=True)
 class FeaturePlan:
-    """Everything that is computed for rows of (entity, cutoff). `entity` is the table of the entities."""
+    """Everything that is computed for rows of (entity, cutoff). `entity` is the table of the entities.
+
+    `hidden` are columns of the entity's own row that are being asked for: a static target's.
+    """
 
     entity: str
     key: tuple[str, ...]
     blocks: tuple[Block, ...]
+    hidden: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a list of events comes to, and a scalar expression, by the plainest formula: the oracle at its sums."""
+"""What a list of events comes to, and a scalar expression, by the plainest formula: the oracle's sums."""
 
 from __future__ import annotations
 
