@@ -26,7 +26,7 @@ def prove(plan: nodes.FeaturePlan | nodes.Target, schema: Schema) -> None:
                 _anchor(block.source, schema)
                 for read in block.outputs:
                     if isinstance(block.source, nodes.Scan) and read.column in plan.hidden:
-                        raise LeakError(f"feature {read.name!r} reads {read.column!r}, which is being asked for")
+                        raise LeakError(f"{read.name!r} reads {read.column!r}, which is being asked for")
                     declared = schema.table(block.source.end).column(read.column).known_at
                     if declared is not None and read.known_at != declared:
                         raise LeakError(f"feature {read.name!r} reads {read.column!r} before it is known")
