@@ -3,9 +3,9 @@
     python benchmarks/quality/databases.py [database | database.query ...] [--time-limit 30] [--list]
 
 Each query of ../labels/queries.toml that can be learned runs in a process of its own, from the raw folder and
-without configuration: connect, check, backtest (on the last fifth of the rows), as `foretell ask` does. Printed
-are the metric on rows that the model had not seen, the best simple rule's (chosen on those very rows, which
-favours the rule), the lift with its 95% interval, the calibration error or the coverage of the 80% interval,
+without configuration: connect, check, backtest (on the last fifth of the rows), as `foretell ask` does. It
+prints the metric on rows that the model had not seen, the best simple rule's (chosen on those very rows, to
+the rule's favour), the lift with its 95% interval, the calibration error or the coverage of the 80% interval,
 seconds for everything and peak memory. The whole list takes about a quarter of an hour: name a part of it.
 """
 

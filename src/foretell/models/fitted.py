@@ -21,12 +21,14 @@ from foretell.models.ensemble import blend
 from foretell.models.intervals import Conformal
 from foretell.models.linear import LinearFitted
 from foretell.models.links import from_link
+from foretell.models.rest import RestFitted
 from foretell.models.trees import TreeFitted
 from foretell.task.model import TaskKind
 
 FORMAT = 1
 FEW_POSITIVES = 50
-_LOADERS: dict[str, type[Baseline] | type[LinearFitted] | type[TreeFitted]] = {
+_LOADERS: dict[str, type[Baseline] | type[LinearFitted] | type[RestFitted] | type[TreeFitted]] = {
+    "rest.json": RestFitted,  # it holds a tree.json too, so it comes first
     "baseline.json": Baseline,
     "linear.json": LinearFitted,
     "tree.json": TreeFitted,

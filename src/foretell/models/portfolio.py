@@ -30,6 +30,7 @@ from foretell.models.fitted import FittedModel, check_labels, refitted
 from foretell.models.intervals import fit_conformal
 from foretell.models.linear import LinearLearner
 from foretell.models.links import from_link, to_link
+from foretell.models.rest import RestLearner, best_rule
 from foretell.models.trees import TreeLearner, TreeRecipe, objectives, round_seconds
 from foretell.task.model import TaskKind
 
@@ -131,6 +132,7 @@ def plan(train: Dataset, context: Context, time_limit: float) -> list[tuple[Lear
         return [linear, (TreeLearner(small), 0.3 * time_limit)]
     first, *others = objectives(train.y, context)
     main = "B" if train.rows > MANY_ROWS else "A"
+    rest = _rest_recipe(main, train, context)
     trees = [TreeRecipe(main, first)]
     if time_limit <= 60:
         cheap = main == "A" and round_seconds(train.rows, len(train.X.names), "A") * 600 < 0.2 * time_limit
@@ -140,8 +142,18 @@ def plan(train: Dataset, context: Context, time_limit: float) -> list[tuple[Lear
         trees += [TreeRecipe(main, first, recency=True)]
         trees += [TreeRecipe(main, other) for other in others]
         trees += [TreeRecipe(main, first, copy=1)]
-    share = 0.4 * time_limit / len(trees)
-    return [linear, *((TreeLearner(recipe), share) for recipe in trees)]
+    learners: list[Learner] = [TreeLearner(recipe) for recipe in trees]
+    learners[1:1] = [] if rest is None else [RestLearner(rest)]
+    return [linear, *((learner, 0.4 * time_limit / len(learners)) for learner in learners)]
+
+
+def _rest_recipe(preset: str, train: Dataset, context: Context) -> TreeRecipe | None:
+    """Trees on what a rule leaves over: regressions only, where a rule beats the constant. Elsewhere it did
+    harm: an entity's past rate is a poor start for log-odds.
+    """
+    if context.kind is not TaskKind.REGRESSION or best_rule(train, context).name == "constant":
+        return None
+    return TreeRecipe(preset, "regression_l1" if context.criterion.name == "mae" else "regression")
 
 
 def _weigh(
