@@ -11,6 +11,7 @@ import numpy as np
 from foretell.core.errors import DataError, ModelFileError, UsageError
 from foretell.core.progress import QUIET, Progress
 from foretell.features.matrix import Floats, Matrix
+from foretell.models.abreast import abreast
 from foretell.models.base import Context, Contributions, Fitted
 from foretell.models.baselines import Baseline
 from foretell.models.calibrate import IDENTITY, Calibration
@@ -200,7 +201,8 @@ def _load_member(files: Mapping[str, str]) -> Fitted:
 
 def refitted(model: FittedModel, data: Dataset, context: Context, progress: Progress) -> FittedModel:
     """The model with its members and baselines trained anew on `data`; all choices stay."""
-    members = tuple(m.refit(data, context) for m in model.members)
+    again = abreast(lambda m: m.refit(data, context), model.members, rows=data.rows, threads=context.threads)
+    members = tuple(again)
     progress.advance()
     baselines = {name: b.refit(data, context) for name, b in model.baselines.items()}
     return replace(model, members=members, baselines=baselines, rows=data.rows)

@@ -20,6 +20,7 @@ from foretell.core.errors import DataError, UsageError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.random import generator
 from foretell.features.matrix import Floats
+from foretell.models.abreast import abreast
 from foretell.models.base import Context, Fitted, Learner
 from foretell.models.baselines import fit_baselines
 from foretell.models.calibrate import fit_calibration
@@ -86,8 +87,13 @@ def fit(
     progress.stage("training", len(learners) + 1)
     baselines = fit_baselines(train, context)
     candidates: dict[str, Fitted] = dict(baselines)
-    for learner, seconds in learners:
-        candidates[learner.name] = learner.fit(train, valid, replace(context, seconds=seconds))
+
+    def train_one(pair: tuple[Learner, float]) -> Fitted:
+        return pair[0].fit(train, valid, replace(context, seconds=pair[1]))
+
+    trained = abreast(train_one, learners, rows=train.rows, threads=threads)
+    for (learner, _), fitted in zip(learners, trained):
+        candidates[learner.name] = fitted
         progress.advance()
     predictions = {name: c.predict(valid.X) for name, c in candidates.items()}
     usable = context.criterion

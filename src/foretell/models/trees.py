@@ -86,7 +86,7 @@ COLUMNS_A_TREE = 40
 """Of hundreds of related columns each tree sees about this many: trees that differ average better, and cost
 less (benchmarks/LOG.md).
 """
-THREADED_ROWS = 20_000
+THREADED_ROWS = 50_000
 """Fewer rows are trained on one thread: a second gains little there, and on a busy machine costs tenfold."""
 
 
