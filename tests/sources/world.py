@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-POSTGRES = "postgresql://postgres:x@127.0.0.1:5432/test"
+# A database of this process's own: a snapshot reads every schema, and another worker's would come and go.
+SERVER = "postgresql://postgres:x@127.0.0.1:5432"
+OWN = f"foretell_{os.getpid()}"
+POSTGRES = f"{SERVER}/{OWN}"
 MYSQL = {"host": "127.0.0.1", "port": 3306, "user": "root", "password": ""}
 START = datetime(2024, 2, 28, 23, 30)
 Tables = dict[str, pa.Table]
@@ -181,9 +186,25 @@ def postgres() -> Any:
     import psycopg
 
     try:
+        _make_own()
         return psycopg.connect(POSTGRES, autocommit=True, connect_timeout=2)
     except psycopg.OperationalError:
         pytest.skip("no PostgreSQL server answers on 127.0.0.1:5432")
+
+
+@cache
+def _make_own() -> None:
+    """Create the process's database, once; it goes when the process does."""
+    _at_server(f"DROP DATABASE IF EXISTS {OWN}", f"CREATE DATABASE {OWN} ENCODING 'UTF8' TEMPLATE template0")
+    atexit.register(_at_server, f"DROP DATABASE IF EXISTS {OWN} WITH (FORCE)")
+
+
+def _at_server(*statements: str) -> None:
+    import psycopg
+
+    with psycopg.connect(f"{SERVER}/postgres", autocommit=True, connect_timeout=2) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
 
 
 def mysql() -> Any:
