@@ -10,7 +10,6 @@ from foretell.plan import nodes
 from foretell.plan.build import ROW, TIME, col, conjunction, greatest, joined_on, table, template
 from foretell.plan.nodes import Until
 from foretell.plan.scalar import to_sql
-from foretell.query import ast
 from foretell.schema.model import DType, Hop, Schema
 
 
@@ -90,8 +89,3 @@ def _value(read: nodes.Input, alias: str, time: exp.Expr) -> exp.Expr:
         known = exp.LTE(this=col(alias, read.known_at), expression=time.copy())
         value = exp.Case().when(known, value)
     return value
-
-
-def every_row(column: ast.Expr | None) -> bool:
-    """Whether an aggregate's value is the row itself (COUNT(t.*))."""
-    return column is None or (isinstance(column, ast.Column) and column.name == "*")

@@ -62,8 +62,3 @@ def text_array(values: Sequence[Any]) -> tuple[Any, int]:
             bad += 1
             texts.append(raw.decode("utf-8", "replace"))
     return pa.array(texts, pa.string()), bad
-
-
-def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
-    """No rows of a shape."""
-    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)

@@ -43,18 +43,6 @@ class BoundAggregate:
     def is_future(self) -> bool:
         return self.start.amount >= 0
 
-    @property
-    def empty_is_zero(self) -> bool:
-        """COUNT, COUNT_DISTINCT, SUM and EXISTS are 0 over an empty window; every other aggregate has no
-        value.
-        """
-        return self.function in _ZERO_WHEN_EMPTY
-
-
-_ZERO_WHEN_EMPTY = frozenset(
-    {ast.Function.COUNT, ast.Function.COUNT_DISTINCT, ast.Function.SUM, ast.Function.EXISTS}
-)
-
 
 @dataclass(frozen=True)
 class BoundExpr:
