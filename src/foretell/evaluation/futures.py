@@ -19,7 +19,7 @@ import pyarrow as pa
 from foretell.core.random import generator
 from foretell.core.time import Instant, format_instant, from_datetime, to_datetime
 from foretell.engines.base import Engine, Rows
-from foretell.engines.duckdb import DuckDBEngine
+from foretell.engines.choose import make_engine
 from foretell.features.matrix import Matrix, Numeric, Values
 from foretell.plan import nodes
 from foretell.schema.model import Column, DType, Schema, Semantic, Table
@@ -383,7 +383,7 @@ def answer(
 ) -> tuple[Rows, Matrix]:
     """The rows at a cutoff with their features. A static target's rows are those up to the cutoff."""
     with Store.load(FramesSource(dict(frames)).snapshot()) as store:
-        engine: Engine = DuckDBEngine(store, schema, threads=threads)
+        engine: Engine = make_engine(store, schema, threads=threads)
         rows = engine.population(target, [cutoff])
         if target.horizon is None:
             labelled = engine.labels(target, [cutoff]).rows

@@ -13,7 +13,7 @@ from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant
 from foretell.discovery import conform, discover
 from foretell.discovery.warnings import SPARSE
-from foretell.engines.duckdb import DuckDBEngine
+from foretell.engines.choose import make_engine
 from foretell.schema.model import Schema
 from foretell.schema.toml import Config, read
 from foretell.sources.base import Source
@@ -57,7 +57,7 @@ class OpenDatabase:
         self.changes = changes
         self.threads = threads
         self.progress = progress
-        self.engine = DuckDBEngine(store, schema, threads=threads, progress=progress)
+        self.engine = make_engine(store, schema, threads=threads, progress=progress)
 
     @property
     def notes(self) -> tuple[str, ...]:
