@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import calendar
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
 from foretell.core.errors import UsageError
+from foretell.core.text import nearest
 
 Instant: TypeAlias = int
 """Microseconds since 1970-01-01T00:00:00 UTC."""
@@ -53,6 +55,19 @@ _FIXED = {
     Unit.WEEK: 604_800_000_000,
 }
 _MONTHS = {Unit.MONTH: 1, Unit.QUARTER: 3, Unit.YEAR: 12}
+ABBREVIATIONS = {
+    Unit.SECOND: "s",
+    Unit.MINUTE: "min",
+    Unit.HOUR: "h",
+    Unit.DAY: "d",
+    Unit.WEEK: "w",
+    Unit.MONTH: "mo",
+    Unit.QUARTER: "q",
+    Unit.YEAR: "y",
+}
+"""Units as they are written in the names of features and in spans such as 30d."""
+_SPELT = {text: u for u in Unit for text in (ABBREVIATIONS[u], u.value, f"{u.value}s")}
+_SPAN = re.compile(r"\s*(-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)\s*([A-Za-z]+)\s*")
 DAY = _FIXED[Unit.DAY]
 _MEAN_MONTH = 2_629_746_000_000  # a year of 365.2425 days / 12
 
@@ -116,6 +131,33 @@ class Offset:
         if self.unit.months:
             return add_months(instant, int(self.amount) * self.unit.months)
         return instant + round(self.amount * (self.unit.microseconds or 0))
+
+
+def parse_span(text: str) -> Offset:
+    """A length of time from a number and a unit, in full or short: s, min, h, d, w, mo, q, y.
+
+    >>> print(parse_span("30d"), parse_span("2 weeks"), sep=", ")
+    30 days, 2 weeks
+    >>> parse_span("30m")
+    Traceback (most recent call last):
+    foretell.core.errors.UsageError: found '30m', expected a span of time such as 30d
+    m is not a unit: write 30min or 30mo
+    """
+    expected = f"found {text!r}, expected a span of time such as 30d"
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise UsageError(expected, mend="write a number and a unit: 12h, 7d, 4w, 6mo, 1y")
+    number, word = found.groups()
+    if number.startswith("-"):
+        raise UsageError(f"found {text!r}, expected a span of time that is not negative")
+    if word == "m":
+        raise UsageError(expected, mend=f"m is not a unit: write {number}min or {number}mo")
+    unit = _SPELT.get(word.lower())
+    if unit is None:
+        best = nearest(word, _SPELT)
+        units = f"the units are {', '.join(ABBREVIATIONS.values())}"
+        raise UsageError(expected, mend=f"did you mean {number}{best}? {units}" if best else units)
+    return Offset(float(number), unit)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foretell.core.time import Offset
+from foretell.core.time import ABBREVIATIONS, Offset
 from foretell.features.model import Value
 from foretell.plan.measures import MEASURES
 from foretell.schema.model import Hop, Schema
@@ -34,16 +34,7 @@ def short(window: Offset | None) -> str:
     """
     if window is None:
         return "all"
-    unit = {
-        "second": "s",
-        "minute": "min",
-        "hour": "h",
-        "day": "d",
-        "week": "w",
-        "month": "mo",
-        "quarter": "q",
-    }
-    return f"{window.amount:g}{unit.get(window.unit.value, 'y')}"
+    return f"{window.amount:g}{ABBREVIATIONS[window.unit]}"
 
 
 def path_name(hops: tuple[Hop, ...], schema: Schema) -> str:

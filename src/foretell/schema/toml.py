@@ -9,9 +9,10 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from foretell.core.errors import ConfigError
+from foretell.core.errors import ConfigError, UsageError
 from foretell.core.text import did_you_mean
-from foretell.core.time import Offset, Unit
+from foretell.core.time import Offset, parse_span
+from foretell.schema.breadth import Breadth, FeatureSettings, windows_of
 from foretell.schema.model import Column, Evidence, Link, Origin, Schema, Semantic, Table
 
 CONFIGURED = Evidence(Origin.CONFIGURED)
@@ -59,6 +60,7 @@ class Config:
     timezone: str | None = None
     tables: Mapping[str, TableConfig] = field(default_factory=dict)
     links: tuple[LinkConfig, ...] = ()
+    features: FeatureSettings = FeatureSettings()
 
 
 def read(text: str) -> Config:
@@ -75,7 +77,7 @@ def read(text: str) -> Config:
         found = tomlkit.parse(text).unwrap()
     except TOMLKitError as error:
         raise ConfigError(f"foretell.toml is not valid TOML: {error}") from None
-    _known(found, ("timezone", "tables", "links"), "")
+    _known(found, ("timezone", "features", "tables", "links"), "")
     timezone = _text(found, "timezone", "")
     if timezone is not None:
         _check_zone(timezone)
@@ -87,6 +89,7 @@ def read(text: str) -> Config:
         timezone,
         {name: _read_table(_mapping(tables, name, "tables"), f"tables.{name}") for name in tables},
         tuple(_read_link(link, f"links[{i}]") for i, link in enumerate(links)),
+        _read_features(_mapping(found, "features", "")),
     )
 
 
@@ -119,8 +122,10 @@ def apply(schema: Schema, config: Config) -> Schema:
     return replace(corrected, links=tuple(links.values()))
 
 
-def write(schema: Schema) -> str:
+def write(schema: Schema, features: FeatureSettings = FeatureSettings()) -> str:
     """The schema as a foretell.toml; each thing that was inferred carries its evidence as a comment.
+
+    Of the features' settings, those that are not the defaults.
 
     >>> from foretell.schema.model import DType
     >>> table = Table("t", (Column("id", DType.INTEGER, Semantic.IDENTIFIER),), ("id",))
@@ -133,6 +138,8 @@ def write(schema: Schema) -> str:
     document.add(tomlkit.nl())
     if schema.timezone is not None:
         document.add("timezone", schema.timezone)
+    if features != FeatureSettings():
+        document.add("features", _write_features(features))
     tables = tomlkit.table(is_super_table=True)
     for table in schema.tables:
         tables.add(table.name, _write_table(table))
@@ -150,6 +157,26 @@ def write(schema: Schema) -> str:
 _TABLE_KEYS = ("primary_key", "time", "end_time", "available_after", "ignore", "columns")
 _COLUMN_KEYS = ("type", "known_at", "ignore", "time_format")
 _LINK_KEYS = ("child", "parent", "ignore")
+_FEATURE_KEYS = ("breadth", "budget", "windows", "include", "exclude")
+
+
+def _read_features(found: Mapping[str, Any]) -> FeatureSettings:
+    _known(found, _FEATURE_KEYS, "features")
+    breadth = _one_of(found, "breadth", [b.value for b in Breadth], "features")
+    budget = found.get("budget")
+    if budget is not None and (not isinstance(budget, int) or isinstance(budget, bool) or budget < 1):
+        raise ConfigError(f"features.budget: found {budget!r}, expected a whole number of at least 1")
+    windows = _texts(found, "windows", "features")
+    try:
+        return FeatureSettings(
+            Breadth.STANDARD if breadth is None else Breadth(breadth),
+            budget,
+            () if windows is None else windows_of(windows),
+            _texts(found, "include", "features") or (),
+            _texts(found, "exclude", "features") or (),
+        )
+    except ConfigError as error:
+        raise ConfigError(f"features.windows: {error.message}", mend=error.mend) from None
 
 
 def _read_table(found: Mapping[str, Any], path: str) -> TableConfig:
@@ -249,16 +276,10 @@ def _offset(found: Mapping[str, Any], key: str, path: str) -> Offset | None:
     text = _text(found, key, path)
     if text is None:
         return None
-    amount, _, unit = text.strip().partition(" ")
     try:
-        offset = Offset(float(amount), Unit(unit.strip().lower().rstrip("s")))
-    except ValueError:
-        raise ConfigError(
-            f"{path}.{key}: found {text!r}, expected a span", mend='write it as "2 days"'
-        ) from None
-    if not offset.finite or offset.amount < 0:
-        raise ConfigError(f"{path}.{key}: found {text!r}, expected a finite span that is not negative")
-    return offset
+        return parse_span(text)
+    except UsageError as error:
+        raise ConfigError(f"{path}.{key}: {error.message}", mend=error.mend) from None
 
 
 def _check_zone(name: str) -> None:
@@ -346,6 +367,22 @@ def _side(schema: Schema, texts: Iterable[str], path: str) -> tuple[str, tuple[s
 
 
 # Writing
+
+
+def _write_features(features: FeatureSettings) -> Any:
+    out = tomlkit.table()
+    if features.breadth is not Breadth.STANDARD:
+        out.add("breadth", features.breadth.value)
+    if features.budget is not None:
+        out.add("budget", features.budget)
+    for key, texts in (
+        ("windows", [str(w) for w in features.windows]),
+        ("include", list(features.include)),
+        ("exclude", list(features.exclude)),
+    ):
+        if texts:
+            out.add(key, texts)
+    return out
 
 
 def _write_table(table: Table) -> Any:
