@@ -263,7 +263,7 @@ def test_what_the_engine_refuses_is_said_in_words(database: foretell.Database) -
     import duckdb
     from sqlglot import parse_one
 
-    from foretell.engines.duckdb import _told
+    from foretell.store.refusals import told
 
     statement = parse_one("SELECT * FROM foretell.orders", dialect="duckdb")
     refused = (
@@ -272,9 +272,9 @@ def test_what_the_engine_refuses_is_said_in_words(database: foretell.Database) -
     )
     full = (duckdb.OutOfMemoryException("Out of Memory Error: full"), "does not fit into the memory limit")
     for error, message in (refused, full):
-        with pytest.raises(DataError, match=message), _told(statement):
+        with pytest.raises(DataError, match=message), told(statement):
             raise error
-    with pytest.raises(duckdb.BinderException), _told(statement):  # a mistake of ours stays one
+    with pytest.raises(duckdb.BinderException), told(statement):  # a mistake of ours stays one
         raise duckdb.BinderException("ours")
 
 
