@@ -53,7 +53,7 @@ def compare(database: RandomDatabase, task: Task, seed: int) -> FeatureSet:
     cutoffs = database.cutoffs(seed, 3)
     oracle = Oracle(database.frames, database.schema)
     with Store.load(FramesSource(database.frames).snapshot()) as store:
-        engine = DuckDBEngine(store, database.schema)
+        engine = DuckDBEngine(store, database.schema, precision=np.float64)
         asked = target_plan(task)
 
         labels = engine.labels(asked, cutoffs)
@@ -154,7 +154,7 @@ def test_a_row_has_the_same_features_in_any_company() -> None:
     for database, task, seed in cases(3000, 60 if LONG else 5):
         cutoffs = database.cutoffs(seed, 4)
         with Store.load(FramesSource(database.frames).snapshot()) as store:
-            engine = DuckDBEngine(store, database.schema)
+            engine = DuckDBEngine(store, database.schema, precision=np.float64)
             plan = feature_plan(task, synthesize(task, Profile(120.0, lambda t, c: ("red", "1"))))
             rows = engine.labels(target_plan(task), cutoffs).rows
             last = rows.take(rows.cutoffs == rows.cutoffs.max(initial=0))

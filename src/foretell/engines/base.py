@@ -52,6 +52,11 @@ class Labels:
 class Engine(Protocol):
     """Runs proven plans on one snapshot. Every method refuses a plan that the proof refuses (LeakError)."""
 
+    @property
+    def sweeps(self) -> bool:
+        """Whether it passes over the events once, however many rows, cutoffs and features there are."""
+        ...
+
     def labels(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Labels:
         """Labels of the population at the cutoffs; rows without a value are dropped and counted.
 

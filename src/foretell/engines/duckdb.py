@@ -8,10 +8,9 @@ written.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
 import numpy as np
@@ -19,36 +18,52 @@ import numpy.typing as npt
 import pyarrow as pa
 from sqlglot import exp
 
-from foretell.core.errors import DataError, SchemaError
 from foretell.core.progress import QUIET, Progress
-from foretell.core.text import listing
 from foretell.core.time import Instant, Offset
 from foretell.engines.base import GRID, Entities, Keys, Labels, Rows
-from foretell.features.matrix import Categorical, Matrix, Numeric, Values
+from foretell.engines.past_labels import NUMERIC, anchors_of, as_text, lattice_of, past_events
+from foretell.features.matrix import Categorical, Matrix, Numeric, Precision, Values
 from foretell.plan import asof, events, nodes, prepare, rings, target
 from foretell.plan.build import DIALECT, ROW, SPACE, TIME, after, col, create, table, template
-from foretell.plan.lattice import Lattice, looking_back
+from foretell.plan.lattice import Lattice
 from foretell.plan.measures import MEASURES
 from foretell.plan.proof import prove
 from foretell.schema.model import DType, Link, Schema
+from foretell.store.refusals import refuse_repeats, told
 from foretell.store.working import Store
+
+Aggregated: TypeAlias = Callable[[nodes.TargetAggregate, Rows], pa.Table]
+"""Makes one aggregate of labels: (entity, cutoff, value) for the rows that have a value."""
 
 _LARGE = 1_000_000  # events of more rows than this are not kept between calls
 _GRID = GRID
-_NUMERIC = frozenset({DType.INTEGER, DType.FLOAT, DType.BOOLEAN})
 
 
 class DuckDBEngine:
     """Runs plans on one snapshot's working copy. See `engines.base.Engine` for the methods.
 
-    Tables are prepared, and events extracted, once each; later calls reuse them.
+    Tables are prepared, and events extracted, once each; later calls reuse them. `aggregated` makes the
+    aggregates of labels elsewhere, for the rows of the population.
     """
 
-    def __init__(self, store: Store, schema: Schema, *, threads: int = 2, progress: Progress = QUIET) -> None:
+    sweeps = False
+
+    def __init__(
+        self,
+        store: Store,
+        schema: Schema,
+        *,
+        threads: int = 2,
+        progress: Progress = QUIET,
+        precision: Precision = np.float32,
+        aggregated: Aggregated | None = None,
+    ) -> None:
         self._connection = store.cursor()
         self._schema = schema
         self._threads = max(1, threads)
         self._progress = progress
+        self._precision = precision
+        self._aggregated = aggregated
         self._prepared: set[str] = set()
         self._events: dict[nodes.Events, str] = {}
         self._numbers = itertools.count()
@@ -138,7 +153,7 @@ class DuckDBEngine:
             cursors = [self._connection.cursor() for _ in jobs]
             for tables in pool.map(lambda pair: pair[0](pair[1]), zip(jobs, cursors)):
                 for fetched in tables:
-                    found.update(_columns(fetched, plan, len(rows)))
+                    found.update(_columns(fetched, plan, len(rows), self._precision))
                 self._progress.advance()
         self._drop(*made)
         names = plan.outputs
@@ -168,7 +183,7 @@ class DuckDBEngine:
         wanted = self._name("wanted")
         count = len(next(iter(keys.values())))
         columns = {"row": pa.array(np.arange(count, dtype=np.int64))}
-        columns |= {f"k{i}": pa.array([_text(v) for v in keys[c]], pa.string()) for i, c in enumerate(keys)}
+        columns |= {f"k{i}": pa.array([as_text(v) for v in keys[c]], pa.string()) for i, c in enumerate(keys)}
         self._load(wanted, pa.table(columns))
         tests = [
             exp.EQ(this=exp.cast(col("e", c), "VARCHAR"), expression=col("r", f"k{i}"))
@@ -267,10 +282,18 @@ class DuckDBEngine:
             if aggregate.window.is_future and not future:
                 continue
             values[i] = self._name("value")
+            if self._aggregated is not None:
+                self._load(values[i], self._aggregated(aggregate, self._people(rows)))
+                continue
             extracted = self._extract(aggregate.events)
             self._execute(create(values[i], target.aggregated(aggregate, extracted, rows, grid=shared)))
         self._drop(grid)
         return rows, values
+
+    def _people(self, population: str) -> Rows:
+        """The rows of a population's table."""
+        query = exp.select(col("r", "entity"), col("r", "cutoff")).from_(table(population, "r"))
+        return _rows(self._arrow(query.order_by(col("r", "cutoff"), col("r", "entity"))))
 
     def _aggregate(self, block: nodes.Aggregate, given: str, rows: Rows, made: list[str]) -> rings.Script:
         name = self._name("block")
@@ -280,11 +303,10 @@ class DuckDBEngine:
         anchored = f"{name}_rows"
         if isinstance(block.events, nodes.PastLabels):
             words = any(MEASURES[o.measure].categorical for o in block.outputs)
-            lattice = self._looking_back(block.events, rows)
+            lattice = lattice_of(block.events, rows, self.span)
             source = self._past_labels(block.events, lattice, words=words)
             made.append(source)
-            phases = np.array([lattice.phases[int(c)] for c in rows.cutoffs], dtype=np.int64)
-            anchor = _whose(block.events, rows.entities) * lattice.count + phases
+            anchor = anchors_of(block.events, lattice, rows)
             self._load(anchored, _numbered(rows.cutoffs, row=np.arange(len(rows)), anchor=anchor))
         else:
             source, extracting = self._extract_for(block.events)
@@ -298,34 +320,16 @@ class DuckDBEngine:
         script = rings.aggregate(block, name, source, anchored, stretches)
         return rings.Script((*extracting, *script.statements), script.queries)
 
-    def _looking_back(self, past: nodes.PastLabels, rows: Rows) -> Lattice:
-        """The earlier cutoffs of the rows, from the first row on that the target counts."""
-        spans = [self.span(a.events.table) for a in past.target.aggregates if a.window.is_future]
-        begins = [span[0] for span in spans if span is not None]
-        start = max(begins) if begins and len(begins) == len(spans) else None
-        return looking_back(past, np.unique(rows.cutoffs).tolist(), start)
-
     def _past_labels(self, past: nodes.PastLabels, lattice: Lattice, *, words: bool) -> str:
-        """Earlier labels as an events table; an anchor is an entity in one phase of the lattice."""
+        """Earlier labels as an events table."""
         labels = None
         if lattice.earlier:
             labels = self.labels(past.target, sorted({at for at, _, _ in lattice.earlier}))
-        at = labels.rows.cutoffs if labels is not None else np.empty(0, dtype=np.int64)
-        found: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.intp]]] = []
-        for phase in range(lattice.count):
-            known = {at: from_ for at, from_, of in lattice.earlier if of == phase}
-            index = np.flatnonzero(np.isin(at, np.array(list(known), dtype=np.int64)))
-            if labels is not None and len(index):
-                anchor = _whose(past, labels.rows.entities[index]) * lattice.count + phase
-                found.append((anchor, np.array([known[int(c)] for c in at[index]], dtype=np.int64), index))
-        none = np.empty(0, dtype=np.int64)
-        anchor, known_from, index = (
-            (np.concatenate([f[i] for f in found]) for i in range(3)) if found else (none, none, none)
-        )
-        values = labels.values[index] if labels is not None else np.empty(0, dtype=np.float64)
-        numeric = past.target.target.dtype in _NUMERIC and not words
-        made = _numbered(known_from, anchor=anchor, k=index)
-        shown = pa.array(values.astype(np.float64)) if numeric else pa.array(map(_text, values), pa.string())
+        found = past_events(past, lattice, labels)
+        numeric = past.target.target.dtype in NUMERIC and not words
+        made = _numbered(found.times, anchor=found.anchors, k=found.places)
+        values = found.values.astype(np.float64) if numeric else map(as_text, found.values)
+        shown = pa.array(values, pa.float64() if numeric else pa.string())
         name = self._name("past")
         self._load(name, made.rename_columns(["t", "anchor", "k"]).append_column("v0", shown))
         return name
@@ -365,23 +369,8 @@ class DuckDBEngine:
         if first is not None:
             self._prepare(first)
         self._execute(prepare.prepare(name, self._schema))
-        self._one_row_each(name)
-
-    def _one_row_each(self, name: str) -> None:
-        """Refuse a key that repeats: every join to it would multiply rows, and sums with them."""
-        keys = {k.parent_columns for k in self._schema.links_down(name)}
-        for key in sorted(keys | {self._schema.table(name).primary_key} - {()}):
-            columns = [col("e", c) for c in key]
-            query = exp.select(*columns).from_(table(name, "e")).where(exp.and_(*map(_not_null, columns)))
-            repeats = exp.GT(this=exp.func("COUNT", exp.Star()), expression=exp.Literal.number(1))
-            query = query.group_by(*columns).having(repeats).order_by(*columns).limit(3)
-            found = self._connection.execute(query.sql(dialect=DIALECT)).fetchall()
-            if found:
-                raise SchemaError(
-                    f"the key {', '.join(key)} of {name!r} repeats",
-                    examples=[v[0] if len(v) == 1 else v for v in found],
-                    mend="remove the rows that repeat, or set another primary_key in foretell.toml",
-                )
+        for key in prepare.one_row_keys(name, self._schema):
+            refuse_repeats(self._connection, name, key, table(name, "e"))
 
     def _many_threads(self) -> None:
         self._connection.execute(f"SET threads = {self._threads}")
@@ -399,7 +388,7 @@ class DuckDBEngine:
         self._connection.unregister("foretell_arrow")
 
     def _execute(self, statement: exp.Expr) -> None:
-        with _told(statement):
+        with told(statement):
             self._connection.execute(statement.sql(dialect=DIALECT))
 
     def _arrow(self, query: exp.Expr) -> pa.Table:
@@ -420,33 +409,9 @@ def _numbered(cutoffs: npt.NDArray[np.int64], **columns: npt.NDArray[Any]) -> pa
     return pa.table({"cutoff": moments, **{n: pa.array(v, pa.int64()) for n, v in columns.items()}})
 
 
-def _whose(past: nodes.PastLabels, entities: Entities) -> Entities:
-    """The entities that labels are told apart by: each its own, or everyone as one."""
-    return np.zeros_like(entities) if past.everyone else entities
-
-
 def _read(connection: duckdb.DuckDBPyConnection, query: exp.Expr) -> pa.Table:
-    with _told(query):
+    with told(query):
         return connection.sql(query.sql(dialect=DIALECT)).to_arrow_table()
-
-
-@contextmanager
-def _told(statement: exp.Expr) -> Iterator[None]:
-    """What the data or the machine make DuckDB refuse, in our words; our own mistakes pass as they are."""
-    try:
-        yield
-    except (duckdb.DataError, duckdb.OperationalError, duckdb.InvalidInputException) as error:
-        used = sorted({t.name for t in statement.find_all(exp.Table) if "#" not in t.name})
-        about = f" from {listing([repr(t) for t in used])}" if used else ""
-        said = str(error).partition("\n")[0]
-        if isinstance(error, duckdb.OutOfMemoryException):
-            raise DataError(
-                f"computing{about} does not fit into the memory limit: {said}",
-                mend="raise memory_limit, or ask for fewer cutoffs with EVERY",
-            ) from error
-        raise DataError(
-            f"a value cannot be computed{about}: {said}", mend="correct the data, or ignore the column"
-        ) from error
 
 
 def _fetch(query: exp.Select) -> Callable[[duckdb.DuckDBPyConnection], list[pa.Table]]:
@@ -456,7 +421,7 @@ def _fetch(query: exp.Select) -> Callable[[duckdb.DuckDBPyConnection], list[pa.T
 def _run(script: rings.Script) -> Callable[[duckdb.DuckDBPyConnection], list[pa.Table]]:
     def run(connection: duckdb.DuckDBPyConnection) -> list[pa.Table]:
         for statement in script.statements:
-            with _told(statement):
+            with told(statement):
                 connection.execute(statement.sql(dialect=DIALECT))
         fetched = [_read(connection, q) for q in script.queries]
         for statement in script.statements:
@@ -466,7 +431,9 @@ def _run(script: rings.Script) -> Callable[[duckdb.DuckDBPyConnection], list[pa.
     return run
 
 
-def _columns(fetched: pa.Table, plan: nodes.FeaturePlan, count: int) -> dict[str, Values]:
+def _columns(
+    fetched: pa.Table, plan: nodes.FeaturePlan, count: int, precision: Precision
+) -> dict[str, Values]:
     """Fetched outputs spread over all rows; a row without events has the measure's empty value."""
     at = fetched["row"].to_numpy()
     empties = {
@@ -486,7 +453,7 @@ def _columns(fetched: pa.Table, plan: nodes.FeaturePlan, count: int) -> dict[str
             empty = empties.get(name)
             values = np.full(count, np.nan if empty is None else empty, dtype=np.float64)
             values[at] = column.cast(pa.float64()).to_numpy()
-            found[name] = Numeric(values)
+            found[name] = Numeric.of(values, precision)
     return found
 
 
@@ -512,7 +479,7 @@ def _rows(fetched: pa.Table) -> Rows:
 
 
 def _values(column: pa.ChunkedArray, dtype: DType) -> npt.NDArray[Any]:
-    if dtype in _NUMERIC and not pa.types.is_nested(column.type):
+    if dtype in NUMERIC and not pa.types.is_nested(column.type):
         return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
     made = np.empty(len(column), dtype=object)
     made[:] = column.to_pylist()
@@ -533,14 +500,3 @@ def _not_null(value: exp.Expr) -> exp.Expr:
 
 def _moment(instant: Instant) -> exp.Expr:
     return exp.func("MAKE_TIMESTAMP", exp.Literal.number(instant))
-
-
-def _text(value: Any) -> str | None:
-    """A key or label as the text that DuckDB would cast it to."""
-    if value is None:
-        return None
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value)

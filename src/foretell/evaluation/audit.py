@@ -124,7 +124,9 @@ def _separating(X: Matrix, ones: npt.NDArray[np.bool_], classes: tuple[str, ...]
 def _strengths(column: Values, ones: npt.NDArray[np.bool_]) -> Floats:
     """AUROC of one column for each class, turned so that 0.5 is the least."""
     if isinstance(column, Numeric):
-        return np.asarray(np.max([_fold(_auroc(v, ones)) for v in _placements(column.values)], axis=0))
+        return np.asarray(
+            np.max([_fold(_auroc(v, ones)) for v in _placements(column.values.astype(np.float64))], axis=0)
+        )
     # A category's score is the class's share in it, learned on the even rows and judged on the odd ones.
     strengths = []
     for k in range(ones.shape[1]):
@@ -180,7 +182,9 @@ def _ordering(X: Matrix, y: Floats) -> list[Suspect]:
     target = _ranks(y)
     for name, column in zip(X.names, X.columns):
         if isinstance(column, Numeric):
-            value = max(_correlation(_ranks(v), target) for v in _placements(column.values))
+            value = max(
+                _correlation(_ranks(v), target) for v in _placements(column.values.astype(np.float64))
+            )
         else:
             value = _correlation(_ranks(_shares(column, y)[1::2]), _ranks(y[1::2]))
         if value > SPEARMAN_LIMIT:

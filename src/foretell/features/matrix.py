@@ -10,15 +10,28 @@ import numpy as np
 import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+Reals: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+Precision: TypeAlias = type[np.float32] | type[np.float64]
 Codes: TypeAlias = npt.NDArray[np.int32]
 Instants: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Numeric:
-    """A numeric column: float64, NaN where there is no value. Booleans are 0 and 1."""
+    """A numeric column: float32 or float64, NaN where there is no value. Booleans are 0 and 1."""
 
-    values: Floats  # (rows,)
+    values: Reals  # (rows,)
+
+    @classmethod
+    def of(cls, values: Reals, precision: Precision) -> Numeric:
+        """The values in a float type; one that is too large for it becomes the largest that it holds.
+
+        >>> Numeric.of(np.array([0.5, -1e300]), np.float32).values.tolist()
+        [0.5, -3.4028234663852886e+38]
+        """
+        most = np.finfo(precision).max
+        with np.errstate(over="ignore"):
+            return cls(np.clip(values.astype(precision, copy=False), -most, most))
 
 
 @dataclass(frozen=True)

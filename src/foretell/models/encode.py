@@ -125,11 +125,12 @@ def frozen(value: Any) -> Any:
 
 
 def numeric(X: Matrix, name: str) -> Floats:
-    """A numeric column's values; infinities are missing."""
+    """A numeric column's values in float64; infinities are missing."""
     column = _column(X, name)
     if not isinstance(column, Numeric):
         raise DataError(f"column {name!r} was numeric in training and is categorical now")
-    return np.where(np.isfinite(column.values), column.values, np.nan)
+    values = column.values.astype(np.float64, copy=False)
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def categorical(X: Matrix, name: str) -> Categorical:
