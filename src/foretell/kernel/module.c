@@ -3,7 +3,10 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "ranges.h"
+
 static PyMethodDef methods[] = {
+    RANGE_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
