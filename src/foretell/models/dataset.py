@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,8 @@ class Dataset:
     y: Floats  # (rows,)
     cutoffs: Instants  # (rows,)
     groups: Groups  # (rows,)
+    shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What learners made of `X` alone: a copy with other labels (`replace(data, y=…)`) has it too."""
 
     def __post_init__(self) -> None:
         for name, held in (("y", self.y), ("cutoffs", self.cutoffs), ("groups", self.groups)):

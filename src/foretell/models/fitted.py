@@ -14,12 +14,12 @@ from foretell.features.matrix import Floats, Matrix
 from foretell.models.abreast import abreast
 from foretell.models.base import Context, Contributions, Fitted
 from foretell.models.baselines import Baseline
-from foretell.models.calibrate import IDENTITY, Calibration
+from foretell.models.calibrate import IDENTITY, Calibration, fit_calibration
 from foretell.models.criteria import criterion_for
 from foretell.models.dataset import Dataset
 from foretell.models.encode import frozen
 from foretell.models.ensemble import blend
-from foretell.models.intervals import Conformal
+from foretell.models.intervals import Conformal, fit_conformal
 from foretell.models.linear import LinearFitted
 from foretell.models.links import from_link
 from foretell.models.rest import RestFitted
@@ -128,6 +128,12 @@ class FittedModel:
         check_labels(data, context)
         return refitted(self, data, context, QUIET)
 
+    def recalibrated(self, data: Dataset) -> FittedModel:
+        """The same model with its calibration and intervals taken from rows that it has not seen."""
+        raw = blend(self.kind, [m.predict(data.X) for m in self.members], self.weights)
+        calibration, conformal, _ = settle(self.kind, raw, data, self.floor)
+        return replace(self, calibration=calibration, conformal=conformal)
+
     def dump(self) -> dict[str, str]:
         """Files by name: model.json, and a folder for every member."""
         held = {
@@ -197,6 +203,20 @@ def _load_member(files: Mapping[str, str]) -> Fitted:
         if marker in files:
             return loader.load(files)
     raise ModelFileError(f"no member of a known kind among {sorted(files)}")
+
+
+def settle(
+    kind: TaskKind, raw: Floats, data: Dataset, floor: float | None
+) -> tuple[Calibration, Conformal | None, Floats]:
+    """The calibration of scores made without seeing these rows' labels, the intervals around what they then
+    say, and those predictions.
+    """
+    calibration = fit_calibration(kind, raw, data.y, data.cutoffs)
+    final = from_link(kind, calibration.apply(raw))
+    if floor is not None:
+        final = np.maximum(final, floor)
+    conformal = fit_conformal(data.y, final, data.cutoffs) if kind is TaskKind.REGRESSION else None
+    return calibration, conformal, final
 
 
 def refitted(model: FittedModel, data: Dataset, context: Context, progress: Progress) -> FittedModel:

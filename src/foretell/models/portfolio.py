@@ -23,12 +23,10 @@ from foretell.features.matrix import Floats
 from foretell.models.abreast import abreast
 from foretell.models.base import Context, Fitted, Learner
 from foretell.models.baselines import fit_baselines
-from foretell.models.calibrate import fit_calibration
 from foretell.models.criteria import METRICS, Metric, criterion_for, losses, metric_for
 from foretell.models.dataset import Dataset, Index, concat, split_by_group
 from foretell.models.ensemble import blend, greedy_weights, tied_with_best
-from foretell.models.fitted import FittedModel, check_labels, refitted
-from foretell.models.intervals import fit_conformal
+from foretell.models.fitted import FittedModel, check_labels, refitted, settle
 from foretell.models.linear import LinearLearner
 from foretell.models.links import from_link, to_link
 from foretell.models.rest import RestLearner, best_rule
@@ -60,6 +58,7 @@ def fit(
     seed: int = 0,
     threads: int = 2,
     only: Collection[str] = (),
+    whole: Dataset | None = None,
     progress: Progress = QUIET,
 ) -> FittedModel:
     """Train, choose on validation, and train anew on everything.
@@ -67,14 +66,15 @@ def fit(
     `valid` lies after `train` in time, with a gap of at least the horizon; without it some entities are
     held out. `time_limit` is in seconds and soft: what is tried and how long follows from it and from the
     sizes by estimate. `only` names the learners that an earlier fit kept: beyond the first two, no others are
-    tried.
+    tried. `whole` is what the chosen members are trained on in the end, by default all the rows given.
     """
     if time_limit <= 0:
         raise UsageError(f"found {time_limit:g} seconds, expected a time limit above 0")
     chosen_metric = metric_for(kind, metric)
     criterion = criterion_for(kind, metric)
     context = Context(kind, criterion, classes, seed=seed, threads=threads)
-    whole = train if valid is None else concat(train, valid)
+    if whole is None:
+        whole = train if valid is None else concat(train, valid)
     notes = check_labels(train, context)
     if valid is None or valid.rows == 0:
         kept, held = _internal_split(train, context)
@@ -99,12 +99,9 @@ def fit(
     usable = context.criterion
     weights = _weigh(train, valid, context, predictions, list(baselines))
     members = tuple(candidates[n] for n in weights)
-    raw = blend(kind, [predictions[n] for n in weights], list(weights.values()))
-    calibration = fit_calibration(kind, raw, valid.y, valid.cutoffs)
-    final = from_link(kind, calibration.apply(raw))
     floor = 0.0 if kind is TaskKind.REGRESSION and bool((whole.y >= 0).all()) else None
-    if floor is not None:
-        final = np.maximum(final, floor)
+    raw = blend(kind, [predictions[n] for n in weights], list(weights.values()))
+    calibration, conformal, final = settle(kind, raw, valid, floor)
     scores = {n: usable.score(valid.y, p) for n, p in predictions.items()}
     gains = {n: usable.gain(valid.y, predictions[n]) for n in baselines}
     model = FittedModel(
@@ -119,7 +116,7 @@ def fit(
         baselines=baselines,
         best_baseline=max(gains, key=lambda n: gains[n]),
         calibration=calibration,
-        conformal=fit_conformal(valid.y, final, valid.cutoffs) if kind is TaskKind.REGRESSION else None,
+        conformal=conformal,
         validation={**scores, "ensemble": usable.score(valid.y, final)},
         notes=tuple(notes),
         rows=train.rows,

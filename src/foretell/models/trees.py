@@ -17,8 +17,9 @@ from foretell.core.lazy import require
 from foretell.core.random import derive, generator
 from foretell.features.matrix import Floats, Instants, Matrix
 from foretell.models.base import Context, Contributions, onto_columns
+from foretell.models.bins import binned, design, give_back
 from foretell.models.dataset import Dataset
-from foretell.models.encode import TreeEncoder, fit_tree_encoder
+from foretell.models.encode import TreeEncoder
 from foretell.models.linear import is_skewed, rescale, shares
 from foretell.task.model import TaskKind
 
@@ -192,7 +193,7 @@ class TreeFitted:
 
     def predict(self, X: Matrix) -> Floats:
         out = np.asarray(
-            self._booster.predict(_design(self.encoder.encode(X)), num_threads=self.threads), dtype=np.float64
+            self._booster.predict(design(self.encoder.encode(X)), num_threads=self.threads), dtype=np.float64
         )
         if self.kind is TaskKind.REGRESSION:
             return _from_log(out) if self.recipe.log_target else out
@@ -200,9 +201,9 @@ class TreeFitted:
 
     def contributions(self, X: Matrix) -> Contributions:
         k = self.classes if self.kind is TaskKind.MULTICLASS else 1
-        design, sources = _design(self.encoder.encode(X)), self.encoder.sources
-        raw = np.asarray(self._booster.predict(design, pred_contrib=True, num_threads=self.threads))
-        raw = raw.reshape(X.rows, k, design.shape[1] + 1)
+        rows, sources = design(self.encoder.encode(X)), self.encoder.sources
+        raw = np.asarray(self._booster.predict(rows, pred_contrib=True, num_threads=self.threads))
+        raw = raw.reshape(X.rows, k, rows.shape[1] + 1)
         values = np.stack([onto_columns(raw[:, j], sources, self.names) for j in range(k)], axis=2)
         base = raw[:, :, -1]  # (n, k)
         if self.kind is TaskKind.MULTICLASS:
@@ -268,11 +269,6 @@ class TreeFitted:
 
 def _to_log(y: Floats) -> Floats:
     return np.asarray(np.sign(y) * np.log1p(np.abs(y)))
-
-
-def _design(encoded: Floats) -> Floats:
-    """The encoder's outputs; where no column varies a single empty one, and the booster says the constant."""
-    return encoded if encoded.shape[1] else np.zeros((len(encoded), 1))
 
 
 def _shape(recipe: TreeRecipe) -> Callable[[Floats], Floats]:
@@ -357,14 +353,15 @@ def _train(
     rate: float,
 ) -> tuple[TreeFitted, int]:
     lightgbm = require("lightgbm")
-    encoder, design = fit_tree_encoder(train, context.kind)
     multiclass = context.kind is TaskKind.MULTICLASS
     threads = context.threads if train.rows >= THREADED_ROWS else 1
+    bins = binned(train, valid, context.kind, threads)
+    encoder = bins.encoder
     parameters = {
         **PRESETS[recipe.preset],
         "learning_rate": rate,
         "objective": _LIGHTGBM_OBJECTIVE.get(recipe.objective, recipe.objective),
-        "feature_fraction": column_share(max(design.shape[1], 1), recipe.preset),
+        "feature_fraction": column_share(max(len(encoder.sources), 1), recipe.preset),
         "metric": "multi_logloss" if multiclass else _STOP_ON[context.criterion.name],
         "seed": derive(context.seed, "tree", recipe.name),
         "num_threads": threads,
@@ -378,24 +375,15 @@ def _train(
     if multiclass:
         parameters["num_class"] = len(context.classes)
     shape = _shape(recipe)
-    shared = {
-        "categorical_feature": encoder.categorical_positions,
-        "params": {"verbosity": -1, "feature_pre_filter": False, "num_threads": threads},
-        "free_raw_data": True,
-    }
-    design = _design(design)
-    held = lightgbm.Dataset(
-        design,
-        shape(train.y),
-        weight=recency_weights(train.cutoffs) if recipe.recency else None,
-        feature_name=[f"f{i}" for i in range(design.shape[1])],
-        **shared,
-    )
+    bins.train.set_label(shape(train.y))
+    bins.train.set_weight(recency_weights(train.cutoffs) if recipe.recency else None)
     extra: dict[str, Any] = {}
-    if valid is not None and len(encoder.sources):
-        extra["valid_sets"] = [held.create_valid(encoder.encode(valid.X), shape(valid.y))]
+    if valid is not None and bins.valid is not None:
+        bins.valid.set_label(shape(valid.y))
+        extra["valid_sets"] = [bins.valid]
         extra["callbacks"] = [lightgbm.early_stopping(patience(train.rows), verbose=False)]
-    booster = lightgbm.train(parameters, held, num_boost_round=rounds, **extra)
+    booster = lightgbm.train(parameters, bins.train, num_boost_round=rounds, **extra)
+    give_back(train, bins)
     best = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
     fitted = TreeFitted(
         name=recipe.name,

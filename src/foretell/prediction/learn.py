@@ -28,6 +28,7 @@ from foretell.features.matrix import Matrix
 from foretell.features.model import FeatureSet
 from foretell.features.synthesize import BUDGET, Profile, synthesize
 from foretell.models.dataset import Dataset
+from foretell.models.fitted import FittedModel
 from foretell.prediction import batch
 from foretell.prediction.database import OpenDatabase, counted_tables, moment_of
 from foretell.prediction.model import Model, package_versions
@@ -43,6 +44,7 @@ FEWEST_CUTOFFS, MOST_CUTOFFS = 8, 120
 MOST_CLASSES = 50
 OTHER = "(other)"
 LARGE = 1_000_000  # with a table of more rows than this, half as many features are tried
+MANY_ROWS = 50_000  # with more, the model that is released keeps the weights of the one that was judged
 EXPLAINED = 200  # rows whose contributions tell in which direction a driver works
 CROWD = 2_000
 MATTERS = 0.05  # from this share of the model on, columns that may have changed are worth a second backtest
@@ -223,10 +225,10 @@ def _crowded(database: OpenDatabase, task: Task) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Measured:
-    """A backtest, and the members of the model that it judged."""
+    """A backtest, and the model that it judged."""
 
     backtest: Backtest
-    members: tuple[str, ...]
+    fitted: FittedModel
 
 
 def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Progress) -> Measured:
@@ -258,7 +260,7 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
         level=batch.LEVEL,
         seed=budget.seed,
     )
-    return Measured(scored, tuple(m.name for m in fitted.members))
+    return Measured(scored, fitted)
 
 
 def release(
@@ -266,26 +268,31 @@ def release(
 ) -> Model:
     """A model of the whole history: weighed on its last part, then trained on all of it.
 
-    What the backtest's model was made of is tried again, now with its test rows to choose on. Rows that the
-    embargo kept out of the folds are trained on too: their windows have closed by now.
+    What the backtest's model was made of is tried again, now with its test rows to choose on. Where rows are
+    many the weights hardly move, and are kept. Rows that the embargo kept out of the folds are trained on
+    too: their windows have closed by now.
     """
     from foretell.models.portfolio import fit
 
     folds = lesson.folds
-    fitted = fit(
-        lesson.dataset(folds.train | folds.valid),
-        lesson.dataset(folds.test),
-        kind=lesson.task.kind,
-        classes=lesson.classes,
-        time_limit=budget.share,
-        seed=budget.seed,
-        threads=database.threads,
-        only=measured.members,
-        progress=progress,
-    )
-    everything = np.ones(len(lesson.labels.rows), dtype=np.bool_)
-    if not (folds.train | folds.valid | folds.test).all():
-        fitted = fitted.refit_on(lesson.dataset(everything), seed=budget.seed, threads=database.threads)
+    everything = lesson.dataset(np.ones(len(lesson.labels.rows), dtype=np.bool_))
+    if everything.rows > MANY_ROWS:
+        progress.stage("training on all of it")
+        judged = measured.fitted.recalibrated(lesson.dataset(folds.test))
+        fitted = judged.refit_on(everything, seed=budget.seed, threads=database.threads)
+    else:
+        fitted = fit(
+            lesson.dataset(folds.train | folds.valid),
+            lesson.dataset(folds.test),
+            kind=lesson.task.kind,
+            classes=lesson.classes,
+            time_limit=budget.share,
+            seed=budget.seed,
+            threads=database.threads,
+            only=[m.name for m in measured.fitted.members],
+            whole=everything,
+            progress=progress,
+        )
     sample = lesson.dataset(folds.test)
     sample = sample.take(np.arange(0, sample.rows, max(1, sample.rows // EXPLAINED)))
     told = drivers(
