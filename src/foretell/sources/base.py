@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import pyarrow as pa
+
+from foretell.sources.state import State
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,54 @@ class Source(Protocol):
     def name(self) -> str: ...
 
     def snapshot(self) -> Snapshot: ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What an earlier reading found of one table: its shape, how many rows, and where to go on."""
+
+    raw: RawTable
+    rows: int
+    mark: str | None
+
+
+class LocalSnapshot(Snapshot, Protocol):
+    """A snapshot of files. `kept` are the tables whose first rows an earlier reading holds already, and how
+    many: `read` then gives the rows after them.
+    """
+
+    @property
+    def kept(self) -> Mapping[str, int]: ...
+
+    @property
+    def self_contained(self) -> bool:
+        """Whether the rows depend on the source's files alone, not on the clock or on other files."""
+        ...
+
+    def complete(self, table: str) -> bool:
+        """Whether the kept rows of a table are all that there are."""
+        ...
+
+    def mark(self, table: str) -> str | None:
+        """What tells later whether all rows read so far are still there, unchanged; None: nothing does."""
+        ...
+
+
+@runtime_checkable
+class LocalSource(Source, Protocol):
+    """A source made of files of this machine, whose state can be told without reading them."""
+
+    def state(self) -> State | None: ...
+
+    def snapshot(self) -> LocalSnapshot: ...
+
+    def resumed(
+        self, earlier: Mapping[str, Reading], at: Mapping[str, Sequence[int]]
+    ) -> LocalSnapshot | None:
+        """A snapshot that goes on after an earlier reading, made when the files had the stamps `at`; None
+        where all has to be read again.
+        """
+        ...
 
 
 class Closing:

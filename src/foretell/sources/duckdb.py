@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+from sqlglot import exp, parse_one
+from sqlglot.errors import SqlglotError
 
 from foretell.core.errors import SourceError
 from foretell.sources.arrow import duckdb_reader
-from foretell.sources.base import Closing, RawColumn, RawKey, RawTable
+from foretell.sources.base import Closing, RawColumn, RawKey, RawTable, Reading
 from foretell.sources.naming import public_names, quote
+from foretell.sources.state import State
 
 _COLUMNS = """
 SELECT schema_name, table_name, column_name, data_type, is_nullable
@@ -32,6 +35,11 @@ WHERE NOT internal AND database_name = current_database()"""
 _VIEWS = """
 SELECT schema_name, view_name FROM duckdb_views()
 WHERE NOT internal AND database_name = current_database()"""
+_RISKY = """
+SELECT DISTINCT lower(function_name) FROM duckdb_functions()
+WHERE stability IS DISTINCT FROM 'CONSISTENT' AND function_type <> 'aggregate'
+   OR NOT internal OR function_type LIKE 'table%'"""
+_CLOCKS = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "tablesample"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,23 @@ class DuckDBSource:
 
     def snapshot(self) -> DuckDBSnapshot:
         return DuckDBSnapshot(self.path)
+
+    def state(self) -> State | None:
+        log = self.path.with_name(self.path.name + ".wal")
+        return State.of("duckdb", self.path, [self.path, *([log] if log.exists() else [])])
+
+    def resumed(
+        self, earlier: Mapping[str, Reading], at: Mapping[str, Sequence[int]]
+    ) -> DuckDBSnapshot | None:
+        snapshot = DuckDBSnapshot(self.path)
+        try:
+            if snapshot.go_on_after(earlier):
+                return snapshot
+        except duckdb.Error as error:
+            snapshot.close()
+            raise SourceError(f"cannot read {str(self.path)!r}: {error}") from None
+        snapshot.close()
+        return None
 
 
 def _open(path: Path) -> Any:
@@ -75,6 +100,8 @@ class DuckDBSnapshot(Closing):
     path: Path
     tables: Sequence[RawTable] = ()
     notes: list[str] = field(default_factory=list)
+    kept: dict[str, int] = field(default_factory=dict)
+    _after: dict[str, int] = field(default_factory=dict)
     _places: dict[str, tuple[str, str]] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
 
@@ -126,6 +153,50 @@ class DuckDBSnapshot(Closing):
             return None
         return [RawColumn(r[0], r[1]) for r in rows]
 
+    @property
+    def self_contained(self) -> bool:
+        views = self._rows(_VIEWS.replace("view_name FROM", "view_name, sql FROM"))
+        if not views:
+            return True
+        risky = {name for (name,) in self._rows(_RISKY)} | _CLOCKS
+        own = str(self._rows("SELECT current_database()")[0][0]).casefold()
+        known = {inner.casefold() for _, inner in self._places.values()}
+        return all(_is_closed(sql, known, own, risky) for _, _, sql in views)
+
+    def complete(self, table: str) -> bool:
+        if table not in self.kept:
+            return False
+        schema, inner = self._places[table]
+        last = self._rows(f"SELECT max(rowid) FROM {quote(schema)}.{quote(inner)}")[0][0]
+        return last is not None and int(last) == self._after[table]
+
+    def mark(self, table: str) -> str | None:
+        return self._mark(table, "")
+
+    def _mark(self, table: str, where: str) -> str | None:
+        """The last row's id, the count and a checksum, in the rows' order; None for what has no such ids."""
+        raw = next(t for t in self.tables if t.name == table)
+        if raw.is_view or any(c.name.casefold() == "rowid" for c in raw.columns):
+            return None
+        schema, inner = self._places[table]
+        names = ", ".join(["rowid", *(quote(c.name) for c in raw.columns)])
+        last, rows, total = self._rows(
+            f"SELECT max(rowid), count(*), sum(hash({names})) FROM {quote(schema)}.{quote(inner)}{where}"
+        )[0]
+        return None if last is None else f"{last}:{rows}:{total}"
+
+    def go_on_after(self, earlier: Mapping[str, Reading]) -> bool:
+        """Leave out the rows that an earlier reading holds; False where there are none."""
+        for raw in self.tables:
+            held = earlier.get(raw.name)
+            if held is None or held.mark is None or held.raw.columns != raw.columns:
+                continue
+            last = int(held.mark.partition(":")[0])
+            if self._mark(raw.name, f" WHERE rowid <= {last}") == held.mark:
+                self._after[raw.name] = last
+                self.kept[raw.name] = held.rows
+        return bool(self.kept)
+
     def estimate(self, table: str) -> int | None:
         return self._sizes.get(table)
 
@@ -134,12 +205,33 @@ class DuckDBSnapshot(Closing):
         raw = next(t for t in self.tables if t.name == table)
         chosen = ", ".join(_portable(c) for c in raw.columns)
         try:
-            return duckdb_reader(self._connection, f"SELECT {chosen} FROM {quote(schema)}.{quote(inner)}")
+            rest = f" WHERE rowid > {self._after[table]}" if table in self._after else ""
+            return duckdb_reader(
+                self._connection, f"SELECT {chosen} FROM {quote(schema)}.{quote(inner)}{rest}"
+            )
         except duckdb.Error as error:
             raise SourceError(f"cannot read table {table!r} of {str(self.path)!r}: {error}") from None
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _is_closed(sql: str, known: set[str], own: str, risky: set[str]) -> bool:
+    """Whether a view reads only tables of its own file, and calls nothing that may answer differently."""
+    if risky & set(re.findall(r"\w+", sql.lower())):
+        return False
+    try:
+        tree = parse_one(sql, dialect="duckdb")
+    except SqlglotError:
+        return False
+    names = known | {cte.alias.casefold() for cte in tree.find_all(exp.CTE)}
+    return all(
+        isinstance(t.this, exp.Identifier)
+        and t.name.casefold() in names
+        and t.catalog.casefold() in ("", own)
+        for t in tree.find_all(exp.Table)
+        if t.parent is not tree
+    )
 
 
 def _portable(column: RawColumn) -> str:

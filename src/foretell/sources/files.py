@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from foretell.core.errors import SchemaError, SourceError
 from foretell.core.text import listing
 from foretell.sources.arrow import duckdb_reader, stream
-from foretell.sources.base import Closing, RawColumn, RawTable
+from foretell.sources.base import Closing, RawColumn, RawTable, Reading
 from foretell.sources.naming import literal, quote
+from foretell.sources.state import State, digest, inside
 
 READERS = {
     ".parquet": "parquet",
@@ -79,6 +80,22 @@ class FilesSource:
     def snapshot(self) -> FilesSnapshot:
         return FilesSnapshot(self.path)
 
+    def state(self) -> State | None:
+        files = [f for table in find_tables(self.path).values() for f in table]
+        return State.of("files", self.path, files)
+
+    def resumed(
+        self, earlier: Mapping[str, Reading], at: Mapping[str, Sequence[int]]
+    ) -> FilesSnapshot | None:
+        now = self.state()
+        if now is None or not now.grew_from({name: tuple(stamp) for name, stamp in at.items()}):
+            return None
+        snapshot = FilesSnapshot(self.path, earlier=earlier)
+        if snapshot.kept:
+            return snapshot
+        snapshot.close()
+        return None
+
 
 @dataclass
 class FilesSnapshot(Closing):
@@ -87,6 +104,9 @@ class FilesSnapshot(Closing):
     path: Path
     tables: Sequence[RawTable] = ()
     notes: list[str] = field(default_factory=list)
+    kept: dict[str, int] = field(default_factory=dict)
+    earlier: Mapping[str, Reading] = field(default_factory=dict)
+    self_contained = True
 
     def __post_init__(self) -> None:
         self._files = find_tables(self.path)
@@ -97,8 +117,40 @@ class FilesSnapshot(Closing):
             )
         self._stamps = {f: _stamp(f) for files in self._files.values() for f in files}
         self._connection = duckdb.connect()
-        self._scans = {name: self._scan(name, files) for name, files in self._files.items()}
-        self.tables = tuple(self._declared(name) for name in self._files)
+        self._new = {name: self._rest(name) for name in self._files}
+        self._scans: dict[str, str] = {}
+        self.tables = tuple(map(self._table, self._files))
+
+    def _rest(self, table: str) -> tuple[Path, ...]:
+        """The files that an earlier reading did not have, where those it had come first; else all."""
+        files, held = self._files[table], self.earlier.get(table)
+        if held is not None and held.mark is not None:
+            count = int(held.mark.partition(":")[0])
+            if self._mark(files[:count]) == held.mark:
+                return files[count:]
+        return files
+
+    def _table(self, name: str) -> RawTable:
+        """A table's shape. Where new files alone show another than before, all of them are read."""
+        if self._new[name] != self._files[name]:
+            held = self.earlier[name]
+            if self._new[name]:
+                self._scans[name] = self._scan(name, self._new[name])
+            if not self._new[name] or self._declared(name).columns == held.raw.columns:
+                self.kept[name] = held.rows
+                return held.raw
+            self._new[name] = self._files[name]
+        self._scans[name] = self._scan(name, self._files[name])
+        return self._declared(name)
+
+    def complete(self, table: str) -> bool:
+        return table in self.kept and not self._new[table]
+
+    def mark(self, table: str) -> str | None:
+        return self._mark(self._files[table])
+
+    def _mark(self, files: Sequence[Path]) -> str:
+        return f"{len(files)}:{digest([inside(self.path, f) for f in files])}"
 
     def _scan(self, name: str, files: tuple[Path, ...]) -> str:
         kinds = {READERS[ending(f) or ""] for f in files}
@@ -128,7 +180,9 @@ class FilesSnapshot(Closing):
         return RawTable(name, tuple(RawColumn(r[0], r[1]) for r in rows))
 
     def estimate(self, table: str) -> int | None:
-        files = self._files[table]
+        files = self._new[table]
+        if not files:
+            return 0
         if READERS[ending(files[0]) or ""] == "parquet":
             return int(sum(pq.ParquetFile(f).metadata.num_rows for f in files))
         return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,19 @@ import pyarrow.compute as pc
 from foretell.core.errors import DataError, SourceError
 from foretell.core.text import plural
 from foretell.sources.arrow import BATCH, stream, text_array
-from foretell.sources.base import Closing, RawColumn, RawKey, RawTable
+from foretell.sources.base import Closing, RawColumn, RawKey, RawTable, Reading
 from foretell.sources.naming import quote
+from foretell.sources.state import State
 
 _DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _TIME_NAMES = ("DATE", "TIME", "TIMESTAMP")
 COLUMNS_AT_ONCE = 150
+_RISKY = re.compile(
+    r"\b(random|randomblob|now|localtime|utc|current_\w+|changes|total_changes|last_insert_rowid|load_extension)\b"
+    r"|\b(date|time|datetime|julianday|unixepoch)\s*\(\s*\)|\bstrftime\s*\([^,]*\)",
+    re.IGNORECASE,
+)
+"""What may answer differently each time it is called."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,13 @@ class SQLiteSource:
 
     def snapshot(self) -> SQLiteSnapshot:
         return SQLiteSnapshot(self.path)
+
+    def state(self) -> State | None:
+        beside = [self.path.with_name(self.path.name + end) for end in ("-wal", "-journal")]
+        return State.of("sqlite", self.path, [self.path, *(f for f in beside if f.exists())])
+
+    def resumed(self, earlier: Mapping[str, Reading], at: Mapping[str, Sequence[int]]) -> None:
+        """Rows of SQLite have no lasting order, so all is read again."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,7 @@ class SQLiteSnapshot(Closing):
     path: Path
     tables: Sequence[RawTable] = ()
     notes: list[str] = field(default_factory=list)
+    kept: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         location = f"file:{url_quote(str(self.path.absolute()))}?mode=ro"
@@ -152,6 +168,17 @@ class SQLiteSnapshot(Closing):
         """A foreign key may spell a column in another case than its table does."""
         known = {r[1].casefold(): r[1] for r in self._rows(f"PRAGMA table_xinfo({quote(table)})")}
         return tuple(known.get(n.casefold(), n) for n in names)
+
+    @property
+    def self_contained(self) -> bool:
+        views = self._rows("SELECT sql FROM sqlite_master WHERE type = 'view'")
+        return not any(_RISKY.search(sql) for (sql,) in views)
+
+    def complete(self, table: str) -> bool:
+        return False
+
+    def mark(self, table: str) -> str | None:
+        return None
 
     def estimate(self, table: str) -> int | None:
         try:

@@ -9,40 +9,30 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import duckdb
-import pyarrow as pa
 
 from foretell.core.errors import SchemaError, SourceError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.text import did_you_mean, plural
 from foretell.plan.build import ROW, TIME
 from foretell.schema.model import DType
-from foretell.sources.base import RawTable, Snapshot, Source
+from foretell.sources.base import LocalSnapshot, RawTable, Snapshot, Source
 from foretell.sources.naming import literal, quote
+from foretell.store.staging import SQL_TYPES, Tally, narrow, plan_columns, remarks, settle, stage
 
 IN_MEMORY_ROWS = 20_000_000
 """A snapshot with more rows is kept in a temporary file instead of in memory."""
-CHUNK_ROWS = 500_000
-CHUNK = "\u2205 chunk \u2205"
-"""What the rows being loaded are called meanwhile: a name that no table has."""
-EXACT_FLOAT = 2**53
-"""Whole numbers beyond this are rounded when read as float64."""
-
-SQL_TYPES = {
-    DType.INTEGER: "BIGINT",
-    DType.FLOAT: "DOUBLE",
-    DType.TEXT: "VARCHAR",
-    DType.BOOLEAN: "BOOLEAN",
-    DType.TIMESTAMP: "TIMESTAMP",
-    DType.OTHER: "VARCHAR",
-}
+HOME = "\u2205 cached"
+"""What an attached working copy is called: a name that no database has."""
+MORE = "\u2205 more"
+"""What rows are called that are still to be put behind a table's own."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +40,7 @@ class StoredTable:
     """One table of the working copy: what was declared, what each column is now, how many rows.
 
     `zoned` are the columns whose times came with a time zone: they are UTC whatever zone is declared.
+    `tallies` holds what was counted of each column, and `notes` what was lost on the way.
     """
 
     name: str
@@ -57,22 +48,28 @@ class StoredTable:
     dtypes: dict[str, DType]
     rows: int
     zoned: set[str] = field(default_factory=set)
+    tallies: tuple[Tally, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Store:
     """A working copy in DuckDB. Close it, or use it in a `with` statement.
 
+    >>> import pyarrow as pa
     >>> from foretell.sources.frames import FramesSource
     >>> with Store.load(FramesSource({"orders": pa.table({"id": [1, 2]})}).snapshot()) as store:
     ...     store.connection.execute('SELECT sum(id) FROM "orders"').fetchall()
     [(3,)]
     """
 
-    def __init__(self, connection: Any, folder: Path) -> None:
+    def __init__(self, connection: Any, folder: Path, *, is_shared: bool = False) -> None:
         self.connection = connection
         self.tables: dict[str, StoredTable] = {}
-        self._notes: list[str] = []
+        self.recasts: list[tuple[str, str, DType]] = []
+        self.source_notes: tuple[str, ...] = ()
         self._folder = folder
+        self._is_shared = is_shared
+        self._values: dict[tuple[str, str], str] = {}
 
     @classmethod
     def load(
@@ -82,19 +79,92 @@ class Store:
         progress: Progress = QUIET,
         memory_limit: str | None = None,
         tables: Collection[str] | None = None,
+        file: Path | None = None,
     ) -> Store:
-        """Copy a snapshot (or only some of its tables) into a fresh working copy."""
+        """Copy a snapshot (or only some of its tables) into a fresh working copy.
+
+        It is kept in memory or in a temporary file, or in `file`, whose folder goes when it is closed.
+        """
         chosen = _choose(snapshot.tables, tables)
         rows = sum(snapshot.estimate(t.name) or 0 for t in chosen)
-        folder = Path(tempfile.mkdtemp(prefix="foretell-"))
-        where = str(folder / "working.duckdb") if rows > IN_MEMORY_ROWS else ":memory:"
-        store = cls(_connect(where, folder, memory_limit), folder)
+        folder = file.parent if file is not None else Path(tempfile.mkdtemp(prefix="foretell-"))
+        if file is None and rows > IN_MEMORY_ROWS:
+            file = folder / "working.duckdb"
+        store = cls(_connect(str(file or ":memory:"), folder, memory_limit), folder)
         try:
             progress.stage("reading", total=float(rows) or None)
             for raw in chosen:
                 store._add(raw, snapshot, progress)
-            store._notes[:0] = snapshot.notes
+            store.source_notes = tuple(snapshot.notes)
             store.connection.execute("SET enable_external_access = false")
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @classmethod
+    def attach(
+        cls,
+        file: Path,
+        tables: Iterable[StoredTable],
+        source_notes: Iterable[str],
+        *,
+        fingerprint: str,
+        memory_limit: str | None = None,
+    ) -> Store:
+        """A store over a finished working copy, which is only read, and by any number of processes at once.
+
+        Its tables appear as views; what an engine makes of them lies in memory or a temporary file.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="foretell-"))
+        store = cls(_connect(":memory:", folder, memory_limit), folder, is_shared=True)
+        try:
+            store.connection.execute(f"ATTACH {literal(str(file))} AS {quote(HOME)} (READ_ONLY)")
+            store.connection.execute("SET enable_external_access = false")
+            for table in tables:
+                store.tables[table.name] = table
+                store._show(table.name)
+                found = store.connection.execute(f"SELECT count(*) FROM {quote(table.name)}").fetchall()
+                if found != [(table.rows,)]:
+                    raise SourceError(f"the working copy {str(file)!r} lacks rows of {table.name!r}")
+        except BaseException:
+            store.close()
+            raise
+        store.source_notes = tuple(source_notes)
+        store.__dict__["fingerprint"] = fingerprint
+        return store
+
+    @classmethod
+    def grow(
+        cls,
+        file: Path,
+        tables: Iterable[StoredTable],
+        snapshot: LocalSnapshot,
+        *,
+        progress: Progress = QUIET,
+        memory_limit: str | None = None,
+    ) -> Store | None:
+        """A copy of an earlier working copy, `file`, with the rows that the snapshot has beside those kept.
+
+        None where a later row changes how a column of earlier ones is read.
+        """
+        store = cls(_connect(str(file), file.parent, memory_limit), file.parent)
+        try:
+            store.connection.execute("SET enable_external_access = false")
+            earlier = {t.name: t for t in tables}
+            chosen = _choose(snapshot.tables, None)
+            progress.stage("reading what is new")
+            for name in earlier.keys() - snapshot.kept.keys():
+                store.connection.execute(f"DROP TABLE {quote(name)}")
+            for raw in chosen:
+                if raw.name not in snapshot.kept:
+                    store._add(raw, snapshot, progress)
+                elif snapshot.complete(raw.name):
+                    store.tables[raw.name] = replace(earlier[raw.name], raw=raw)
+                elif not store._append(replace(earlier[raw.name], raw=raw), snapshot, progress):
+                    store.close()
+                    return None
+            store.source_notes = tuple(snapshot.notes)
         except BaseException:
             store.close()
             raise
@@ -103,7 +173,11 @@ class Store:
     @property
     def notes(self) -> tuple[str, ...]:
         """Warnings found while loading."""
-        return tuple(self._notes)
+        return (*self.source_notes, *(n for t in self.tables.values() for n in t.notes))
+
+    @property
+    def rows(self) -> int:
+        return sum(t.rows for t in self.tables.values())
 
     def table(self, name: str) -> StoredTable:
         if name not in self.tables:
@@ -130,14 +204,21 @@ class Store:
         """Change a column's type in place; values that do not fit become NULL, so check them first."""
         _ = self.fingerprint  # it speaks of the data as loaded
         found, name = self.table(table), quote(column)
-        value = f"TRY_CAST({name} AS {SQL_TYPES[dtype]})"
+        before = self._values.get((table, column), name)
+        value = f"TRY_CAST({before} AS {SQL_TYPES[dtype]})"
         if dtype is DType.TIMESTAMP and found.dtypes[column] is DType.TEXT:
-            value = f"CAST(TRY_CAST({name} AS TIMESTAMPTZ) AS TIMESTAMP)"
+            value = f"CAST(TRY_CAST({before} AS TIMESTAMPTZ) AS TIMESTAMP)"
             found.zoned.add(column)
-        self.connection.execute(
-            f"ALTER TABLE {quote(table)} ALTER COLUMN {name} SET DATA TYPE {SQL_TYPES[dtype]} USING {value}"
-        )
+        if self._is_shared:
+            self._values[table, column] = value
+            self._show(table)
+        else:
+            kind = SQL_TYPES[dtype]
+            self.connection.execute(
+                f"ALTER TABLE {quote(table)} ALTER COLUMN {name} SET DATA TYPE {kind} USING {value}"
+            )
         found.dtypes[column] = dtype
+        self.recasts.append((table, column, dtype))
 
     def close(self) -> None:
         self.connection.close()
@@ -152,8 +233,14 @@ class Store:
         self.close()
 
     def __repr__(self) -> str:
-        rows = sum(t.rows for t in self.tables.values())
-        return f"Store of {plural(len(self.tables), 'table')}, {plural(rows, 'row')}"
+        return f"Store of {plural(len(self.tables), 'table')}, {plural(self.rows, 'row')}"
+
+    def _show(self, table: str) -> None:
+        """The view of an attached table, its columns recast so far."""
+        casts = [f"{v} AS {quote(c)}" for (t, c), v in self._values.items() if t == table]
+        chosen = f"* REPLACE ({', '.join(casts)})" if casts else "*"
+        home = f"{quote(HOME)}.main.{quote(table)}"
+        self.connection.execute(f"CREATE OR REPLACE VIEW {quote(table)} AS SELECT {chosen} FROM {home}")
 
     def _add(self, raw: RawTable, snapshot: Snapshot, progress: Progress) -> None:
         _no_twins(f"table {raw.name!r} has two columns", [c.name for c in raw.columns])
@@ -164,60 +251,42 @@ class Store:
                 mend="rename it, or read through a view that does",
             )
         reader = snapshot.read(raw.name)
-        plans = [_plan(field) for field in reader.schema]
-        table = quote(raw.name)
-        fields = ", ".join(f"{quote(p.name)} {p.staged}" for p in plans)
-        self.connection.execute(f"CREATE TABLE {table} ({fields})")
-        nulls = dict.fromkeys((p.name for p in plans), 0)
-        values = ", ".join(p.value for p in plans)
-        for chunk in _chunks(reader):
-            for name in nulls:
-                nulls[name] += chunk.column(name).null_count
-            self.connection.register(CHUNK, chunk)
-            try:
-                self.connection.execute(f"INSERT INTO {table} SELECT {values} FROM {quote(CHUNK)}")
-            except duckdb.OutOfMemoryException as error:
-                raise _out_of_memory(raw.name, error) from None
-            except duckdb.Error as error:
-                raise SourceError(f"cannot load table {raw.name!r}: {error}") from None
-            finally:
-                self.connection.unregister(CHUNK)
-            progress.advance(float(chunk.num_rows))
-        self._settle(raw, plans, nulls)
+        plans, place = plan_columns(reader.schema), quote(raw.name)
+        rows, tallies = stage(
+            self.connection, place, plans, reader, source=raw.name, advance=progress.advance
+        )
+        dtypes = {p.name: settle(p, t) for p, t in zip(plans, tallies)}
+        narrow(self.connection, place, plans, dtypes)
+        self.tables[raw.name] = StoredTable(
+            raw.name,
+            raw,
+            dtypes,
+            rows,
+            {p.name for p in plans if p.zoned},
+            tuple(tallies),
+            tuple(remarks(raw.name, plans, tallies, rows)),
+        )
 
-    def _settle(self, raw: RawTable, plans: list[_Plan], nulls: dict[str, int]) -> None:
-        """Narrow what was staged wide, and note each value that became NULL or was rounded."""
-        table = quote(raw.name)
-        asked = ["count(*)"]
-        for plan in plans:
-            name = quote(plan.name)
-            wide = plan.staged in _WIDE or (plan.dtype is DType.FLOAT and plan.exact)
-            asked += [f"count({name})", f"max(abs(CAST({name} AS DOUBLE)))" if wide else "NULL"]
-        rows, *found = self.connection.execute(f"SELECT {', '.join(asked)} FROM {table}").fetchall()[0]
-        dtypes: dict[str, DType] = {}
-        for plan, kept, largest in zip(plans, found[::2], found[1::2]):
-            dtype, here = plan.dtype, f"{raw.name}.{plan.name}"
-            if plan.staged in _WIDE:
-                dtype = DType.INTEGER if largest is None or largest < 2.0**63 else DType.FLOAT
-                self.connection.execute(
-                    f"ALTER TABLE {table} ALTER COLUMN {quote(plan.name)} SET DATA TYPE {SQL_TYPES[dtype]}"
-                )
-            if dtype is DType.FLOAT and largest is not None and largest > EXACT_FLOAT:
-                self._notes.append(
-                    f"{here} holds numbers beyond 2^53 (up to {largest:.3g}): as float64 they are rounded"
-                )
-            lost = rows - kept - nulls[plan.name]
-            if dtype is DType.OTHER:
-                if plan.dropped and (nulls[plan.name] < rows or not rows):
-                    self._notes.append(f"{here} is {plan.dropped} and is not used")
-            elif lost > 0:
-                what = (
-                    "outside the years 1..9999 or infinite" if dtype is DType.TIMESTAMP else "NaN or infinite"
-                )
-                self._notes.append(f"{here}: {plural(lost, 'value')} {what}, read as NULL")
-            dtypes[plan.name] = dtype
-        zoned = {p.name for p in plans if p.zoned}
-        self.tables[raw.name] = StoredTable(raw.name, raw, dtypes, rows, zoned)
+    def _append(self, table: StoredTable, snapshot: LocalSnapshot, progress: Progress) -> bool:
+        """Put the rows that the snapshot reads behind the table's own; False where they do not fit in."""
+        reader = snapshot.read(table.name)
+        plans, place = plan_columns(reader.schema), quote(MORE)
+        if [p.name for p in plans] != list(table.dtypes):
+            return False
+        more, counted = stage(
+            self.connection, place, plans, reader, source=table.name, advance=progress.advance
+        )
+        tallies = [a + b for a, b in zip(table.tallies, counted)]
+        dtypes = {p.name: settle(p, t) for p, t in zip(plans, tallies)}
+        if dtypes != table.dtypes or {p.name for p in plans if p.zoned} != table.zoned:
+            return False
+        narrow(self.connection, place, plans, dtypes)
+        self.connection.execute(f"INSERT INTO {quote(table.name)} SELECT * FROM {place}")
+        self.connection.execute(f"DROP TABLE {place}")
+        rows = table.rows + more
+        notes = tuple(remarks(table.name, plans, tallies, rows))
+        self.tables[table.name] = replace(table, rows=rows, tallies=tuple(tallies), notes=notes)
+        return True
 
 
 def load(
@@ -238,71 +307,6 @@ def load(
                 raise
             progress.note(f"{error.message}; reading everything again")
     raise AssertionError("unreachable")
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """How one column is loaded: the SQL type it is staged as, its value, and what it is in the end."""
-
-    name: str
-    dtype: DType
-    staged: str
-    value: str
-    dropped: str = ""
-    exact: bool = False
-    zoned: bool = False
-
-
-_WIDE = ("UBIGINT", "HUGEINT")
-_FIRST, _LAST = "TIMESTAMP '0001-01-01 00:00:00'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
-
-
-def _plan(field: pa.Field[Any]) -> _Plan:
-    name, kind = field.name, field.type
-    here = quote(name)
-    while pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    is_ = pa.types
-    if is_.is_boolean(kind):
-        return _Plan(name, DType.BOOLEAN, "BOOLEAN", here)
-    if is_.is_uint64(kind):
-        return _Plan(name, DType.INTEGER, "UBIGINT", here)
-    if is_.is_integer(kind):
-        return _Plan(name, DType.INTEGER, "BIGINT", f"CAST({here} AS BIGINT)")
-    if is_.is_decimal(kind):
-        if kind.scale <= 0:
-            wide = "BIGINT" if kind.precision <= 18 else "HUGEINT"
-            return _Plan(name, DType.INTEGER, wide, f"CAST({here} AS {wide})")
-        return _Plan(name, DType.FLOAT, "DOUBLE", f"CAST({here} AS DOUBLE)", exact=True)
-    if is_.is_floating(kind):
-        number = f"CAST({here} AS DOUBLE)"
-        return _Plan(name, DType.FLOAT, "DOUBLE", f"CASE WHEN isfinite({number}) THEN {number} END")
-    if is_.is_timestamp(kind) or is_.is_date(kind):
-        # With the session's zone at UTC the cast from TIMESTAMPTZ gives the UTC wall clock.
-        moment = f"TRY_CAST({here} AS TIMESTAMP)"
-        sound = f"CASE WHEN {moment} BETWEEN {_FIRST} AND {_LAST} THEN {moment} END"
-        zoned = pa.types.is_timestamp(kind) and kind.tz is not None
-        return _Plan(name, DType.TIMESTAMP, "TIMESTAMP", sound, zoned=zoned)
-    if is_.is_duration(kind):
-        return _Plan(name, DType.FLOAT, "DOUBLE", f"epoch({here})")
-    if is_.is_string(kind) or is_.is_large_string(kind) or is_.is_string_view(kind) or is_.is_time(kind):
-        return _Plan(name, DType.TEXT, "VARCHAR", f"CAST({here} AS VARCHAR)")
-    dropped = "" if is_.is_null(kind) else f"of type {kind}" if not is_.is_binary(kind) else "binary"
-    return _Plan(name, DType.OTHER, "VARCHAR", "CAST(NULL AS VARCHAR)", dropped=dropped)
-
-
-def _chunks(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
-    """The reader's batches, put together until they are worth a statement."""
-    waiting: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in reader:
-        waiting.append(batch)
-        rows += batch.num_rows
-        if rows >= CHUNK_ROWS:
-            yield pa.Table.from_batches(waiting)
-            waiting, rows = [], 0
-    if rows:
-        yield pa.Table.from_batches(waiting)
 
 
 def _connect(where: str, folder: Path, memory_limit: str | None) -> Any:
@@ -342,10 +346,3 @@ def _no_twins(what: str, names: list[str]) -> None:
                 f"{what} of one name after case folding: {twin!r} and {name!r}",
                 mend="rename one of them, or read through views that do",
             )
-
-
-def _out_of_memory(table: str, error: Exception) -> SourceError:
-    return SourceError(
-        f"table {table!r} does not fit into the memory limit: {str(error).splitlines()[0]}",
-        mend="raise the memory limit, or read fewer tables",
-    )
