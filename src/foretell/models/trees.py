@@ -366,7 +366,7 @@ def _train(
         "seed": derive(context.seed, "tree", recipe.name),
         "num_threads": threads,
         "deterministic": True,
-        "force_row_wise": True,
+        "force_col_wise": True,  # a tree looks at few of the columns
         "feature_pre_filter": False,
         "verbosity": -1,
     }
