@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from foretell.kernel.arrays import gather, group, lookup
 from foretell.kernel.extension import AVAILABLE, REASON
-from foretell.kernel.model import MISSING, Codes, Events, Numbers, Output
+from foretell.kernel.model import MISSING, Codes, Events, Input, Numbers, Output
+from foretell.kernel.sweeps import sweep
 
 __all__ = [
     "AVAILABLE",
@@ -12,9 +13,11 @@ __all__ = [
     "REASON",
     "Codes",
     "Events",
+    "Input",
     "Numbers",
     "Output",
     "gather",
     "group",
     "lookup",
+    "sweep",
 ]

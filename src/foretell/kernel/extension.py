@@ -1,6 +1,8 @@
-"""Whether the compiled extension is there, and why not."""
+"""The compiled extension: whether it is there, and why not."""
 
 from __future__ import annotations
+
+from types import ModuleType
 
 AVAILABLE: bool
 """Whether the extension can be imported."""
@@ -8,9 +10,20 @@ AVAILABLE: bool
 REASON: str
 """Why it cannot; empty where it can."""
 
+_module: ModuleType | None
 try:
-    from foretell.kernel import _kernel as _kernel
+    import foretell.kernel._kernel as _module
+except ModuleNotFoundError:
+    _module, REASON = None, "it was not compiled when foretell was installed, which takes a C compiler"
 except ImportError as error:
-    AVAILABLE, REASON = False, str(error)
+    _module, REASON = None, str(error)
 else:
-    AVAILABLE, REASON = True, ""
+    REASON = ""
+AVAILABLE = _module is not None
+
+
+def extension() -> ModuleType:
+    """The extension's functions; ImportError where there is none."""
+    if _module is None:
+        raise ImportError(f"the native kernel is not available: {REASON}")
+    return _module

@@ -51,6 +51,9 @@ class Codes:
     equals: int | None = None
 
 
+Input: TypeAlias = Numbers | Codes
+
+
 @dataclass(frozen=True)
 class Output:
     """One column of a sweep: a measure of an input (None: of the events themselves) over a window (None:

@@ -1,21 +1,28 @@
-/* The extension module: its table of functions. Arguments are checked by their Python callers for meaning,
- * and here for type and length, so that no call can read outside its buffers. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
+/* The extension module: its table of functions. Callers in Python give the arguments their meaning; each
+ * function here checks types, lengths and positions, so that no call can read or write outside its arrays. */
+#include "kernel.h"
 #include "ranges.h"
 
-static PyMethodDef methods[] = {
+static PyMethodDef METHODS[] = {
+    /* arrays.c */
+    {"tally", py_tally, METH_VARARGS, NULL},
+    {"place", py_place, METH_VARARGS, NULL},
+    {"gather", py_gather, METH_VARARGS, NULL},
+    {"index", py_index, METH_VARARGS, NULL},
+    {"probe", py_probe, METH_VARARGS, NULL},
+    /* sweep.c */
+    {"measures", py_measures, METH_NOARGS, NULL},
+    {"sweep", py_sweep, METH_VARARGS, NULL},
     RANGE_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef module = {
+static struct PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT,
     .m_name = "foretell.kernel._kernel",
     .m_doc = "Compiled loops over event arrays.",
     .m_size = 0,
-    .m_methods = methods,
+    .m_methods = METHODS,
 };
 
-PyMODINIT_FUNC PyInit__kernel(void) { return PyModuleDef_Init(&module); }
+PyMODINIT_FUNC PyInit__kernel(void) { return PyModuleDef_Init(&MODULE); }
