@@ -28,6 +28,7 @@ from foretell.prediction.labels import computed_labels, refuse_open_windows
 from foretell.prediction.model import Model
 from foretell.prediction.predictions import Predictions, beside_keys
 from foretell.query.parser import parse
+from foretell.schema.breadth import FeatureSettings
 from foretell.schema.model import Schema
 from foretell.task.bind import bind
 from foretell.task.given import given_task, is_given
@@ -98,9 +99,21 @@ class Database:
         """What a person should know of the data: guesses to check, values that could not be read."""
         return self._opened.notes
 
-    def query(self, text: str, *, labels: Any = None) -> Question:
-        """A question in the query language. With `labels`, those rows are learned from (see `given`)."""
-        return Question(self, bind(parse(text), self.schema), labels)
+    def query(
+        self,
+        text: str,
+        *,
+        labels: Any = None,
+        features: str | None = None,
+        windows: str | Sequence[str] | None = None,
+    ) -> Question:
+        """A question in the query language. With `labels`, those rows are learned from (see `given`).
+
+        `features` says how much is tried: "less", "standard" or "more"; `windows` the look-back windows, such
+        as ("7d", "30d"). Both go over what foretell.toml says.
+        """
+        settings = self._opened.features.said(features, windows)
+        return Question(self, bind(parse(text), self.schema), labels, settings)
 
     def given(
         self,
@@ -109,19 +122,22 @@ class Database:
         entity: str,
         kind: TaskKind | str | None = None,
         horizon: Offset | None = None,
+        features: str | None = None,
+        windows: str | Sequence[str] | None = None,
     ) -> Question:
         """A question whose labels are brought along: a table of (entity key, cutoff, label).
 
         `labels` is an Arrow table, a pandas or polars frame, a Parquet or CSV file, or a SELECT over this
         database with `:cutoff` (and, if wanted, `:horizon`) in it, run at each learning cutoff. `kind` is
-        read off the labels where it is left out.
+        read off the labels where it is left out. `features` and `windows` as in `query`.
         """
         from foretell.prediction.labels import given_kind, read_labels
 
         settled = given_task(self.schema, entity, TaskKind.REGRESSION, horizon)
         table = read_labels(labels, self._opened, settled)
         chosen = TaskKind(kind) if kind is not None else given_kind(table)
-        return Question(self, given_task(self.schema, entity, chosen, horizon), table)
+        asked = given_task(self.schema, entity, chosen, horizon)
+        return Question(self, asked, table, self._opened.features.said(features, windows))
 
     def close(self) -> None:
         self._opened.close()
@@ -204,6 +220,7 @@ class Answer:
             "warnings": list(self.warnings),
             "backtest": self.backtest.to_dict(),
             "drivers": [{"text": d.text, "share": d.share, "direction": d.direction} for d in self.drivers],
+            "left_out": [x.to_dict() for x in self.model.features.left_out],
             "predictions": list(self.predictions.rows()),
         }
 
@@ -214,9 +231,12 @@ class Answer:
 class Question:
     """A task on an open database. Labels and features are made once and kept."""
 
-    def __init__(self, database: Database, task: Task, given: Any = None) -> None:
+    def __init__(
+        self, database: Database, task: Task, given: Any = None, settings: FeatureSettings | None = None
+    ) -> None:
         self.database = database
         self.task = task
+        self.settings = database._opened.features if settings is None else settings
         self._opened = database._opened
         self._given = given
         self._lessons: dict[int, learn.Lesson] = {}
@@ -287,7 +307,7 @@ class Question:
     def _lesson(self, budget: learn.Budget) -> learn.Lesson:
         if budget.rows not in self._lessons:
             self._lessons[budget.rows] = learn.prepare(
-                self._opened, self.task, self._labels, budget, self.database.progress
+                self._opened, self.task, self._labels, budget, self.database.progress, self.settings
             )
         return self._lessons[budget.rows]
 

@@ -58,13 +58,6 @@ def test_a_static_target_is_not_its_own_feature() -> None:
     assert found > 10
 
 
-def test_the_budget_keeps_the_best_and_says_what_it_cut() -> None:
-    task, features = max(MADE, key=lambda m: len(m[1]))
-    few = synthesize(task, PROFILE, budget=10)
-    assert few.names == features.names[:10]
-    assert few.left_out
-
-
 def test_fewer_features_are_defined_alike() -> None:
     """Choosing features changes none of the definitions that stay."""
     for task, features in MADE[:20]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 from foretell.core.errors import ModelFileError
+from foretell.core.text import listing
 from foretell.core.time import Offset, Unit
 from foretell.schema.model import Hop, Schema
 
@@ -90,11 +91,27 @@ class Feature:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Features that were left out on purpose, best first. `why` follows their number: "repeat others"."""
+
+    why: str
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{len(self.names):,} {self.why}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The reason, how many, and three of them."""
+        return {"why": self.why, "features": len(self.names), "examples": list(self.names[:3])}
+
+
+@dataclass(frozen=True)
 class FeatureSet:
-    """The features of a task, and what was left out on purpose."""
+    """The features of a task, in order of expected value; what was left out, and what to know of either."""
 
     features: tuple[Feature, ...]
-    left_out: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.features)
@@ -103,9 +120,23 @@ class FeatureSet:
     def names(self) -> tuple[str, ...]:
         return tuple(f.name for f in self.features)
 
+    @property
+    def unused(self) -> str | None:
+        """What was left out, in one sentence."""
+        return f"features not used: {listing([str(x) for x in self.left_out])}" if self.left_out else None
+
     def select(self, names: Iterable[str]) -> FeatureSet:
+        """The named features, in the order of this set."""
         wanted = set(names)
-        return FeatureSet(tuple(f for f in self.features if f.name in wanted), self.left_out)
+        return replace(self, features=tuple(f for f in self.features if f.name in wanted))
+
+    def without(self, names: Iterable[str], why: str) -> FeatureSet:
+        """The set without the named features, which are left out for that reason."""
+        gone = set(names)
+        dropped = LeftOut(why, tuple(n for n in self.names if n in gone))
+        if not dropped.names:
+            return self
+        return replace(self.select(set(self.names) - gone), left_out=(*self.left_out, dropped))
 
 
 def to_json(features: FeatureSet) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from foretell.core.time import Instant
 from foretell.discovery import conform, discover
 from foretell.discovery.warnings import SPARSE
 from foretell.engines.choose import make_engine
+from foretell.schema.breadth import DEFAULT, FeatureSettings
 from foretell.schema.model import Schema
 from foretell.schema.toml import Config, read
 from foretell.sources.base import Source
@@ -36,7 +37,8 @@ class OpenDatabase:
     """A snapshot that can be asked. Close it, or use it in a `with` statement.
 
     `notes` are what a person should know of the data: guesses, warnings, values that could not be read;
-    `changes` what is new since the schema was found, where a saved model brought it.
+    `changes` what is new since the schema was found, where a saved model brought it. `features` are the
+    settings of foretell.toml for questions that are learned here.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class OpenDatabase:
         threads: int,
         now: Instant | None,
         changes: tuple[str, ...] = (),
+        features: FeatureSettings = DEFAULT,
         progress: Progress,
     ) -> None:
         self.name = name
@@ -55,6 +58,7 @@ class OpenDatabase:
         self.schema = schema
         self.now = now
         self.changes = changes
+        self.features = features
         self.threads = threads
         self.progress = progress
         self.engine = make_engine(store, schema, threads=threads, progress=progress)
@@ -138,13 +142,23 @@ def open_database(
     store = load(source, memory_limit=memory_limit, progress=progress)
     try:
         changes: tuple[str, ...] = ()
+        features = DEFAULT
         if schema is None:
             progress.stage("looking at the schema")
-            schema = discover(store, config=_config(target, config), progress=progress, now=now)
+            corrected = _config(target, config) or Config()
+            schema = discover(store, config=corrected, progress=progress, now=now)
+            features = corrected.features
         else:
             changes = conform(store, schema)
         return OpenDatabase(
-            source.name, store, schema, threads=threads, now=now, changes=changes, progress=progress
+            source.name,
+            store,
+            schema,
+            threads=threads,
+            now=now,
+            changes=changes,
+            features=features,
+            progress=progress,
         )
     except BaseException:
         store.close()

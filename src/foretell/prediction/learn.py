@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,12 +26,14 @@ from foretell.features.exposure import exposed
 from foretell.features.lower import feature_plan
 from foretell.features.matrix import Matrix
 from foretell.features.model import FeatureSet
-from foretell.features.synthesize import BUDGET, Profile, synthesize
+from foretell.features.prune import pruned
+from foretell.features.synthesize import Profile, reach_of, synthesize
 from foretell.models.dataset import Dataset
 from foretell.models.fitted import FittedModel
 from foretell.prediction import batch
 from foretell.prediction.database import OpenDatabase, counted_tables, moment_of
 from foretell.prediction.model import Model, package_versions
+from foretell.schema.breadth import FeatureSettings
 from foretell.schema.model import Semantic
 from foretell.task.cutoffs import Folds, forward_folds, learning_cutoffs, random_folds
 from foretell.task.given import LEARNABLE
@@ -127,8 +129,18 @@ def learning_moments(
     )
 
 
-def prepare(database: OpenDatabase, task: Task, labels: Labels, budget: Budget, progress: Progress) -> Lesson:
-    """Deal the labels out to folds, and compute the features of every row."""
+def prepare(
+    database: OpenDatabase,
+    task: Task,
+    labels: Labels,
+    budget: Budget,
+    progress: Progress,
+    settings: FeatureSettings | None = None,
+) -> Lesson:
+    """Deal the labels out to folds, and compute the features of every row; by default those of foretell.toml.
+
+    Features that tell nothing new on the training rows are left out.
+    """
     if task.kind not in LEARNABLE:
         raise UsageError(
             f"{task.kind.value} tasks can be checked and labelled, not fitted in this release",
@@ -143,10 +155,13 @@ def prepare(database: OpenDatabase, task: Task, labels: Labels, budget: Budget, 
         folds = random_folds(made.rows.entities, budget.seed)
     until = int(made.rows.cutoffs[folds.train].max()) if timed else None
     later = _later_columns(database, until if until is not None else int(made.rows.cutoffs.max()))
-    features = _settled(task, _synthesize(database, task, until, later), later)
+    wanted = database.features if settings is None else settings
+    features = _settled(task, _synthesize(database, task, until, later, wanted), later)
     plan = feature_plan(task, features)
     progress.stage("computing features", total=len(plan.blocks))
     matrix = database.engine.features(plan, made.rows).select(features.names)
+    features = pruned(features, matrix, folds.train)
+    matrix = matrix.select(features.names)
     return Lesson(task, made, y, classes, features, matrix, folds)
 
 
@@ -189,12 +204,16 @@ def _settled(task: Task, features: FeatureSet, later: tuple[str, ...]) -> Featur
             "other columns could tell the future and are left out; where a column never changes, say so in "
             'foretell.toml: known_at = "<the row\'s time column>"'
         )
-        features = features.select(n for n in features.names if n not in gone)
-    return FeatureSet(features.features, (*features.left_out, *said))
+        features = features.without(gone, "of rows that are changed after they are made")
+    return replace(features, notes=(*features.notes, *said))
 
 
 def _synthesize(
-    database: OpenDatabase, task: Task, until: Instant | None, later: tuple[str, ...]
+    database: OpenDatabase,
+    task: Task,
+    until: Instant | None,
+    later: tuple[str, ...],
+    settings: FeatureSettings,
 ) -> FeatureSet:
     """The features; vocabularies come from rows known at `until`, the last training cutoff."""
     engine = database.engine
@@ -202,23 +221,32 @@ def _synthesize(
     starts = [s[0] for s in map(engine.span, tables) if s is not None]
     span = (until - min(starts)) / DAY if starts and until is not None else 0.0
 
+    reach = reach_of(settings)
+
+    @cache
     def vocabulary(table: str, column: str) -> tuple[str, ...]:
-        return engine.frequent(table, column, until=until, limit=8)
+        return engine.frequent(table, column, until=until, limit=reach.categories)
 
     largest = max((t.rows for t in database.schema.tables), default=0)
     return synthesize(
         task,
-        Profile(max(span, 0.0), vocabulary, frozenset(later), _crowded(database, task)),
-        budget=BUDGET if largest <= LARGE else BUDGET // 2,
+        Profile(max(span, 0.0), vocabulary, frozenset(later), _crowded(database, task, deep=reach.deep)),
+        settings,
+        budget=reach.budget if largest <= LARGE else reach.budget // 2,
     )
 
 
-def _crowded(database: OpenDatabase, task: Task) -> frozenset[str]:
-    """Links to the parents of a static target's rows by which a row has more than `CROWD` fellows."""
+def _crowded(database: OpenDatabase, task: Task, *, deep: bool) -> frozenset[str]:
+    """Links to the parents of a static target's rows by which a row has more than `CROWD` fellows.
+
+    With `deep`, to the parents' parents too.
+    """
     schema = database.schema
     if not task.is_static:
         return frozenset()
     parents = {k.parent for k in schema.links_up(task.entity.name)}
+    if deep:
+        parents |= {k.parent for parent in sorted(parents) for k in schema.links_up(parent)}
     links = [k for parent in sorted(parents) for k in schema.links_down(parent)]
     return frozenset(k.name for k in links if database.engine.fellows(k) > CROWD)
 
@@ -340,7 +368,9 @@ def suspicions(
     found = [str(s) for s in audit.suspects(train.X, train.y, lesson.task.kind)]
     if lesson.exposed:
         found.append(_exposure(database, lesson, model, measured, budget, progress))
-    found.extend(lesson.features.left_out)
+    found.extend(lesson.features.notes)
+    if lesson.features.unused is not None:
+        found.append(lesson.features.unused)
     if lesson.folds.note:
         found.append(lesson.folds.note)
     return tuple(found)

@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from foretell.core.time import Instant, Offset, Unit, parse_instant
 from foretell.explain.reasons import Driver, Reason
 from foretell.features import model as feature_model
 from foretell.features.lower import feature_plan, target_plan
-from foretell.features.model import FeatureSet
+from foretell.features.model import FeatureSet, LeftOut
 from foretell.models.fitted import FittedModel
 from foretell.prediction import batch
 from foretell.prediction.database import OpenDatabase, Opened, Target, moment_of
@@ -188,6 +188,7 @@ class Model:
             },
             "schema": record.to_record(task.schema),
             "features": feature_model.to_json(self.features),
+            "left_out": [[x.why, list(x.names)] for x in self.features.left_out],
             "drivers": [asdict(d) for d in self.drivers],
             "backtest": self.backtest,
             "facts": dict(self.facts),
@@ -217,7 +218,10 @@ def load(path: str | os.PathLike[str]) -> Model:
             task = given_task(schema, given["entity"], TaskKind(given["kind"]), horizon)
         return Model(
             task=task,
-            features=feature_model.from_json(told["features"], schema),
+            features=replace(
+                feature_model.from_json(told["features"], schema),
+                left_out=tuple(LeftOut(why, tuple(names)) for why, names in told["left_out"]),
+            ),
             fitted=FittedModel.load(
                 {n.removeprefix("fitted/"): t for n, t in parts.items() if n.startswith("fitted/")}
             ),

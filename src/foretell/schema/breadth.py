@@ -24,8 +24,8 @@ class FeatureSettings:
     """The [features] section of foretell.toml, and what a call says over it.
 
     `budget` is the most features that are kept (None: the breadth's own); `windows` are the look-back windows
-    (none: multiples of the target's own). `include` and `exclude` are patterns over the features' names, where
-    `*` stands for any text and `?` for one character.
+    (none: multiples of the target's own). `include` and `exclude` are patterns over the names of features,
+    where `*` stands for any text and `?` for one character.
     """
 
     breadth: Breadth = Breadth.STANDARD
@@ -48,6 +48,9 @@ class FeatureSettings:
         if windows is not None:
             changed = replace(changed, windows=windows_of(windows))
         return changed
+
+
+DEFAULT = FeatureSettings()
 
 
 def breadth_of(text: str) -> Breadth:

@@ -12,7 +12,7 @@ from tomlkit.exceptions import TOMLKitError
 from foretell.core.errors import ConfigError, UsageError
 from foretell.core.text import did_you_mean
 from foretell.core.time import Offset, parse_span
-from foretell.schema.breadth import Breadth, FeatureSettings, windows_of
+from foretell.schema.breadth import DEFAULT, Breadth, FeatureSettings, windows_of
 from foretell.schema.model import Column, Evidence, Link, Origin, Schema, Semantic, Table
 
 CONFIGURED = Evidence(Origin.CONFIGURED)
@@ -60,7 +60,7 @@ class Config:
     timezone: str | None = None
     tables: Mapping[str, TableConfig] = field(default_factory=dict)
     links: tuple[LinkConfig, ...] = ()
-    features: FeatureSettings = FeatureSettings()
+    features: FeatureSettings = DEFAULT
 
 
 def read(text: str) -> Config:
@@ -122,7 +122,7 @@ def apply(schema: Schema, config: Config) -> Schema:
     return replace(corrected, links=tuple(links.values()))
 
 
-def write(schema: Schema, features: FeatureSettings = FeatureSettings()) -> str:
+def write(schema: Schema, features: FeatureSettings = DEFAULT) -> str:
     """The schema as a foretell.toml; each thing that was inferred carries its evidence as a comment.
 
     Of the features' settings, those that are not the defaults.
@@ -138,7 +138,7 @@ def write(schema: Schema, features: FeatureSettings = FeatureSettings()) -> str:
     document.add(tomlkit.nl())
     if schema.timezone is not None:
         document.add("timezone", schema.timezone)
-    if features != FeatureSettings():
+    if features != DEFAULT:
         document.add("features", _write_features(features))
     tables = tomlkit.table(is_super_table=True)
     for table in schema.tables:

@@ -1,0 +1,32 @@
+"""Candidates: everything that synthesis would try, each with a rank; the lower, the more it promises.
+
+Each source is a function of a scope. They run in this order, which settles ties of rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from foretell.features.candidates.company import company
+from foretell.features.candidates.events import events_nearby, events_of_grandparents, events_of_parents
+from foretell.features.candidates.past import calendar, everyones_labels, past_labels
+from foretell.features.candidates.rows import own_columns, parents_columns
+from foretell.features.candidates.scope import Candidate, Scope
+
+SOURCES: tuple[Callable[[Scope], Iterator[Candidate]], ...] = (
+    past_labels,
+    everyones_labels,
+    calendar,
+    own_columns,
+    parents_columns,
+    events_nearby,
+    company,
+    events_of_parents,
+    events_of_grandparents,
+)
+
+
+def candidates(scope: Scope) -> Iterator[Candidate]:
+    """Every candidate of every source; a name may come twice, and the first one counts."""
+    for source in SOURCES:
+        yield from source(scope)

@@ -1,0 +1,166 @@
+"""The scope of synthesis: the task, what is known of its data, and how far candidates reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from foretell.core.time import Offset, Unit
+from foretell.features.describe import aggregate_words, owner, path_name, short, words
+from foretell.features.model import Aggregated, Feature, Kind, Value
+from foretell.plan.measures import MEASURES
+from foretell.schema.breadth import Breadth
+from foretell.schema.model import Column, DType, Hop, Semantic
+from foretell.task.model import Task, TaskKind
+
+Candidate: TypeAlias = tuple[float, Feature]
+"""(rank, feature): the lower the rank, the more is expected of it."""
+
+Vocabulary = Callable[[str, str], tuple[str, ...]]
+"""(table, column) → its most frequent values, taken from the training period alone."""
+
+MAX_DISTINCT = 1000
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far candidates go, and how many of them are kept: `budget`.
+
+    `steps` are the look-back windows as multiples of the target's; `categories` how many values of a column
+    get features of their own; `far_columns` how many columns are read of a table that is not a direct child,
+    `company_columns` of the events around a parent last seen. `every_window`: each measure in each window.
+    `deep`: events of grandparents, and events two links down from a parent.
+    """
+
+    budget: int = 400
+    steps: tuple[int, ...] = (1, 3, 10)
+    categories: int = 6
+    far_columns: int = 6
+    company_columns: int = 12
+    every_window: bool = False
+    deep: bool = False
+
+
+REACH: Mapping[Breadth, Reach] = {
+    Breadth.LESS: Reach(budget=120),
+    Breadth.STANDARD: Reach(),
+    Breadth.MORE: Reach(
+        budget=1000,
+        steps=(1, 3, 10, 30),
+        categories=15,
+        far_columns=18,
+        company_columns=24,
+        every_window=True,
+        deep=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What synthesis may know of the data: its span in days up to the last training cutoff, and
+    vocabularies.
+
+    `later` names time columns that were written after their rows came to be. `crowded` names links by which
+    so many rows share a parent that they tell little of any one of them, and cost much.
+    """
+
+    span_days: float
+    vocabulary: Vocabulary
+    later: frozenset[str] = frozenset()
+    crowded: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What every source of candidates is given. `windows` are the look-back windows, the shortest first."""
+
+    task: Task
+    profile: Profile
+    reach: Reach
+    windows: tuple[Offset, ...]
+
+    def used(self, table: str) -> tuple[Offset | None, ...]:
+        """The windows over a table's events; None is all history, and the only one without a time."""
+        return (*self.windows, None) if self.task.schema.is_timed(table) else (None,)
+
+
+def windows_for(task: Task, span_days: float, steps: tuple[int, ...] = Reach.steps) -> tuple[Offset, ...]:
+    """Look-back windows: multiples of the horizon that the history can fill; a ladder for static targets.
+
+    >>> from foretell.core.time import Offset
+    >>> [str(w) for w in ladder(Offset(30), 700.0)]
+    ['30 days', '90 days', '300 days']
+    """
+    if task.horizon is not None:
+        width = Offset(task.horizon.amount - (task.gap.amount if task.gap else 0), task.horizon.unit)
+        return ladder(width, span_days, steps)
+    rungs = [Offset(n, u) for n, u in ((6, Unit.HOUR), (1, Unit.DAY), (7, Unit.DAY), (30, Unit.DAY))]
+    rungs += [Offset(n, Unit.DAY) for n in (90, 365, 1095, 3650)]
+    fitting = [r for r in rungs if span_days / 200 <= r.days <= span_days * 0.6]
+    return tuple(fitting[-4:][: len(steps)])
+
+
+def ladder(width: Offset, span_days: float, steps: tuple[int, ...] = Reach.steps) -> tuple[Offset, ...]:
+    """Multiples of the width of a target's window, as far as the history reaches."""
+    rungs = [Offset(width.amount * k, width.unit) for k in steps]
+    return tuple(w for w in rungs if w.days <= span_days * 0.75) or (rungs[0],)
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Features of one path: `up` from the entity to the anchor, `down` from there to the events."""
+
+    task: Task
+    up: tuple[Hop, ...]
+    down: tuple[Hop, ...]
+
+    def __call__(self, measure: str, value: Value | None, window: Offset | None) -> Feature:
+        schema = self.task.schema
+        kind = Kind.CATEGORICAL if MEASURES[measure].categorical else Kind.NUMERIC
+        parts = [path_name((*self.up, *self.down), schema)]
+        if value is not None:
+            read = "outcome" if value.target else value.column
+            if value.up:
+                read = f"{path_name(value.up, schema)}>{read}"
+            parts.append(read if value.equals is None else f"{read}={value.equals}")
+        parts += [measure, short(window)]
+        text = aggregate_words(measure, self.up, self.down, value, window, schema, outcome_words(self.task))
+        return Feature(
+            ".".join(parts),
+            kind,
+            Aggregated(measure, self.down, self.up, value, window),
+            text,
+            self.down[-1].end + owner(self.up),
+        )
+
+
+def outcome_words(task: Task) -> str:
+    """What a static target's earlier outcomes are called."""
+    if task.kind is TaskKind.BINARY:
+        return "outcome"
+    names = [words(c.name) for c in task.target.columns]
+    return names[0] if len(names) == 1 else "outcome"
+
+
+def constant(column: Column) -> bool:
+    """Whether a column has one value in every row."""
+    return column.distinct is not None and column.distinct <= 1 and (column.null_fraction or 0) == 0
+
+
+def use(column: Column) -> str:
+    """How a column is used: 'number', 'category', 'time', or '' for none."""
+    if column.dtype is DType.OTHER:
+        return ""
+    match column.semantic:
+        case Semantic.NUMERIC if column.dtype in (DType.INTEGER, DType.FLOAT):
+            return "number"
+        case Semantic.BOOLEAN:
+            return "number" if column.dtype in (DType.BOOLEAN, DType.INTEGER, DType.FLOAT) else "category"
+        case Semantic.CATEGORICAL:
+            return "category"
+        case Semantic.TIME:
+            return "time"
+        case _:
+            return ""
