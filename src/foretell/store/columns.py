@@ -1,0 +1,252 @@
+"""A snapshot's tables as arrays: each column encoded once, rows in (time, key) order, links as positions.
+
+Rows and values are those of the tables that `plan/prepare.py` makes: position i of an array is the row whose
+`__row` is i + FIRST_RANK. Engines and samplers read these arrays and change none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sqlglot import exp
+
+from foretell import kernel
+from foretell.kernel.model import Ints, Longs
+from foretell.plan.prepare import one_row_keys, read, tie_breakers, time_link, visible_from
+from foretell.query import ast
+from foretell.schema.model import Link, Schema
+from foretell.store.links import find_parents, one_row_each
+from foretell.store.order import Sortable, Whole, settled, sorted_rows, whole
+from foretell.store.scan import Scan, absent, doubles, longs
+from foretell.store.words import Words, encode, roomy
+from foretell.store.working import Store
+
+T = TypeVar("T")
+
+FIRST_RANK = 1
+"""The `__row` of the row at position 0."""
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A table's rows in their order, as places in the loaded table (None: they lie so), and their times."""
+
+    rows: int
+    places: Ints | None
+    times: Longs | None
+
+
+class Tables:
+    """The tables of a working copy as arrays, which are read-only and kept once made.
+
+    Several threads may ask at once. A key that repeats is a SchemaError as soon as its table is touched.
+
+    >>> from foretell.sources.frames import FramesSource
+    >>> from foretell.discovery.discover import discover
+    >>> import pyarrow as pa
+    >>> orders = pa.table({"id": [2, 1], "at": pa.array([7, 5], pa.timestamp("s")), "status": ["new", None]})
+    >>> with Store.load(FramesSource({"orders": orders}).snapshot()) as store:
+    ...     tables = Tables(store, discover(store))
+    ...     tables.numbers("orders", "id").tolist(), tables.times("orders").tolist()
+    ([1.0, 2.0], [5000000, 7000000])
+    """
+
+    def __init__(self, store: Store, schema: Schema, *, threads: int = 2) -> None:
+        self._store = store
+        self._schema = schema
+        self._threads = max(1, threads)
+        self._scan = Scan(store, schema, self._threads)
+        self._lock = threading.RLock()
+        self._orders: dict[str, _Order] = {}
+        self._found: dict[str, Ints] = {}  # parents of rows as they were loaded, until they are put in order
+        self._kept: dict[tuple[str, ...], Any] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        with self._lock:
+            held = [o for order in self._orders.values() for o in (order.places, order.times)]
+            held += list(self._found.values())
+            held += [
+                part
+                for made in self._kept.values()
+                for part in (made if isinstance(made, tuple) else (made,))
+            ]
+            return sum(int(part.nbytes) for part in held if part is not None)
+
+    def rows(self, table: str) -> int:
+        """How many rows are visible at some time; all of an untimed table's."""
+        return self._order(table).rows
+
+    def times(self, table: str) -> Longs | None:
+        """The instant from which each row is visible, ascending; None for an untimed table. (rows,)"""
+        return self._order(table).times
+
+    def numbers(self, table: str, expr: ast.Expr | str) -> NDArray[np.float64]:
+        """A column, or an expression over the table's columns, as numbers: NULL is NaN, TRUE is 1. (rows,)"""
+
+        def make(value: exp.Expr) -> NDArray[np.float64]:
+            return self._arranged(table, doubles(self._scan.column(table, exp.cast(value, "DOUBLE"))))
+
+        return self._once("numbers", table, expr, make)
+
+    def instants(self, table: str, column: str) -> Longs:
+        """A column of times, in microseconds; kernel.MISSING for NULL. (rows,)"""
+
+        def make(value: exp.Expr) -> Longs:
+            return self._arranged(table, longs(self._scan.column(table, value)))
+
+        return self._once("instants", table, column, make)
+
+    def words(self, table: str, expr: ast.Expr | str) -> Words:
+        """A column, or an expression over the table's columns, as text."""
+
+        def make(value: exp.Expr) -> Words:
+            found = self._encode(
+                self._scan.column(table, value), lambda: self._scan.column(table, spelt(value))
+            )
+            places = self._order(table).places
+            return found if places is None else found.take(places, self._threads)
+
+        return self._once("words", table, expr, make)
+
+    def arrow(self, table: str, expr: ast.Expr | str) -> pa.Array:
+        """A column, or an expression over the table's columns, with its own type; it is not kept. (rows,)"""
+        with self._lock:
+            places = self._order(table).places
+            column = roomy(self._scan.column(table, self._scan.value(table, expr)))
+        return (column if places is None else column.take(pa.array(places))).combine_chunks()
+
+    def parents(self, link: Link) -> Ints:
+        """The position of each row's parent; -1 where the key is NULL, or names no visible row.
+        (rows of the child,)
+        """
+        with self._lock:
+            key = ("parents", link.name)
+            if key not in self._kept:
+                self._order(link.child)
+                found = self._parents_as_loaded(link)
+                self._kept[key] = _frozen(self._arranged(link.child, found))
+                del self._found[link.name]
+            made: Ints = self._kept[key]
+            return made
+
+    def children(self, link: Link) -> tuple[Longs, Ints]:
+        """The child's rows by parent, in order: parent p's are `rows[offsets[p] : offsets[p + 1]]`."""
+        with self._lock:
+            key = ("children", link.name)
+            if key not in self._kept:
+                offsets, rows = kernel.group(self.parents(link), self.rows(link.parent))
+                self._kept[key] = _frozen(offsets), _frozen(rows)
+            made: tuple[Longs, Ints] = self._kept[key]
+            return made
+
+    def _once(self, kind: str, table: str, expr: ast.Expr | str, make: Callable[[exp.Expr], T]) -> T:
+        with self._lock:
+            self._order(table)
+            value = self._scan.value(table, expr)
+            key = (kind, table, value.sql())
+            if key not in self._kept:
+                made = make(value)
+                _frozen(made.codes if isinstance(made, Words) else made)
+                self._kept[key] = made
+            found: T = self._kept[key]
+            return found
+
+    def _arranged(self, table: str, values: NDArray[Any]) -> NDArray[Any]:
+        places = self._order(table).places
+        return values if places is None else kernel.gather(values, places, self._threads)
+
+    def _encode(self, column: pa.ChunkedArray, again: Callable[[], pa.ChunkedArray]) -> Words:
+        """A column's words. Of values of 64 bits only the different ones are spelt; others are read again."""
+        if pa.types.is_string(column.type):
+            return encode(column, threads=self._threads)
+        if pa.types.is_boolean(column.type) or column.type.bit_width != 64:
+            return encode(again(), threads=self._threads)
+        kind = column.type
+        bits = pa.chunked_array([c.view(pa.int64()) for c in column.chunks], pa.int64())
+
+        def spell(values: pa.Array) -> pa.Array:
+            return self._scan.change(values.view(kind), spelt).combine_chunks()
+
+        return encode(bits, spell, self._threads)
+
+    def _order(self, name: str) -> _Order:
+        with self._lock:
+            if name not in self._orders:
+                order = self._put_in_order(name)
+                for key in one_row_keys(name, self._schema):
+                    one_row_each(self._scan, name, key, order.places)
+                self._orders[name] = order
+            return self._orders[name]
+
+    def _put_in_order(self, name: str) -> _Order:
+        source = self._schema.table(name)
+        times = self._visible(name)
+        rows: NDArray[np.int64] | None = None
+        columns: list[Sortable] = [cache(partial(self._sortable, name, c)) for c in tie_breakers(source)]
+        if times is not None:
+            unseen = times == kernel.MISSING
+            rows = np.flatnonzero(~unseen) if unseen.any() else None
+            moments = whole(times)
+            columns.insert(0, lambda: [moments])
+        if not settled(rows, columns):
+            every = np.arange(self._store.table(name).rows) if rows is None else rows
+            rows = sorted_rows(every, columns)
+        places = None if rows is None else _frozen(rows.astype(np.int32))
+        if times is not None and places is not None:
+            times = kernel.gather(times, places, self._threads)
+        count = self._store.table(name).rows if places is None else len(places)
+        return _Order(count, places, None if times is None else _frozen(times))
+
+    def _visible(self, name: str) -> Longs | None:
+        """The instant from which each row is visible, as they were loaded; None for an untimed table."""
+        source, path = self._schema.table(name), self._schema.time_path(name)
+        if path is None:
+            return None
+        link = time_link(name, self._schema)
+        if link is None:
+            moment = read(source.column(path[1]), self._schema)
+            return longs(self._scan.column(name, visible_from(source, moment)))
+        known = self._order(link.parent).times
+        assert known is not None
+        if source.available_after:
+            moments = pa.array(known).cast(pa.timestamp("us"))
+            known = longs(self._scan.change(moments, partial(visible_from, source)))
+        return kernel.gather(known, self._parents_as_loaded(link), self._threads)
+
+    def _parents_as_loaded(self, link: Link) -> Ints:
+        if link.name not in self._found:
+            order = self._order(link.parent).places
+            self._found[link.name] = find_parents(self._scan, link, self._schema, order, self._threads)
+        return self._found[link.name]
+
+    def _sortable(self, name: str, column: str) -> list[Whole]:
+        """A column's values as whole numbers in its order; NULLs last."""
+        found = self._scan.column(name, self._scan.value(name, column))
+        unknown = absent(found)
+        last = [] if unknown is None else [unknown.astype(np.uint64)]
+        if pa.types.is_string(found.type):
+            return [*last, whole(encode(found, threads=self._threads).codes)]
+        if pa.types.is_floating(found.type):
+            return [*last, whole(np.nan_to_num(doubles(found)) if last else doubles(found))]
+        return [*last, whole(longs(found))]
+
+
+def spelt(value: exp.Expr) -> exp.Expr:
+    """A value as text."""
+    return exp.cast(value, "VARCHAR")
+
+
+def _frozen(values: T) -> T:
+    """The array, read-only."""
+    if isinstance(values, np.ndarray):
+        values.flags.writeable = False
+    return values

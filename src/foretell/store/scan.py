@@ -1,0 +1,89 @@
+"""Columns of the working copy as Arrow, rows as they were loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sqlglot import exp
+
+from foretell.kernel import MISSING
+from foretell.plan.build import DIALECT, ROW, col, raw
+from foretell.plan.prepare import read
+from foretell.plan.scalar import to_sql
+from foretell.query import ast
+from foretell.schema.model import Schema
+from foretell.store.refusals import told
+from foretell.store.working import Store
+
+GIVEN = "\u2205 given \u2205"
+"""What values handed to DuckDB are called meanwhile: a name that no table has."""
+
+
+class Scan:
+    """Reads columns and expressions over them, for one thread at a time."""
+
+    def __init__(self, store: Store, schema: Schema, threads: int) -> None:
+        self.connection = store.cursor()
+        self._store = store
+        self._schema = schema
+        self._threads = threads
+
+    def rows(self, table: str) -> int:
+        """How many rows were loaded."""
+        return self._store.table(table).rows
+
+    def value(self, table: str, expr: ast.Expr | str) -> exp.Expr:
+        """A column or an expression as SQL over a raw row `r`, its times in UTC."""
+        source = self._schema.table(table)
+        if isinstance(expr, str):
+            return read(source.column(expr), self._schema)
+        return to_sql(expr, lambda c: read(source.column(c.name), self._schema))
+
+    def column(self, table: str, value: exp.Expr) -> pa.ChunkedArray:
+        """The values of an expression over a raw row `r`."""
+        return self.query(exp.select(value.as_("value")).from_(raw(table, "r")))["value"]
+
+    def numbered(self, table: str, columns: Sequence[str]) -> exp.Select:
+        """The columns, and each row's place as it was loaded, from 1, as `__row`."""
+        read_as = [self.value(table, c).as_(c, quoted=True) for c in columns]
+        place = exp.Window(this=exp.func("ROW_NUMBER")).as_(ROW, quoted=True)
+        return exp.select(*read_as, place).from_(raw(table, "r"))
+
+    def change(self, values: pa.Array, made: Callable[[exp.Expr], exp.Expr]) -> pa.ChunkedArray:
+        """The values of an expression over given ones."""
+        self.give(values)
+        given = exp.to_identifier(GIVEN, quoted=True)
+        return self.query(
+            exp.select(made(col("g", "value")).as_("value")).from_(exp.Table(this=given).as_("g"))
+        )["value"]
+
+    def give(self, values: pa.Array) -> None:
+        """Hand values to DuckDB, as the column `value` of a table called GIVEN."""
+        self.connection.register(GIVEN, pa.table({"value": values}))
+
+    def query(self, query: exp.Expr) -> pa.Table:
+        with told(query):
+            self.connection.execute(f"SET threads = {self._threads}")
+            return self.connection.sql(query.sql(dialect=DIALECT)).to_arrow_table()
+
+
+def longs(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Whole numbers, or instants in microseconds; MISSING for NULL."""
+    whole = column.cast(pa.int64())
+    found: NDArray[np.int64] = (whole.fill_null(MISSING) if whole.null_count else whole).to_numpy()
+    return found
+
+
+def doubles(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Numbers; NaN for NULL."""
+    found: NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
+    return found
+
+
+def absent(column: pa.ChunkedArray) -> NDArray[Any] | None:
+    """Where a column is NULL; None if it is so nowhere."""
+    return column.is_null().to_numpy() if column.null_count else None
