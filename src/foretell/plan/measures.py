@@ -10,8 +10,11 @@ the cutoff; a part's own name is the part.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
+
+from foretell.core.time import Offset
 
 
 class Accepts(StrEnum):
@@ -209,3 +212,8 @@ MEASURES: dict[str, Measure] = {m.name: m for m in _TABLE}
 
 HALF_LIFE_DAYS = 30.0
 """The half-life of a decayed measure without a window; with one, the window's length is the half-life."""
+
+
+def decay_rate(window: Offset | None) -> float:
+    """How fast a decayed measure forgets, per day: ln 2 over its half-life."""
+    return math.log(2) / (HALF_LIFE_DAYS if window is None else window.days)

@@ -14,9 +14,7 @@ from sqlglot import exp
 from foretell.core.time import Offset
 from foretell.plan import nodes
 from foretell.plan.build import after, col, conjunction, create, table, template
-from foretell.plan.measures import HALF_LIFE_DAYS, MEASURES, PARTS, ROW_PARTS, Algebra
-
-_LN2 = 0.6931471805599453
+from foretell.plan.measures import MEASURES, PARTS, ROW_PARTS, Algebra, decay_rate
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,7 @@ class _Piece:
     @property
     def rate(self) -> exp.Expr:
         """How fast it decays, per day."""
-        days = self.halving.days if self.halving is not None else HALF_LIFE_DAYS
-        return exp.Literal.number(repr(_LN2 / days))
+        return exp.Literal.number(repr(decay_rate(self.halving)))
 
 
 def _piece(part: str, output: nodes.Measured, windows: tuple[Offset, ...]) -> _Piece:

@@ -1,0 +1,82 @@
+"""Aggregates over past events, by passes of the kernel over the events in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from foretell import kernel
+from foretell.engines.native.asof import categorical
+from foretell.engines.native.edges import edges
+from foretell.engines.native.inputs import Column, Part
+from foretell.features.matrix import Instants, Numeric, Precision, Values
+from foretell.plan import nodes
+from foretell.plan.measures import MEASURES, Algebra, decay_rate
+
+
+def aggregate(
+    block: nodes.Aggregate,
+    inputs: Sequence[nodes.Input],
+    parts: Iterable[Part],
+    anchors: npt.NDArray[np.int64],
+    cutoffs: Instants,
+    *,
+    threads: int,
+    precision: Precision,
+) -> dict[str, Values]:
+    """Each output by its name, for rows of (anchor, cutoff); an anchor of -1 has no events."""
+    wanted = [_output(o, block) for o in block.outputs]
+    bounds = edges(cutoffs, block.windows)
+    found = [_nothing(o, len(cutoffs), precision) for o in block.outputs]
+    columns: list[Column] = []
+    for part in parts:
+        size = len(part.events.offsets) - 1
+        columns = [part.read(value) for value in inputs]
+        inside = (anchors >= part.first) & (anchors < part.first + size)
+        whole = bool(inside.all())
+        at = slice(None) if whole else np.flatnonzero(inside)
+        made = kernel.sweep(
+            part.events,
+            [c.held for c in columns],
+            wanted,
+            anchors=anchors[at] - part.first,
+            cutoffs=cutoffs[at],
+            edges=np.ascontiguousarray(bounds[:, at]),
+            threads=threads,
+            dtype=precision,
+        )
+        if whole:
+            found = made
+            break
+        for held, values in zip(found, made):
+            held[at] = values
+    return {o.name: _values(o, v, columns, precision) for o, v in zip(block.outputs, found)}
+
+
+def _output(output: nodes.Measured, block: nodes.Aggregate) -> kernel.Output:
+    window = None if output.window is None else block.windows[output.window]
+    if MEASURES[output.measure].algebra is Algebra.DECAY:
+        return kernel.Output(output.measure, output.input, None, decay_rate(window))
+    return kernel.Output(output.measure, output.input, output.window)
+
+
+def _nothing(output: nodes.Measured, rows: int, precision: Precision) -> npt.NDArray[Any]:
+    """The measure of rows without events."""
+    measure = MEASURES[output.measure]
+    if measure.categorical:
+        return np.full(rows, -1, dtype=np.int32)
+    return np.full(rows, np.nan if measure.empty is None else measure.empty, dtype=precision)
+
+
+def _values(
+    output: nodes.Measured, found: npt.NDArray[Any], columns: Sequence[Column], precision: Precision
+) -> Values:
+    if not MEASURES[output.measure].categorical:
+        return Numeric.of(found, precision)
+    assert output.input is not None
+    words = columns[output.input].words
+    assert words is not None, f"{output.name}: its input is not text"
+    return categorical(found, words)

@@ -1,0 +1,139 @@
+"""The native engine: plans by passes of a compiled kernel over columns in memory.
+
+Results are the same bit for bit whatever the number of threads: the kernel goes through an anchor's events
+in their order, on one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from foretell.core.progress import QUIET, Progress
+from foretell.core.time import Instant
+from foretell.engines.base import Entities, Keys, Labels, Rows
+from foretell.engines.duckdb import DuckDBEngine
+from foretell.engines.native import lookup
+from foretell.engines.native.aggregates import aggregate
+from foretell.engines.native.asof import anchors, as_of
+from foretell.engines.native.edges import calendar
+from foretell.engines.native.frames import KEPT, Frames
+from foretell.engines.native.inputs import parts
+from foretell.engines.native.labels import Aggregated
+from foretell.engines.native.past import past_input, past_part
+from foretell.engines.past_labels import anchors_of, lattice_of, past_events
+from foretell.features.matrix import Matrix, Numeric, Precision, Values
+from foretell.plan import nodes
+from foretell.plan.proof import prove
+from foretell.schema.model import Link, Schema
+from foretell.store.columns import Tables
+from foretell.store.working import Store
+
+
+class NativeEngine:
+    """Runs plans on one snapshot's columns. See `engines.base.Engine` for the methods.
+
+    Columns are encoded once each; events, and what is read of them, are kept up to `most` bytes. The formulas
+    of labels are evaluated in DuckDB, over aggregates that are made here.
+    """
+
+    sweeps = True
+
+    def __init__(
+        self,
+        store: Store,
+        schema: Schema,
+        *,
+        threads: int = 2,
+        progress: Progress = QUIET,
+        precision: Precision = np.float32,
+        most: int = KEPT,
+    ) -> None:
+        self._schema = schema
+        self._threads = max(1, threads)
+        self._progress = progress
+        self._precision = precision
+        self._tables = Tables(store, schema, threads=self._threads)
+        self._frames = Frames(self._tables, schema, threads=self._threads, most=most)
+        self._formulas = DuckDBEngine(store, schema, threads=threads, aggregated=Aggregated(self._frames))
+
+    def labels(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Labels:
+        prove(target, self._schema)
+        return self._formulas.labels(target, cutoffs)
+
+    def population(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Rows:
+        prove(target, self._schema)
+        return self._formulas.population(target, cutoffs)
+
+    def features(self, plan: nodes.FeaturePlan, rows: Rows) -> Matrix:
+        prove(plan, self._schema)
+        found: dict[str, Values] = {}
+        earlier: dict[tuple[nodes.Target, tuple[Instant, ...]], Labels] = {}
+        for block in plan.blocks:
+            match block:
+                case nodes.AsOf():
+                    found |= as_of(self._frames, block, rows, self._precision)
+                case nodes.Calendar():
+                    for name, part in block.outputs:
+                        found[name] = Numeric.of(calendar(rows.cutoffs, part), self._precision)
+                case nodes.Aggregate(events=nodes.PastLabels() as past):
+                    found |= self._past_labels(block, past, rows, earlier)
+                case nodes.Aggregate(events=nodes.Events() as events):
+                    at = anchors(self._frames, block.anchor, rows).astype(np.int64)
+                    found |= aggregate(
+                        block,
+                        events.inputs,
+                        parts(self._frames, events),
+                        at,
+                        rows.cutoffs,
+                        threads=self._threads,
+                        precision=self._precision,
+                    )
+            self._progress.advance()
+        names = plan.outputs
+        return Matrix(names, tuple(found[n] for n in names), len(rows))
+
+    def _past_labels(
+        self,
+        block: nodes.Aggregate,
+        past: nodes.PastLabels,
+        rows: Rows,
+        earlier: dict[tuple[nodes.Target, tuple[Instant, ...]], Labels],
+    ) -> dict[str, Values]:
+        """Aggregates of the labels at earlier cutoffs, which blocks share."""
+        lattice = lattice_of(past, rows, self.span)
+        cutoffs = tuple(sorted({at for at, _, _ in lattice.earlier}))
+        key = (past.target, cutoffs)
+        if cutoffs and key not in earlier:
+            earlier[key] = self.labels(past.target, cutoffs)
+        part, at = past_part(past_events(past, lattice, earlier.get(key)), anchors_of(past, lattice, rows))
+        return aggregate(
+            block,
+            [past_input(block, past)],
+            [part],
+            at,
+            rows.cutoffs,
+            threads=self._threads,
+            precision=self._precision,
+        )
+
+    def keys(self, table: str, columns: Sequence[str], entities: Entities) -> dict[str, list[object]]:
+        return lookup.keys(self._tables, table, columns, entities)
+
+    def find(self, table: str, keys: Keys) -> Entities:
+        return lookup.find(self._tables, table, keys)
+
+    def frequent(self, table: str, column: str, *, until: Instant | None, limit: int) -> tuple[str, ...]:
+        return lookup.frequent(self._tables, self._schema, table, column, until=until, limit=limit)
+
+    def span(
+        self, table: str, *, until: Instant | None = None, trim: float = 0.0
+    ) -> tuple[Instant, Instant] | None:
+        return lookup.span(self._tables, table, until=until, trim=trim)
+
+    def later_share(self, table: str, column: str, until: Instant) -> float:
+        return lookup.later_share(self._tables, table, column, until)
+
+    def fellows(self, link: Link) -> float:
+        return lookup.fellows(self._tables, link)

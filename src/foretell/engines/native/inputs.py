@@ -1,0 +1,143 @@
+"""What is read of events: values of their own rows in the events' order, or of a parent's where they are.
+
+A row's features need the events of its own anchor alone, so a path's events may come in parts, each with a
+range of anchors; the whole path is one part here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from foretell.engines.native.frames import Frames, S
+from foretell.kernel import MISSING, Codes, Events, Numbers
+from foretell.kernel.model import Ints
+from foretell.plan import nodes
+from foretell.plan.nodes import Until
+from foretell.query import ast
+from foretell.schema.model import DType
+from foretell.store.words import Words
+
+LARGEST = 1e150
+"""Numbers beyond this are left out: their squares overflow."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One input of events as the kernel takes it, and the words of its codes."""
+
+    held: Numbers | Codes
+    words: Words | None = None
+
+
+class Part(Protocol):
+    """The events of some anchors: of those from `first` on, as many as `events.offsets` has places for."""
+
+    @property
+    def first(self) -> int: ...
+
+    @property
+    def events(self) -> Events: ...
+
+    def read(self, value: nodes.Input) -> Column:
+        """One input of these events. The words of an input are the same in every part."""
+        ...
+
+
+def parts(frames: Frames, node: nodes.Events) -> Iterable[Part]:
+    """The events of a path; each anchor is in one of the parts."""
+    return (Whole(frames, frames.key(node)),)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """All events of a path. What is read of them is kept by the frames, while there is room."""
+
+    frames: Frames
+    node: nodes.Events
+    first: int = 0
+
+    @property
+    def events(self) -> Events:
+        return self.frames.of(self.node).events
+
+    def read(self, value: nodes.Input) -> Column:
+        """One input. A parent's is the parent's own column, and where in it each event looks."""
+        table = value.up[-1].end if value.up else self.node.table
+        index = self._places(value) if value.up or value.known_at is not None else None
+        equal = equality(value)
+        if value.dtype is DType.TEXT or equal is not None:
+            expr, word = equal or (value.expr, None)
+            words = self.frames.tables.words(table, expr)
+            code = None if word is None else code_of(word, words)
+            if code != -1:  # a word that the column does not have is left to the expression itself
+                codes = words.codes if index is not None else self._own(("codes", expr), words.codes)
+                return Column(Codes(codes, words.size, index, code), words)
+        numbers = self.frames.tables.numbers(table, value.expr)
+        if value.dtype is not DType.BOOLEAN:
+            numbers = _bounded(numbers)
+        if index is None:
+            numbers = self._own(("numbers", value.expr, value.dtype), numbers)
+        return Column(Numbers(numbers, index))
+
+    def _own(self, key: tuple[object, ...], values: npt.NDArray[S]) -> npt.NDArray[S]:
+        """Values of the event table in the order of the events."""
+        rows = self.frames.of(self.node).rows
+        return self.frames.kept.get((self.node, *key), lambda: self.frames.gather(values, rows))
+
+    def _places(self, value: nodes.Input) -> Ints:
+        """Where in the table that `up` leads to each event looks; -1 where that row, or the value, is not
+        known at the event's time.
+        """
+        key = (self.node, "places", value.up, value.until, value.known_at)
+        return self.frames.kept.get(key, lambda: self._find(value))
+
+    def _find(self, value: nodes.Input) -> Ints:
+        frames, frame = self.frames, self.frames.of(self.node)
+        at, end = frame.rows, self.node.table
+        for hop in value.up:
+            end = hop.end
+            at = frames.gather(frames.tables.parents(hop.link), at)
+            if frames.schema.is_timed(end) and value.until is Until.ROW:
+                born = frames.gather(frames.times(end), at)
+                at = np.where(born <= frame.events.times, at, np.int32(-1))
+        if value.known_at is not None:
+            known = frames.gather(frames.tables.instants(end, value.known_at), at)
+            late = (known == MISSING) | (known > frame.events.times)
+            at = np.where(late, np.int32(-1), at)
+        return at
+
+
+def _bounded(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    size = np.abs(values)
+    return np.where(size < LARGEST, values, np.nan) if np.any(size >= LARGEST) else values
+
+
+def code_of(word: str, words: Words) -> int:
+    """The word's code, -1 where there is none."""
+    return int(pc.index(words.array, pa.scalar(word, words.array.type)).as_py())
+
+
+def equality(value: nodes.Input) -> tuple[ast.Expr, str] | None:
+    """(column, word) where an input is whether a column, as text, is that word.
+
+    >>> column = ast.Column("orders", "status")
+    >>> as_words = ast.Call("CAST", (column, ast.Literal("TEXT")))
+    >>> found = equality(nodes.Input(ast.Binary("=", as_words, ast.Literal("paid")), DType.BOOLEAN))
+    >>> found == (column, "paid")
+    True
+    """
+    match value.expr:
+        case ast.Binary(
+            op="=",
+            left=ast.Call(name="CAST", args=(ast.Column() as column, ast.Literal(value="TEXT"))),
+            right=ast.Literal(value=str(word)),
+        ):
+            return column, word
+    return None

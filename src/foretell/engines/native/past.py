@@ -1,0 +1,48 @@
+"""Earlier labels as a part of events that the kernel can read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from foretell import kernel
+from foretell.engines.native.inputs import Column
+from foretell.engines.past_labels import NUMERIC, PastEvents, as_text
+from foretell.plan import nodes
+from foretell.plan.measures import MEASURES
+from foretell.schema.model import DType
+from foretell.store.words import encode
+
+
+@dataclass(frozen=True)
+class PastPart:
+    """Labels by whose they are, in one phase of the lattice."""
+
+    events: kernel.Events
+    values: npt.NDArray[np.object_] | npt.NDArray[np.float64]
+    first: int = 0
+
+    def read(self, value: nodes.Input) -> Column:
+        """The labels, as numbers or as text."""
+        if value.dtype in NUMERIC:
+            return Column(kernel.Numbers(self.values.astype(np.float64)))
+        words = encode(pa.chunked_array([pa.array(map(as_text, self.values), pa.string())]))
+        return Column(kernel.Codes(words.codes, words.size), words)
+
+
+def past_part(found: PastEvents, anchors: npt.NDArray[np.int64]) -> tuple[PastPart, npt.NDArray[np.int64]]:
+    """The labels grouped, and for each row's anchor its place among their groups, -1 where it has none."""
+    names, places = np.unique(found.anchors, return_inverse=True)
+    offsets, order = kernel.group(places.astype(np.int32), len(names))
+    part = PastPart(kernel.Events(offsets, found.times[order]), found.values[order])
+    return part, kernel.lookup(anchors, names).astype(np.int64)
+
+
+def past_input(block: nodes.Aggregate, past: nodes.PastLabels) -> nodes.Input:
+    """What is read of a label: text for measures of categories, and for labels that are no numbers."""
+    words = any(MEASURES[o.measure].categorical for o in block.outputs)
+    target = past.target.target
+    return nodes.Input(target.expr, DType.TEXT if words else target.dtype)
