@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import foretell.engines.duckdb as engine_room
-from foretell.engines.duckdb import DuckDBEngine
+from foretell.engines.choose import make_engine
 from foretell.evaluation.futures import answer, differences, perturb, truncate
 from foretell.features.lower import feature_plan, target_plan
 from foretell.features.model import FeatureSet
@@ -92,7 +92,7 @@ def test_vocabularies_are_of_the_past(database: RandomDatabase, seed: int) -> No
     found = set()
     for frames in futures:
         with Store.load(FramesSource(frames).snapshot()) as store:
-            engine = DuckDBEngine(store, database.schema)
+            engine = make_engine(store, database.schema)
             found.add(
                 tuple(
                     engine.frequent(t.name, c.name, until=cutoff, limit=5)

@@ -11,10 +11,9 @@ import pyarrow.compute as pc
 import pytest
 from trap_shop import AMOUNT, CHURN, CUTOFF, SCHEMA, Question, ask, make_frames, with_blocks
 
-import foretell.engines.duckdb as engine_room
 from foretell.core.errors import LeakError, SchemaError
 from foretell.core.time import DAY, Offset, Window
-from foretell.engines.duckdb import DuckDBEngine
+from foretell.engines.choose import make_engine
 from foretell.evaluation.audit import suspects
 from foretell.evaluation.futures import answer, differences, past_only, perturb, replay, truncate
 from foretell.features.matrix import Matrix, Numeric
@@ -122,14 +121,14 @@ BLOCKS: dict[str, Callable[[nodes.Block], nodes.Block]] = {
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_leak_in_a_block(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leak_in_a_block(name: str, unproven: Callable[[], None]) -> None:
     sound = ask(CHURN)
     prove(sound.plan, SCHEMA)
     leaking = with_blocks(sound, BLOCKS[name])
     assert leaking.plan != sound.plan
     with pytest.raises(LeakError):
         prove(leaking.plan, SCHEMA)
-    monkeypatch.setattr(engine_room, "prove", lambda *_: None)
+    unproven()
     assert moved(leaking)
 
 
@@ -166,13 +165,13 @@ TARGETS: dict[str, Callable[[nodes.Target], nodes.Target]] = {
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_leak_in_the_population(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leak_in_the_population(name: str, unproven: Callable[[], None]) -> None:
     sound = ask(CHURN)
     prove(sound.target, SCHEMA)
     leaking = replace(sound, target=TARGETS[name](sound.target))
     with pytest.raises(LeakError):
         prove(leaking.target, SCHEMA)
-    monkeypatch.setattr(engine_room, "prove", lambda *_: None)
+    unproven()
     assert "population" in moved(leaking)
 
 
@@ -180,7 +179,7 @@ def test_the_engine_refuses_what_the_proof_refuses() -> None:
     sound = ask(CHURN)
     leaking = with_blocks(sound, events_of("orders"))
     with Store.load(FramesSource(FRAMES).snapshot()) as store:
-        engine = DuckDBEngine(store, SCHEMA)
+        engine = make_engine(store, SCHEMA)
         rows = engine.population(sound.target, [CUTOFF])
         with pytest.raises(LeakError):
             engine.features(leaking.plan, rows)
@@ -278,7 +277,7 @@ def test_no_false_alarm(question: str) -> None:
 def test_the_vocabulary_is_of_the_past() -> None:
     def words(frames: dict[str, pa.Table], until: int | None) -> tuple[str, ...]:
         with Store.load(FramesSource(frames).snapshot()) as store:
-            engine = DuckDBEngine(store, SCHEMA)
+            engine = make_engine(store, SCHEMA)
             return engine.frequent("orders", "status", until=until, limit=10)
 
     assert {words(f, CUTOFF) for f in FUTURES.values()} == {words(FRAMES, CUTOFF)}
