@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 import pyarrow as pa
 
 from foretell.sources.state import State
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,17 @@ class Reading:
     raw: RawTable
     rows: int
     mark: str | None
+
+
+@runtime_checkable
+class InPlaceSnapshot(Protocol):
+    """A snapshot whose tables any DuckDB can read where they are, which is faster than by way of Arrow."""
+
+    def in_place(self, table: str, run: Callable[[str], T]) -> T:
+        """What `run` gives for the SELECT that reads a table, with the columns of `Snapshot.read`; its DuckDB
+        errors, and files that change meanwhile, become a SourceError.
+        """
+        ...
 
 
 class LocalSnapshot(Snapshot, Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from foretell.core.errors import SchemaError, SourceError
 from foretell.core.text import listing
 from foretell.sources.arrow import duckdb_reader, stream
-from foretell.sources.base import Closing, RawColumn, RawTable, Reading
+from foretell.sources.base import Closing, RawColumn, RawTable, Reading, T
 from foretell.sources.naming import literal, quote
 from foretell.sources.state import State, digest, inside
 
@@ -188,17 +188,7 @@ class FilesSnapshot(Closing):
         return None
 
     def read(self, table: str) -> pa.RecordBatchReader:
-        raw = next(t for t in self.tables if t.name == table)
-        names = ", ".join(_portable(c) for c in raw.columns)
-
-        def describe(error: Exception) -> SourceError:
-            return SourceError(f"cannot read {str(self._files[table][0])!r}: {_first(error)}")
-
-        try:
-            inner = duckdb_reader(self._connection.cursor(), f"SELECT {names} FROM {self._scans[table]}")
-        except duckdb.Error as error:
-            self._unchanged(table)
-            raise describe(error) from None
+        inner = self.in_place(table, lambda sql: duckdb_reader(self._connection.cursor(), sql))
 
         def batches() -> Iterator[pa.RecordBatch]:
             try:
@@ -206,7 +196,23 @@ class FilesSnapshot(Closing):
             finally:
                 self._unchanged(table)
 
-        return stream(inner.schema, batches(), describe)
+        return stream(inner.schema, batches(), lambda error: self._unreadable(table, error))
+
+    def in_place(self, table: str, run: Callable[[str], T]) -> T:
+        raw = next(t for t in self.tables if t.name == table)
+        names = ", ".join(_portable(c) for c in raw.columns)
+        try:
+            found = run(f"SELECT {names} FROM {self._scans[table]}")
+        except duckdb.OutOfMemoryException:
+            raise
+        except duckdb.Error as error:
+            self._unchanged(table)
+            raise self._unreadable(table, error) from None
+        self._unchanged(table)
+        return found
+
+    def _unreadable(self, table: str, error: Exception) -> SourceError:
+        return SourceError(f"cannot read {str(self._files[table][0])!r}: {_first(error)}")
 
     def _unchanged(self, table: str) -> None:
         for file in self._files[table]:

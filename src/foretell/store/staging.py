@@ -95,23 +95,52 @@ def stage(
         try:
             connection.execute(f"INSERT INTO {table} SELECT {values} FROM {quote(CHUNK)}")
         except duckdb.OutOfMemoryException as error:
-            raise SourceError(
-                f"table {source!r} does not fit into the memory limit: {str(error).splitlines()[0]}",
-                mend="raise the memory limit, or read fewer tables",
-            ) from None
+            raise _out_of_memory(source, error) from None
         except duckdb.Error as error:
             raise SourceError(f"cannot load table {source!r}: {error}") from None
         finally:
             connection.unregister(CHUNK)
         advance(float(chunk.num_rows))
+    rows, tallies = _count(connection, table, plans)
+    return rows, [Tally(nulls[p.name], t.kept, t.largest) for p, t in zip(plans, tallies)]
+
+
+def stage_in_place(
+    connection: Any, table: str, plans: Sequence[ColumnPlan], query: str, *, source: str
+) -> tuple[int, list[Tally]]:
+    """As `stage`, of the rows of a SELECT that the connection can run itself."""
+    values = ", ".join(f"CAST({p.value} AS {p.staged}) AS {quote(p.name)}" for p in plans)
+    try:
+        connection.execute(f"CREATE TABLE {table} AS SELECT {values} FROM ({query})")
+    except duckdb.OutOfMemoryException as error:
+        raise _out_of_memory(source, error) from None
+    rows, tallies = _count(connection, table, plans)
+    # Where all values were kept none was NULL; the others are looked at where they come from.
+    short = [p for p, t in zip(plans, tallies) if t.kept < rows]
+    nulls = dict.fromkeys((p.name for p in plans), 0)
+    if short:
+        asked = ", ".join(f"count(*) - count({quote(p.name)})" for p in short)
+        found = connection.execute(f"SELECT {asked} FROM ({query})").fetchall()[0]
+        nulls |= {p.name: int(n) for p, n in zip(short, found)}
+    return rows, [Tally(nulls[p.name], t.kept, t.largest) for p, t in zip(plans, tallies)]
+
+
+def _count(connection: Any, table: str, plans: Sequence[ColumnPlan]) -> tuple[int, list[Tally]]:
+    """How many rows a staged table has, and its columns' tallies but for the NULLs that came."""
     asked = ["count(*)"]
     for plan in plans:
         name = quote(plan.name)
         sized = plan.is_wide or (plan.dtype is DType.FLOAT and plan.exact)
         asked += [f"count({name})", f"max(abs(CAST({name} AS DOUBLE)))" if sized else "NULL"]
     rows, *found = connection.execute(f"SELECT {', '.join(asked)} FROM {table}").fetchall()[0]
-    tallies = [Tally(nulls[p.name], k, m) for p, k, m in zip(plans, found[::2], found[1::2])]
-    return int(rows), tallies
+    return int(rows), [Tally(0, kept, largest) for kept, largest in zip(found[::2], found[1::2])]
+
+
+def _out_of_memory(source: str, error: Exception) -> SourceError:
+    return SourceError(
+        f"table {source!r} does not fit into the memory limit: {str(error).splitlines()[0]}",
+        mend="raise the memory limit, or read fewer tables",
+    )
 
 
 def settle(plan: ColumnPlan, tally: Tally) -> DType:

@@ -23,9 +23,19 @@ from foretell.core.progress import QUIET, Progress
 from foretell.core.text import did_you_mean, plural
 from foretell.plan.build import ROW, TIME
 from foretell.schema.model import DType
-from foretell.sources.base import LocalSnapshot, RawTable, Snapshot, Source
+from foretell.sources.base import InPlaceSnapshot, LocalSnapshot, RawTable, Snapshot, Source
 from foretell.sources.naming import literal, quote
-from foretell.store.staging import SQL_TYPES, Tally, narrow, plan_columns, remarks, settle, stage
+from foretell.store.staging import (
+    SQL_TYPES,
+    ColumnPlan,
+    Tally,
+    narrow,
+    plan_columns,
+    remarks,
+    settle,
+    stage,
+    stage_in_place,
+)
 
 IN_MEMORY_ROWS = 20_000_000
 """A snapshot with more rows is kept in a temporary file instead of in memory."""
@@ -250,11 +260,8 @@ class Store:
                 f"table {raw.name!r} has a column {taken[0]!r}, a name that foretell keeps for itself",
                 mend="rename it, or read through a view that does",
             )
-        reader = snapshot.read(raw.name)
-        plans, place = plan_columns(reader.schema), quote(raw.name)
-        rows, tallies = stage(
-            self.connection, place, plans, reader, source=raw.name, advance=progress.advance
-        )
+        place = quote(raw.name)
+        plans, rows, tallies = self._stage(raw.name, place, snapshot, progress)
         dtypes = {p.name: settle(p, t) for p, t in zip(plans, tallies)}
         narrow(self.connection, place, plans, dtypes)
         self.tables[raw.name] = StoredTable(
@@ -267,15 +274,30 @@ class Store:
             tuple(remarks(raw.name, plans, tallies, rows)),
         )
 
+    def _stage(
+        self, name: str, place: str, snapshot: Snapshot, progress: Progress
+    ) -> tuple[list[ColumnPlan], int, list[Tally]]:
+        """Make the staged table `place` of what the snapshot reads of a table."""
+        if not isinstance(snapshot, InPlaceSnapshot):
+            reader = snapshot.read(name)
+            plans = plan_columns(reader.schema)
+            staged = stage(self.connection, place, plans, reader, source=name, advance=progress.advance)
+            return plans, *staged
+
+        def run(query: str) -> tuple[list[ColumnPlan], int, list[Tally]]:
+            plans = plan_columns(self.connection.sql(f"{query} LIMIT 0").to_arrow_table().schema)
+            return plans, *stage_in_place(self.connection, place, plans, query, source=name)
+
+        found = snapshot.in_place(name, run)
+        progress.advance(float(found[1]))
+        return found
+
     def _append(self, table: StoredTable, snapshot: LocalSnapshot, progress: Progress) -> bool:
         """Put the rows that the snapshot reads behind the table's own; False where they do not fit in."""
-        reader = snapshot.read(table.name)
-        plans, place = plan_columns(reader.schema), quote(MORE)
+        place = quote(MORE)
+        plans, more, counted = self._stage(table.name, place, snapshot, progress)
         if [p.name for p in plans] != list(table.dtypes):
             return False
-        more, counted = stage(
-            self.connection, place, plans, reader, source=table.name, advance=progress.advance
-        )
         tallies = [a + b for a, b in zip(table.tallies, counted)]
         dtypes = {p.name: settle(p, t) for p, t in zip(plans, tallies)}
         if dtypes != table.dtypes or {p.name for p in plans if p.zoned} != table.zoned:
