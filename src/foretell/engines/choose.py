@@ -43,7 +43,7 @@ def chosen_kind(kind: str | None = None, progress: Progress = QUIET) -> str:
     if asked is None and not kernel.AVAILABLE:
         progress.note(f"the native engine is not installed ({kernel.REASON}): DuckDB serves, more slowly")
     if asked is None:
-        return "duckdb"
+        return "native" if kernel.AVAILABLE else "duckdb"
     if asked not in KINDS:
         where = "" if kind is not None else f" in {SETTING}"
         raise ConfigError(

@@ -45,10 +45,10 @@ MOST_ROWS = 100_000  # labels learned from within a minute's budget; four times 
 FEWEST_CUTOFFS, MOST_CUTOFFS = 8, 120
 MOST_CLASSES = 50
 OTHER = "(other)"
-LARGE = 1_000_000  # with a table of more rows than this, half as many features are tried
+LARGE = 1_000_000  # with a table of more rows, an engine that does not sweep gets half as many features
 MANY_ROWS = 50_000  # with more, the model that is released keeps the weights of the one that was judged
 EXPLAINED = 200  # rows whose contributions tell in which direction a driver works
-CROWD = 2_000
+CROWD = 2_000  # fellows of one parent, beyond which an engine that does not sweep leaves the parent alone
 MATTERS = 0.05  # from this share of the model on, columns that may have changed are worth a second backtest
 
 
@@ -146,7 +146,9 @@ def prepare(
             f"{task.kind.value} tasks can be checked and labelled, not fitted in this release",
             mend="see their labels with `foretell check`",
         )
-    made = _thin(_latest(labels, budget.rows // 10), budget.rows, budget.seed)
+    if not database.engine.sweeps:
+        labels = _latest(labels, budget.rows // 10)
+    made = _thin(labels, budget.rows, budget.seed)
     y, classes = _targets(task.kind, made.values)
     timed = not task.is_static or database.schema.is_timed(task.entity.name)
     if timed:
@@ -227,22 +229,22 @@ def _synthesize(
     def vocabulary(table: str, column: str) -> tuple[str, ...]:
         return engine.frequent(table, column, until=until, limit=reach.categories)
 
-    largest = max((t.rows for t in database.schema.tables), default=0)
+    slow = not engine.sweeps and max((t.rows for t in database.schema.tables), default=0) > LARGE
     return synthesize(
         task,
         Profile(max(span, 0.0), vocabulary, frozenset(later), _crowded(database, task, deep=reach.deep)),
         settings,
-        budget=reach.budget if largest <= LARGE else reach.budget // 2,
+        budget=reach.budget // 2 if slow else reach.budget,
     )
 
 
 def _crowded(database: OpenDatabase, task: Task, *, deep: bool) -> frozenset[str]:
     """Links to the parents of a static target's rows by which a row has more than `CROWD` fellows.
 
-    With `deep`, to the parents' parents too.
+    An engine that sweeps does not mind them. With `deep`, to the parents' parents too.
     """
     schema = database.schema
-    if not task.is_static:
+    if not task.is_static or database.engine.sweeps:
         return frozenset()
     parents = {k.parent for k in schema.links_up(task.entity.name)}
     if deep:

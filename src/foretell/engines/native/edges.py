@@ -31,8 +31,8 @@ def before(cutoffs: Instants, offset: Offset) -> Instants:
     place = days - _days(month)
     month = month - months
     length = _days(month + 1) - _days(month)
-    first: Instants = _days(month) * DAY
-    return first + np.minimum(place, length - 1) * DAY + cutoffs % DAY
+    moved: Instants = (_days(month) + np.minimum(place, length - 1)) * DAY + cutoffs % DAY
+    return moved
 
 
 def _days(months: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:
