@@ -182,7 +182,7 @@ def _one(starts: int = 0, stops: int = 1) -> Ranges:
         (lambda: ranges.numbers(Number.SUM, _one(), Numbers(np.ones(2), _int32([2]))), ValueError),
         (lambda: ranges.numbers(Number.SUM, _one(), Numbers(np.ones(2), _int32([-2]))), ValueError),
         (lambda: ranges.numbers(Number.QUANTILE, _one(), Numbers(np.ones(2)), q=1.5), ValueError),
-        (lambda: ranges.numbers(Number.SUM, _one(), Numbers(np.ones(2), np.zeros(2))), TypeError),  # type: ignore[arg-type]
+        (lambda: ranges.numbers(Number.SUM, _one(), Numbers(np.ones(2), np.zeros(2))), ValueError),  # type: ignore[arg-type]
         (lambda: ranges.codes(Code.MODE, _one(), Codes(_int32([4]), 4)), ValueError),
         (lambda: ranges.codes(Code.LEAST, _one(), Codes(_int32([-2]), 4)), ValueError),
         (lambda: ranges.find(Events(_int64([0, 2]), _int64([1])), *[_int64([0])] * 3), ValueError),

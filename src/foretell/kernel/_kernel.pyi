@@ -23,32 +23,11 @@ def sweep(
     end: int,
 ) -> None: ...
 def find_ranges(
-    offsets: NDArray[Any],
-    times: NDArray[Any],
-    anchors: NDArray[Any],
-    low: NDArray[Any],
-    high: NDArray[Any],
-    starts: NDArray[Any],
-    stops: NDArray[Any],
-    /,
+    offsets: Array, times: Array, anchors: Array, low: Array, high: Array, starts: Array, stops: Array
 ) -> None: ...
 def range_numbers(
-    kind: int,
-    starts: NDArray[Any],
-    stops: NDArray[Any],
-    values: NDArray[Any],
-    index: NDArray[Any] | None,
-    q: float,
-    out: NDArray[Any],
-    /,
+    kind: int, starts: Array, stops: Array, values: Array, index: Array | None, q: float, out: Array
 ) -> None: ...
 def range_codes(
-    kind: int,
-    starts: NDArray[Any],
-    stops: NDArray[Any],
-    codes: NDArray[Any],
-    index: NDArray[Any] | None,
-    size: int,
-    out: NDArray[Any],
-    /,
+    kind: int, starts: Array, stops: Array, codes: Array, index: Array | None, size: int, out: Array
 ) -> None: ...

@@ -12,6 +12,11 @@ PyObject *py_gather(PyObject *self, PyObject *args);
 PyObject *py_index(PyObject *self, PyObject *args);
 PyObject *py_probe(PyObject *self, PyObject *args);
 
+/* ranges.c */
+PyObject *py_find_ranges(PyObject *self, PyObject *args);
+PyObject *py_range_numbers(PyObject *self, PyObject *args);
+PyObject *py_range_codes(PyObject *self, PyObject *args);
+
 /* sweep.c */
 PyObject *py_measures(PyObject *self, PyObject *args);
 PyObject *py_sweep(PyObject *self, PyObject *args);

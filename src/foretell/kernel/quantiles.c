@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quantiles.h"
 #include "sweep.h"
 
 static int compare(const void *a, const void *b) {
@@ -40,7 +41,7 @@ static double pick(double *v, int64_t n, int64_t k) {
     return v[k];
 }
 
-static double quantile(double *v, int64_t n, double q) {
+double quantile(double *v, int64_t n, double q) {
     if (n == 0) return NAN;
     double place = (double)(n - 1) * q;
     int64_t k = (int64_t)place;

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell.kernel import _kernel
+from foretell.kernel.extension import extension
 from foretell.kernel.model import MISSING, Codes, Events, Longs, Numbers
 
 BEFORE_ALL: int = MISSING
@@ -84,7 +84,9 @@ def find(events: Events, anchors: Longs, low: Longs, high: Longs, *, threads: in
     size = -(-max(len(anchors), 1) // threads)
 
     def run(part: slice) -> None:
-        _kernel.find_ranges(offsets, times, anchors[part], low[part], high[part], starts[part], stops[part])
+        extension().find_ranges(
+            offsets, times, anchors[part], low[part], high[part], starts[part], stops[part]
+        )
 
     _abreast(run, [slice(at, at + size) for at in range(0, len(anchors), size)], threads)
     return Ranges(starts, stops)
@@ -101,7 +103,7 @@ def numbers(
     values = np.ascontiguousarray(given.values, dtype=np.float64)
 
     def run(starts: Longs, stops: Longs, out: _Doubles) -> None:
-        _kernel.range_numbers(int(what), starts, stops, values, given.index, q, out)
+        extension().range_numbers(int(what), starts, stops, values, given.index, q, out)
 
     made = np.empty(len(ranges))
     _reduce(run, ranges, made, threads)
@@ -118,7 +120,7 @@ def codes(what: Code, ranges: Ranges, given: Codes, *, threads: int = 1) -> Long
     kept = np.ascontiguousarray(given.codes, dtype=np.int32)
 
     def run(starts: Longs, stops: Longs, out: Longs) -> None:
-        _kernel.range_codes(int(what), starts, stops, kept, given.index, given.size, out)
+        extension().range_codes(int(what), starts, stops, kept, given.index, given.size, out)
 
     made = np.empty(len(ranges), dtype=np.int64)
     _reduce(run, ranges, made, threads)
