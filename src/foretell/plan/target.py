@@ -35,7 +35,7 @@ _FUNCTIONS = {
     Function.STDDEV: "STDDEV_SAMP(v ORDER BY k)",
     Function.QUANTILE: "QUANTILE_CONT(v, q)",
     Function.MODE: "MODE(v)",
-    Function.LIST_DISTINCT: "LIST(DISTINCT v ORDER BY v)",
+    Function.LIST_DISTINCT: "LIST(DISTINCT v ORDER BY v) FILTER (v IS NOT NULL)",
 }
 
 
