@@ -63,9 +63,9 @@ def _visible(name: str, frames: Frames, schema: Schema, of: Callable[[str], Mome
         moments = [read_instant(v, column, schema.timezone) for v in frame[path[1]].to_pylist()]
     else:
         link = path[0][0].link
-        theirs = _keys(frames[link.parent], link.parent_columns)
-        born = {_loose(k): int(m) for k, m in zip(theirs, of(link.parent)) if m != NEVER}
-        moments = [born.get(_loose(k)) for k in _keys(frame, link.child_columns)]
+        theirs = keys_of(frames[link.parent], link.parent_columns)
+        born = {loose(k): int(m) for k, m in zip(theirs, of(link.parent)) if m != NEVER}
+        moments = [born.get(loose(k)) for k in keys_of(frame, link.child_columns)]
     late = table.available_after
     shifted = [m if m is None or late is None else late.after(m) for m in moments]
     return np.array([NEVER if m is None else m for m in shifted], dtype=np.int64)
@@ -89,7 +89,7 @@ def read_instant(value: Any, column: Column, zone: str | None) -> Instant | None
 _FACTORS: dict[str | None, int] = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 
-def _stored(instant: Instant, column: Column, kind: pa.DataType, zone: str | None) -> Any:
+def stored(instant: Instant, column: Column, kind: pa.DataType, zone: str | None) -> Any:
     """The first time at or after an instant, in the form that the column stores."""
     if column.time_format in _FACTORS:
         return -(-instant // _FACTORS[column.time_format])
@@ -106,11 +106,11 @@ def _stored(instant: Instant, column: Column, kind: pa.DataType, zone: str | Non
     return format_instant(instant)
 
 
-def _keys(frame: pa.Table, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+def keys_of(frame: pa.Table, columns: Sequence[str]) -> list[tuple[Any, ...]]:
     return list(zip(*(frame[c].to_pylist() for c in columns)))
 
 
-def _loose(key: tuple[Any, ...]) -> tuple[str, ...] | None:
+def loose(key: tuple[Any, ...]) -> tuple[str, ...] | None:
     """A key as text, so that 7 and '7' meet; None where a part is missing."""
     return None if any(v is None for v in key) else tuple(str(v) for v in key)
 
@@ -199,7 +199,7 @@ class _Change:
             at -= round(late.microseconds)
         column = table.column(table.time_column)
         kind = frame.schema.field(column.name).type
-        row[column.name] = _stored(at, column, kind, self.schema.timezone)
+        row[column.name] = stored(at, column, kind, self.schema.timezone)
 
     def point(self, table: Table, row: Row, fixed: frozenset[str]) -> None:
         """Point a row at other parents, at none, or at one that does not exist; it stays a later row."""
@@ -225,7 +225,7 @@ class _Change:
 
     def added(self, table: Table, frame: pa.Table, changed: list[Row]) -> list[Row]:
         """New rows after the cutoff."""
-        taken = {_loose(k) for k in _keys(frame, table.primary_key)} if table.primary_key else set()
+        taken = {loose(k) for k in keys_of(frame, table.primary_key)} if table.primary_key else set()
         waiting = self.waiting(table)
         models = self.some(table.name)
         made: list[Row] = []
@@ -244,7 +244,7 @@ class _Change:
                         row[name] = awaited[place]
                     elif not pointing:
                         row[name] = 10**6 + i if table.column(name).dtype is DType.INTEGER else f"new {i}"
-                key = _loose(tuple(row[name] for name in table.primary_key))
+                key = loose(tuple(row[name] for name in table.primary_key))
                 if key is None or key in taken:
                     continue
                 taken.add(key)
@@ -259,13 +259,13 @@ class _Change:
             set(table.primary_key) & set(k.child_columns) for k in self.schema.links_up(table.name)
         ):
             return []
-        present = {_loose(k) for k in _keys(self.frames[table.name], table.primary_key)}
+        present = {loose(k) for k in keys_of(self.frames[table.name], table.primary_key)}
         for link in self.schema.links_down(table.name):
             types = [table.column(c).dtype for c in link.parent_columns]
             same = types == [self.schema.table(link.child).column(c).dtype for c in link.child_columns]
             if link.parent_columns == table.primary_key and same:
-                for key in _keys(self.frames[link.child], link.child_columns):
-                    if _loose(key) is not None and _loose(key) not in present:
+                for key in keys_of(self.frames[link.child], link.child_columns):
+                    if loose(key) is not None and loose(key) not in present:
                         found[key] = None
         return list(found)[:100]
 
@@ -275,7 +275,7 @@ class _Change:
             return None
         if column.semantic is Semantic.TIME:
             at = self.cutoff + int(self.rng.integers(-100, 100)) * _DAY
-            return _stored(at, column, kind, self.schema.timezone)
+            return stored(at, column, kind, self.schema.timezone)
         match column.dtype:
             case DType.INTEGER:
                 return int(self.rng.integers(-1000, 1000))
@@ -291,7 +291,7 @@ class _Change:
         """Another time after the cutoff, or none."""
         if self.rng.random() < 0.3:
             return None
-        return _stored(self.cutoff + self.pick(_LATER), column, kind, self.schema.timezone)
+        return stored(self.cutoff + self.pick(_LATER), column, kind, self.schema.timezone)
 
 
 Other = Callable[[Column, pa.DataType, Any], Any]
@@ -383,15 +383,21 @@ def answer(
 ) -> tuple[Rows, Matrix]:
     """The rows at a cutoff with their features. A static target's rows are those up to the cutoff."""
     with Store.load(FramesSource(dict(frames)).snapshot()) as store:
-        engine: Engine = make_engine(store, schema, threads=threads)
-        rows = engine.population(target, [cutoff])
-        if target.horizon is None:
-            labelled = engine.labels(target, [cutoff]).rows
-            rows = Rows(
-                np.concatenate([rows.entities, labelled.entities]),
-                np.concatenate([rows.cutoffs, labelled.cutoffs]),
-            )
-        return rows, engine.features(plan, rows)
+        return asked(make_engine(store, schema, threads=threads), target, plan, cutoff)
+
+
+def asked(
+    engine: Engine, target: nodes.Target, plan: nodes.FeaturePlan, cutoff: Instant
+) -> tuple[Rows, Matrix]:
+    """The rows at a cutoff with their features, on an engine that is there already."""
+    rows = engine.population(target, [cutoff])
+    if target.horizon is None:
+        labelled = engine.labels(target, [cutoff]).rows
+        rows = Rows(
+            np.concatenate([rows.entities, labelled.entities]),
+            np.concatenate([rows.cutoffs, labelled.cutoffs]),
+        )
+    return rows, engine.features(plan, rows)
 
 
 def differences(first: tuple[Rows, Matrix], other: tuple[Rows, Matrix], how: str) -> tuple[Difference, ...]:

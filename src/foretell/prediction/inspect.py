@@ -1,0 +1,196 @@
+"""The audit of a question on a database: what the detectors need is gathered, and each of them is run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from foretell.core.progress import Progress
+from foretell.core.random import generator
+from foretell.core.text import plural
+from foretell.core.time import Instant
+from foretell.engines.base import Labels, Rows
+from foretell.evaluation import detectors, replay
+from foretell.evaluation import remember as memories
+from foretell.evaluation.audit import suspects
+from foretell.evaluation.detectors import SHOWN, Detection, Outcome, Subject
+from foretell.evaluation.futures import Difference, asked, differences
+from foretell.evaluation.sample import ENTITIES, sample
+from foretell.features.lower import feature_plan, target_plan
+from foretell.prediction import learn
+from foretell.prediction.database import OpenDatabase, Target, moment_of, open_database
+from foretell.schema.breadth import FeatureSettings
+from foretell.task.model import Task
+
+CUTOFFS = 3
+LABELS = 10_000  # rows whose features are compared with their outcomes, one by one
+REPLAYED = 2_000  # entities whose features are computed from the earlier copy too
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What the detectors found, and what they were shown."""
+
+    looked_at: str
+    detections: tuple[Detection, ...]
+
+
+def inspect(
+    database: OpenDatabase,
+    task: Task,
+    labels: Labels,
+    settings: FeatureSettings,
+    *,
+    cutoffs: int = CUTOFFS,
+    then: Target | None = None,
+    seed: int = 0,
+    progress: Progress,
+) -> Inspection:
+    """Run every detector on a question's own plans and data.
+
+    `then` is an earlier copy of the database, or a file of its row hashes.
+    """
+    lesson = learn.prepare(
+        database, task, _some(labels, LABELS, seed), learn.Budget(seed=seed), progress, settings
+    )
+    moments = _spread(labels, cutoffs)
+    progress.stage("taking a sample")
+    taken = sample(
+        database.store, task.schema, task.entity.name, _keys(database, task, labels, moments, seed)
+    )
+    subject = Subject(
+        taken.frames,
+        task.schema,
+        target_plan(task),
+        target_plan(replace(task, where=None)),
+        feature_plan(task, lesson.features),
+        moments,
+        {f.name: f.group for f in lesson.features.features},
+        seed,
+        database.threads,
+    )
+    proven = detectors.proof(subject)
+    if proven.outcome is Outcome.FAILED:
+        return Inspection(str(taken), (proven,))
+    progress.stage("changing the future", total=2.0 * len(moments))
+    found = [proven, *detectors.other_futures(subject, progress)]
+    progress.stage("changing the past", total=float(len(moments)))
+    found.append(detectors.labels(subject, progress))
+    progress.stage("tossing coins", total=float(len(moments)))
+    found.append(detectors.listen(subject, progress))
+    found.append(single_feature(lesson))
+    progress.stage("comparing with an earlier state")
+    found.append(_replay(database, lesson, subject, then, progress))
+    return Inspection(str(taken), tuple(found))
+
+
+def single_feature(lesson: learn.Lesson) -> Detection:
+    """Look for a feature that alone tells the outcome."""
+    X, y = lesson.matrix, lesson.y
+    did = f"compared each of {plural(len(X.names), 'feature')} with the outcomes of {plural(X.rows, 'row')}"
+    known = suspects(X, y, lesson.task.kind, lesson.classes)
+    if not known:
+        return Detection("single feature", Outcome.PASSED, did, "none tells the outcome alone")
+    groups = {f.name: f.group for f in lesson.features.features}
+    tables = dict.fromkeys(groups[s.column] for s in known)
+    return Detection(
+        "single feature",
+        Outcome.FAILED,
+        did,
+        f"{plural(len(known), 'feature')} tell the outcome alone",
+        tuple(str(s) for s in known[:SHOWN]),
+        "if a value is filled in after the outcome, say so in foretell.toml: known_at (when it is known), or "
+        f"ignore, for columns of {', '.join(tables)}",
+    )
+
+
+def _some(labels: Labels, most: int, seed: int) -> Labels:
+    count = len(labels.rows)
+    if count <= most:
+        return labels
+    chosen = np.sort(generator(seed, "audit").choice(count, size=most, replace=False))
+    return Labels(labels.rows.take(chosen), labels.values[chosen], labels.dropped)
+
+
+def _spread(labels: Labels, count: int) -> tuple[Instant, ...]:
+    """Learning cutoffs from the first to the last, evenly."""
+    moments = np.unique(labels.rows.cutoffs)
+    place = np.linspace(0, len(moments) - 1, min(count, len(moments))).round().astype(int)
+    return tuple(int(m) for m in moments[place])
+
+
+def _keys(
+    database: OpenDatabase, task: Task, labels: Labels, moments: tuple[Instant, ...], seed: int
+) -> pa.Table:
+    """The keys of entities with a label at the moments, in random order."""
+    chosen = np.unique(labels.rows.entities[np.isin(labels.rows.cutoffs, np.array(moments))])
+    if len(chosen) < ENTITIES // 2:  # rows with cutoffs of their own
+        chosen = np.unique(labels.rows.entities)
+    chosen = generator(seed, "audit", "entities").permutation(chosen)[:ENTITIES]
+    keys = database.engine.keys(task.entity.name, task.entity_key, chosen)
+    return pa.table({name: pa.array(values) for name, values in keys.items()})
+
+
+# ── an earlier state ──
+
+
+def _replay(
+    database: OpenDatabase, lesson: learn.Lesson, subject: Subject, then: Target | None, progress: Progress
+) -> Detection:
+    schema = lesson.task.schema
+    if then is None:
+        untimed = [t for t in lesson.exposed if not schema.is_timed(t)]
+        return replay.skipped(untimed)
+    reads = replay.read_columns(subject.plan, subject.target, schema)
+    if isinstance(then, str | os.PathLike) and memories.is_memory(Path(then)):
+        memory = memories.load(Path(then))
+        changed = memories.changes(memory, database.store, schema)
+        return replay.replayed(memory.at, changed, (), reads, schema)
+    with open_database(
+        then, schema=schema, threads=database.threads, now=database.now, progress=progress
+    ) as copy:
+        memory = memories.remember(copy.store, schema, _last_instant(copy))
+        moved = _moved(copy, database, lesson, subject)
+        return replay.replayed(
+            memory.at, memories.changes(memory, database.store, schema), moved, reads, schema
+        )
+
+
+def remember(database: OpenDatabase, path: Path) -> int:
+    """Write hashes of the rows as they are now; how many rows they are of."""
+    memory = memories.remember(database.store, database.schema, _last_instant(database))
+    memories.save(memory, path)
+    return memory.rows
+
+
+def _last_instant(database: OpenDatabase) -> Instant:
+    """The last instant that a database knows of, in any of its tables; without times, now."""
+    schema = database.schema
+    tables = tuple(t.name for t in schema.tables if not t.ignored and schema.is_timed(t.name))
+    filled = tuple(t for t in tables if database.engine.span(t) is not None)
+    return database.end_of_data(filled) if filled else database.now or 0
+
+
+def _moved(
+    copy: OpenDatabase, database: OpenDatabase, lesson: learn.Lesson, subject: Subject
+) -> tuple[Difference, ...]:
+    """What differs, at the copy's own last cutoff, between the copy and the database."""
+    task = lesson.task
+    rows, matrix = asked(copy.engine, subject.target, subject.plan, moment_of(copy, task, None))
+    rows, matrix = rows.take(_first(len(rows))), matrix.take(_first(len(rows)))
+    keys = copy.engine.keys(task.entity.name, task.entity_key, rows.entities)
+    here = database.engine.find(task.entity.name, keys)
+    there = here >= 0
+    gone = int((~there).sum())
+    rows, matrix = Rows(here[there], rows.cutoffs[there]), matrix.take(there)
+    now = database.engine.features(subject.plan, rows)
+    found = differences((rows, matrix), (rows, now), "replay")
+    return (*([Difference("population", "replay", gone)] if gone else []), *found)
+
+
+def _first(count: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    return np.arange(min(count, REPLAYED), dtype=np.intp)
