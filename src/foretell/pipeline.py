@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +22,11 @@ from foretell.engines.base import Labels
 from foretell.evaluation.backtest import Backtest
 from foretell.evaluation.labels import LabelReport, report, warnings
 from foretell.explain.reasons import Driver
+from foretell.features.describe import left_out_words
 from foretell.features.lower import feature_plan, target_plan
 from foretell.prediction import batch, learn
 from foretell.prediction.database import OpenDatabase, Target, open_database
+from foretell.prediction.inspect import CUTOFFS, inspect, remember
 from foretell.prediction.labels import computed_labels, refuse_open_windows
 from foretell.prediction.model import Model
 from foretell.prediction.predictions import Predictions, beside_keys
@@ -33,6 +36,9 @@ from foretell.schema.model import Schema
 from foretell.task.bind import bind
 from foretell.task.given import given_task, is_given
 from foretell.task.model import Task, TaskKind
+
+if TYPE_CHECKING:
+    from foretell.report.audit import Audit
 
 
 def connect(
@@ -138,6 +144,10 @@ class Database:
         chosen = TaskKind(kind) if kind is not None else given_kind(table)
         asked = given_task(self.schema, entity, chosen, horizon)
         return Question(self, asked, table, self._opened.features.said(features, windows))
+
+    def remember(self, path: str | os.PathLike[str]) -> int:
+        """Write hashes of the rows as they are now, for a later audit; how many rows they are of."""
+        return remember(self._opened, Path(path))
 
     def close(self) -> None:
         self._opened.close()
@@ -370,15 +380,35 @@ class Question:
             notes=(note,),
         )
 
+    def audit(self, *, cutoffs: int = CUTOFFS, then: Target | None = None) -> Audit:
+        """Look for leaks: change the future of the data and of a coin, and see whether anything moves.
+
+        `cutoffs` says at how many learning cutoffs. `then` is an earlier copy of the database, or the file
+        that `Database.remember` wrote: it shows columns that were changed in place.
+        """
+        from foretell.report.audit import Audit
+
+        found = inspect(
+            self._opened,
+            self.task,
+            self._labels,
+            self.settings,
+            cutoffs=cutoffs,
+            then=then,
+            seed=self.database.seed,
+            progress=self.database.progress,
+        )
+        return Audit(self.describe(), found.looked_at, found.detections)
+
     def sql(self, *, time_limit: float = 30.0) -> str:
-        """The labels and features as one commented SQL script, without training."""
+        """The labels and features as one commented SQL script, without training; and what was left out."""
         from foretell.plan.script import script
 
         lesson = self._lesson(self._budget(time_limit))
         moments = sorted(set(lesson.labels.rows.cutoffs.tolist()))[-3:]
         texts = {f.name: f.description for f in lesson.features.features}
         labels = None if is_given(self.task) else target_plan(self.task)
-        return script(
+        text = script(
             feature_plan(self.task, lesson.features),
             labels,
             self.task.schema,
@@ -386,6 +416,7 @@ class Question:
             texts,
             describe_title=self.describe(),
         )
+        return text + left_out_words(lesson.features.left_out)
 
     def __repr__(self) -> str:
         return f"<Question {self.describe()}>"

@@ -18,6 +18,7 @@ from foretell.cli.faults import report
 from foretell.cli.output import Format, Result, chosen, emit, save, write
 from foretell.cli.progress import Lines, progress
 from foretell.core.errors import UsageError
+from foretell.schema.breadth import DEFAULT
 
 if TYPE_CHECKING:
     from foretell.pipeline import Database
@@ -121,7 +122,7 @@ def schema(
             if write_to:
                 from foretell.schema import toml
 
-                save(path, toml.write(db.schema).encode())
+                save(path, toml.write(db.schema, db.opened.features).encode())
                 run.say(f"wrote {path}: correct it; it is read whenever it lies beside the database")
             run.show(Result(lambda: schema_view(db.schema, name=db.name), lambda: to_record(db.schema)))
 
@@ -152,6 +153,8 @@ def ask(
     query: o.Query,
     top: o.Top = 10,
     labels: o.Labels = None,
+    features: o.Features = None,
+    window: o.Windows = None,
     time_limit: o.TimeLimit = 30,
     config: o.Config = None,
     seed: o.Seed = 0,
@@ -163,7 +166,7 @@ def ask(
 ) -> None:
     """Answer a question: backtest, reasons and predictions."""
     with running(format, output, quiet, verbose) as run:
-        _ask(run, target, query, config, seed, time_limit, labels, top)
+        _ask(run, target, query, config, seed, time_limit, labels, top, features, window)
 
 
 def _ask(
@@ -175,9 +178,13 @@ def _ask(
     time_limit: float,
     labels: Path | None,
     top: int,
+    features: str | None = None,
+    windows: str | None = None,
 ) -> None:
+    DEFAULT.said(features, windows)  # a slip is told before the database is read
     with connect(run, target, config, seed) as db:
-        answer = db.query(o.query_text(query), labels=labels).ask(time_limit=time_limit, top=top)
+        question = db.query(o.query_text(query), labels=labels, features=features, windows=windows)
+        answer = question.ask(time_limit=time_limit, top=top)
         run.show(
             Result(
                 lambda: answer.view(name=db.name, top=top),
@@ -193,6 +200,8 @@ def fit(
     query: o.Query,
     name: Annotated[str, typer.Option("--name", help="What the model is called, such as churn.")],
     labels: o.Labels = None,
+    features: o.Features = None,
+    window: o.Windows = None,
     time_limit: o.TimeLimit = 30,
     models: o.Models = Path("models"),
     config: o.Config = None,
@@ -208,8 +217,9 @@ def fit(
 
     with running(format, output, quiet, verbose) as run:
         path = o.model_path(models, name)
+        DEFAULT.said(features, window)
         with connect(run, target, config, seed) as db:
-            question = db.query(o.query_text(query), labels=labels)
+            question = db.query(o.query_text(query), labels=labels, features=features, windows=window)
             backtest = question.backtest(time_limit=time_limit)
             model = question.fit(time_limit=time_limit)
         model.save(path)
@@ -243,6 +253,42 @@ def predict(
             target, as_of=as_of, ids=named, explain=explain, progress=run.progress
         )
         run.show(Result(lambda: predictions_view(found, top=top), lambda: list(found.rows()), found.to_arrow))
+
+
+@app.command()
+def audit(
+    target: o.Target,
+    query: o.Query,
+    then: Annotated[
+        str | None,
+        typer.Option(
+            "--then", metavar="EARLIER", help="An earlier copy of the database, or what --remember wrote."
+        ),
+    ] = None,
+    remember: Annotated[
+        Path | None,
+        typer.Option("--remember", metavar="FILE", help="Write hashes of all rows, for --then next time."),
+    ] = None,
+    cutoffs: Annotated[
+        int, typer.Option("--cutoffs", metavar="N", min=1, help="At how many learning cutoffs.")
+    ] = 3,
+    labels: o.Labels = None,
+    config: o.Config = None,
+    seed: o.Seed = 0,
+    format: o.FormatOption = None,
+    output: o.Output = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    debug: o.Debug = False,
+) -> None:
+    """Look for leaks of the future into a question's features; exit code 1 if there are any."""
+    with running(format, output, quiet, verbose) as run, connect(run, target, config, seed) as db:
+        found = db.query(o.query_text(query), labels=labels).audit(cutoffs=cutoffs, then=then)
+        run.show(Result(found.view, found.to_dict))
+        if remember is not None:
+            run.say(f"wrote hashes of {db.remember(remember):,} rows to {remember}")
+    if not found.clean:
+        raise typer.Exit(1)
 
 
 @app.command()

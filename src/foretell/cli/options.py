@@ -52,6 +52,14 @@ Labels = Annotated[
         "--labels", metavar="FILE", help="Learn from this Parquet or CSV table of (key, cutoff, label)."
     ),
 ]
+Features = Annotated[
+    str | None,
+    typer.Option("--features", metavar="less|standard|more", help="How many features are tried."),
+]
+Windows = Annotated[
+    str | None,
+    typer.Option("--window", metavar="7d,30d,…", help="Look back over these windows instead of the usual."),
+]
 Models = Annotated[
     Path,
     typer.Option("--models", metavar="FOLDER", envvar="FORETELL_MODELS", help="The folder of saved models."),

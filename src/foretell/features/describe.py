@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from foretell.core.time import ABBREVIATIONS, Offset
-from foretell.features.model import Value
+from foretell.features.model import LeftOut, Value
 from foretell.plan.measures import MEASURES
 from foretell.schema.model import Hop, Schema
 
@@ -52,6 +54,15 @@ def path_name(hops: tuple[Hop, ...], schema: Schema) -> str:
             last = "[last]" if any(later.up for later in hops[i + 1 :]) else ""
             parts.append(hop.link.child + link + last)
     return ">".join(parts)
+
+
+def left_out_words(left_out: Iterable[LeftOut]) -> str:
+    """Every feature that was left out, as comments of SQL."""
+    lines = []
+    for group in left_out:
+        lines += ["", f"-- Left out: {group}."]
+        lines += [f"--   {''.join(c if c.isprintable() else ' ' for c in name)}" for name in group.names]
+    return "\n".join(lines) + "\n" if lines else ""
 
 
 def role(hops: tuple[Hop, ...], schema: Schema) -> str:

@@ -29,6 +29,7 @@ from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant, Offset, Unit, parse_instant
 from foretell.explain.reasons import Driver, Reason
 from foretell.features import model as feature_model
+from foretell.features.describe import left_out_words
 from foretell.features.lower import feature_plan, target_plan
 from foretell.features.model import FeatureSet, LeftOut
 from foretell.models.fitted import FittedModel
@@ -142,14 +143,15 @@ class Model:
         return moment_of(database, self.task, parse_instant(as_of) if isinstance(as_of, str) else as_of)
 
     def sql(self) -> str:
-        """The labels and the features as one commented SQL script that DuckDB runs."""
+        """The labels and the features as one commented SQL script that DuckDB runs; and what was left out."""
         from foretell.plan.script import script
 
         cutoffs = [parse_instant(str(c)) for c in self.facts.get("cutoffs", ())][-3:]
         texts = {f.name: f.description for f in self.features.features}
         labels = None if is_given(self.task) else target_plan(self.task)
         plan = feature_plan(self.task, self.features)
-        return script(plan, labels, self.task.schema, cutoffs, texts, describe_title=self.description)
+        text = script(plan, labels, self.task.schema, cutoffs, texts, describe_title=self.description)
+        return text + left_out_words(self.features.left_out)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model to a file, whole or not at all."""
