@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -113,7 +116,7 @@ def compare_table(tables: Tables, prepared: Prepared, source: Table) -> None:
 
 
 def test_random_databases_agree() -> None:
-    for seed in range(400 if LONG else 40):
+    for seed in range(400 if LONG else 16):
         made = make_database(seed, tables=1 + seed % 5, rows=40)
         compare(made.frames, made.schema, threads=1 + seed % 3)
 
@@ -402,3 +405,23 @@ def test_a_time_of_the_year_9999_is_an_instant() -> None:
         "t": pa.table({"at": pa.array([datetime(9999, 12, 31), datetime(1, 1, 1)], pa.timestamp("us"))})
     }
     compare(frames, Schema((Table("t", (column("at", T),), (), "at"),)))
+
+
+def test_several_threads_may_ask_at_once() -> None:
+    """Each array is made once, and holds what it holds when one thread asks."""
+    made = next(d for d in map(make_database, range(100)) if len(d.schema.active_links) > 3)
+    with Store.load(FramesSource(made.frames).snapshot()) as store:
+        alone, shared = Tables(store, made.schema), Tables(store, made.schema)
+        asked: list[Callable[[Tables], Any]] = [
+            methodcaller("words", t.name, c.name) for t in made.schema.tables for c in t.columns
+        ]
+        asked += [methodcaller("children", k) for k in made.schema.active_links]
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda ask: ask(shared), asked * 4))
+        for i, ask in enumerate(asked):
+            wanted = ask(alone)
+            assert all(f is found[i] for f in found[i :: len(asked)])
+            if isinstance(wanted, tuple):
+                assert all(a.tolist() == b.tolist() for a, b in zip(wanted, found[i], strict=True))
+            else:
+                assert (wanted.codes.tolist(), wanted.words) == (found[i].codes.tolist(), found[i].words)

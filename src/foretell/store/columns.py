@@ -7,7 +7,7 @@ Rows and values are those of the tables that `plan/prepare.py` makes: position i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ from foretell.store.words import Words, encode, roomy
 from foretell.store.working import Store
 
 T = TypeVar("T")
+Item = TypeVar("Item", np.float64, np.int32, np.int64)
 
 FIRST_RANK = 1
 """The `__row` of the row at position 0."""
@@ -63,23 +64,16 @@ class Tables:
         self._schema = schema
         self._threads = max(1, threads)
         self._scan = Scan(store, schema, self._threads)
-        self._lock = threading.RLock()
-        self._orders: dict[str, _Order] = {}
-        self._found: dict[str, Ints] = {}  # parents of rows as they were loaded, until they are put in order
+        self._lock = threading.Lock()
+        self._making: dict[tuple[str, ...], threading.Lock] = {}
         self._kept: dict[tuple[str, ...], Any] = {}
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
         with self._lock:
-            held = [o for order in self._orders.values() for o in (order.places, order.times)]
-            held += list(self._found.values())
-            held += [
-                part
-                for made in self._kept.values()
-                for part in (made if isinstance(made, tuple) else (made,))
-            ]
-            return sum(int(part.nbytes) for part in held if part is not None)
+            made = list(self._kept.values())
+        return sum(_size(m) for m in made)
 
     def rows(self, table: str) -> int:
         """How many rows are visible at some time; all of an untimed table's."""
@@ -95,7 +89,7 @@ class Tables:
         def make(value: exp.Expr) -> NDArray[np.float64]:
             return self._arranged(table, doubles(self._scan.column(table, exp.cast(value, "DOUBLE"))))
 
-        return self._once("numbers", table, expr, make)
+        return self._column("numbers", table, expr, make)
 
     def instants(self, table: str, column: str) -> Longs:
         """A column of times, in microseconds; kernel.MISSING for NULL. (rows,)"""
@@ -103,7 +97,7 @@ class Tables:
         def make(value: exp.Expr) -> Longs:
             return self._arranged(table, longs(self._scan.column(table, value)))
 
-        return self._once("instants", table, column, make)
+        return self._column("instants", table, column, make)
 
     def words(self, table: str, expr: ast.Expr | str) -> Words:
         """A column, or an expression over the table's columns, as text."""
@@ -115,52 +109,55 @@ class Tables:
             places = self._order(table).places
             return found if places is None else found.take(places, self._threads)
 
-        return self._once("words", table, expr, make)
+        return self._column("words", table, expr, make)
 
     def arrow(self, table: str, expr: ast.Expr | str) -> pa.Array:
         """A column, or an expression over the table's columns, with its own type; it is not kept. (rows,)"""
-        with self._lock:
-            places = self._order(table).places
-            column = roomy(self._scan.column(table, self._scan.value(table, expr)))
+        places = self._order(table).places
+        column = roomy(self._scan.column(table, self._scan.value(table, expr)))
         return (column if places is None else column.take(pa.array(places))).combine_chunks()
 
     def parents(self, link: Link) -> Ints:
         """The position of each row's parent; -1 where the key is NULL, or names no visible row.
         (rows of the child,)
         """
-        with self._lock:
-            key = ("parents", link.name)
-            if key not in self._kept:
-                self._order(link.child)
-                found = self._parents_as_loaded(link)
-                self._kept[key] = _frozen(self._arranged(link.child, found))
-                del self._found[link.name]
-            made: Ints = self._kept[key]
-            return made
+
+        def make() -> Ints:
+            self._order(link.child)
+            found = self._arranged(link.child, self._parents_as_loaded(link))
+            with self._lock:
+                del self._kept["parents as loaded", link.name]
+            return found
+
+        return self._once(("parents", link.name), make)
 
     def children(self, link: Link) -> tuple[Longs, Ints]:
         """The child's rows by parent, in order: parent p's are `rows[offsets[p] : offsets[p + 1]]`."""
-        with self._lock:
-            key = ("children", link.name)
-            if key not in self._kept:
-                offsets, rows = kernel.group(self.parents(link), self.rows(link.parent))
-                self._kept[key] = _frozen(offsets), _frozen(rows)
-            made: tuple[Longs, Ints] = self._kept[key]
-            return made
 
-    def _once(self, kind: str, table: str, expr: ast.Expr | str, make: Callable[[exp.Expr], T]) -> T:
+        def make() -> tuple[Longs, Ints]:
+            return kernel.group(self.parents(link), self.rows(link.parent))
+
+        return self._once(("children", link.name), make)
+
+    def _column(self, kind: str, table: str, expr: ast.Expr | str, make: Callable[[exp.Expr], T]) -> T:
+        value = self._scan.value(table, expr)
+        self._order(table)
+        return self._once((kind, table, value.sql()), lambda: make(value))
+
+    def _once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """What `make` gives, made by one thread while others make other things."""
         with self._lock:
-            self._order(table)
-            value = self._scan.value(table, expr)
-            key = (kind, table, value.sql())
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
             if key not in self._kept:
-                made = make(value)
-                _frozen(made.codes if isinstance(made, Words) else made)
-                self._kept[key] = made
+                made = make()
+                _freeze(made)
+                with self._lock:
+                    self._kept[key] = made
             found: T = self._kept[key]
             return found
 
-    def _arranged(self, table: str, values: NDArray[Any]) -> NDArray[Any]:
+    def _arranged(self, table: str, values: NDArray[Item]) -> NDArray[Item]:
         places = self._order(table).places
         return values if places is None else kernel.gather(values, places, self._threads)
 
@@ -179,13 +176,13 @@ class Tables:
         return encode(bits, spell, self._threads)
 
     def _order(self, name: str) -> _Order:
-        with self._lock:
-            if name not in self._orders:
-                order = self._put_in_order(name)
-                for key in one_row_keys(name, self._schema):
-                    one_row_each(self._scan, name, key, order.places)
-                self._orders[name] = order
-            return self._orders[name]
+        def make() -> _Order:
+            order = self._put_in_order(name)
+            for key in one_row_keys(name, self._schema):
+                one_row_each(self._scan, name, key, order.places)
+            return order
+
+        return self._once(("order", name), make)
 
     def _put_in_order(self, name: str) -> _Order:
         source = self._schema.table(name)
@@ -200,11 +197,10 @@ class Tables:
         if not settled(rows, columns):
             every = np.arange(self._store.table(name).rows) if rows is None else rows
             rows = sorted_rows(every, columns)
-        places = None if rows is None else _frozen(rows.astype(np.int32))
+        places = None if rows is None else rows.astype(np.int32)
         if times is not None and places is not None:
             times = kernel.gather(times, places, self._threads)
-        count = self._store.table(name).rows if places is None else len(places)
-        return _Order(count, places, None if times is None else _frozen(times))
+        return _Order(self._store.table(name).rows if places is None else len(places), places, times)
 
     def _visible(self, name: str) -> Longs | None:
         """The instant from which each row is visible, as they were loaded; None for an untimed table."""
@@ -223,10 +219,13 @@ class Tables:
         return kernel.gather(known, self._parents_as_loaded(link), self._threads)
 
     def _parents_as_loaded(self, link: Link) -> Ints:
-        if link.name not in self._found:
+        """The parents of the child's rows as they were loaded: needed until they are put in order."""
+
+        def make() -> Ints:
             order = self._order(link.parent).places
-            self._found[link.name] = find_parents(self._scan, link, self._schema, order, self._threads)
-        return self._found[link.name]
+            return find_parents(self._scan, link, self._schema, order, self._threads)
+
+        return self._once(("parents as loaded", link.name), make)
 
     def _sortable(self, name: str, column: str) -> list[Whole]:
         """A column's values as whole numbers in its order; NULLs last."""
@@ -245,8 +244,23 @@ def spelt(value: exp.Expr) -> exp.Expr:
     return exp.cast(value, "VARCHAR")
 
 
-def _frozen(values: T) -> T:
-    """The array, read-only."""
-    if isinstance(values, np.ndarray):
-        values.flags.writeable = False
-    return values
+def _arrays(made: Any) -> Iterator[NDArray[Any]]:
+    """The arrays that something made consists of."""
+    match made:
+        case np.ndarray():
+            yield made
+        case tuple():
+            yield from made
+        case _Order(places=places, times=times):
+            yield from (a for a in (places, times) if a is not None)
+        case Words(codes=codes):
+            yield codes
+
+
+def _freeze(made: Any) -> None:
+    for array in _arrays(made):
+        array.flags.writeable = False
+
+
+def _size(made: Any) -> int:
+    return made.nbytes if isinstance(made, Words) else sum(a.nbytes for a in _arrays(made))

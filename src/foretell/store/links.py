@@ -13,7 +13,7 @@ from foretell.plan.build import ROW, col, joined_on
 from foretell.schema.model import Link, Schema
 from foretell.store.order import ascending
 from foretell.store.refusals import refuse_repeats
-from foretell.store.scan import GIVEN, Scan, absent, longs
+from foretell.store.scan import Scan, absent, given, longs
 from foretell.store.words import encode
 
 
@@ -45,12 +45,12 @@ def one_row_each(scan: Scan, name: str, key: tuple[str, ...], order: Ints | None
         values = values[~known]
     if ascending(values, strictly=True) or ascending(np.sort(values), strictly=True):
         return
-    rows = scan.numbered(name, key)
+    rows, seen = scan.numbered(name, key), None
     if order is not None:
-        scan.give(pa.array(order.astype(np.int64) + 1))
-        given = exp.select("value").from_(exp.Table(this=exp.to_identifier(GIVEN, quoted=True)))
-        rows = exp.select(exp.Star()).from_(rows.subquery("n")).where(col("n", ROW).isin(query=given))
-    refuse_repeats(scan.connection, name, key, rows.subquery("e"))
+        seen = pa.array(order.astype(np.int64) + 1)
+        among = col("n", ROW).isin(query=exp.select("value").from_(given()))
+        rows = exp.select(exp.Star()).from_(rows.subquery("n")).where(among)
+    refuse_repeats(scan.connect(seen), name, key, rows.subquery("e"))
 
 
 def _told_apart(scan: Scan, name: str, key: tuple[str, ...]) -> pa.ChunkedArray:

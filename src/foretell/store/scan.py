@@ -24,10 +24,9 @@ GIVEN = "\u2205 given \u2205"
 
 
 class Scan:
-    """Reads columns and expressions over them, for one thread at a time."""
+    """Reads columns and expressions over them; several threads may."""
 
     def __init__(self, store: Store, schema: Schema, threads: int) -> None:
-        self.connection = store.cursor()
         self._store = store
         self._schema = schema
         self._threads = threads
@@ -55,20 +54,26 @@ class Scan:
 
     def change(self, values: pa.Array, made: Callable[[exp.Expr], exp.Expr]) -> pa.ChunkedArray:
         """The values of an expression over given ones."""
-        self.give(values)
-        given = exp.to_identifier(GIVEN, quoted=True)
-        return self.query(
-            exp.select(made(col("g", "value")).as_("value")).from_(exp.Table(this=given).as_("g"))
-        )["value"]
+        query = exp.select(made(col("g", "value")).as_("value")).from_(given().as_("g"))
+        return self.query(query, values)["value"]
 
-    def give(self, values: pa.Array) -> None:
-        """Hand values to DuckDB, as the column `value` of a table called GIVEN."""
-        self.connection.register(GIVEN, pa.table({"value": values}))
-
-    def query(self, query: exp.Expr) -> pa.Table:
+    def query(self, query: exp.Expr, values: pa.Array | None = None) -> pa.Table:
+        """A query's rows; `values` are the column `value` of the table `given()`."""
         with told(query):
-            self.connection.execute(f"SET threads = {self._threads}")
-            return self.connection.sql(query.sql(dialect=DIALECT)).to_arrow_table()
+            return self.connect(values).sql(query.sql(dialect=DIALECT)).to_arrow_table()
+
+    def connect(self, values: pa.Array | None = None) -> Any:
+        """A connection of one's own to the working copy, in which `given()` holds the values."""
+        connection = self._store.cursor()
+        connection.execute(f"SET threads = {self._threads}")
+        if values is not None:
+            connection.register(GIVEN, pa.table({"value": values}))
+        return connection
+
+
+def given() -> exp.Table:
+    """The table of values handed to DuckDB."""
+    return exp.Table(this=exp.to_identifier(GIVEN, quoted=True))
 
 
 def longs(column: pa.ChunkedArray) -> NDArray[np.int64]:
