@@ -12,7 +12,6 @@ from foretell.core.progress import QUIET, Progress
 from foretell.core.text import did_you_mean
 from foretell.engines.base import Engine
 from foretell.engines.duckdb import DuckDBEngine
-from foretell.engines.native.engine import NativeEngine
 from foretell.features.matrix import Precision
 from foretell.schema.model import Schema
 from foretell.store.working import Store
@@ -33,6 +32,8 @@ def make_engine(
 ) -> Engine:
     """The engine of that kind; None: as FORETELL_ENGINE says, or else the fastest that this machine runs."""
     if chosen_kind(kind, progress) == "native":
+        from foretell.engines.native.engine import NativeEngine  # needs the extension
+
         return NativeEngine(store, schema, threads=threads, progress=progress, precision=precision)
     return DuckDBEngine(store, schema, threads=threads, progress=progress, precision=precision)
 
