@@ -75,48 +75,30 @@ class DuckDBEngine:
         prove(target_plan, self._schema)
         self._many_threads()
         rows, values = self._evaluate(target_plan, cutoffs, future=True)
-        made = target.labelled(target_plan, rows, values, self._schema).subquery("l")
-        counts = exp.select(
-            exp.func("COUNT", exp.Star()),
-            *(
-                exp.func("COUNT_IF", test)
-                for test in (
-                    exp.Not(this=col("l", "chosen")),
-                    exp.and_(col("l", "chosen"), exp.Not(this=col("l", "assumed"))),
-                    exp.and_(col("l", "chosen"), col("l", "assumed"), _null(col("l", "label"))),
-                )
-            ),
-        ).from_(made.copy())
-        _, outside, unassumed, empty = self._one(counts)
-        kept = (
-            exp.select(exp.Star())
-            .from_(made)
-            .where(exp.and_(col("l", "chosen"), col("l", "assumed"), _not_null(col("l", "label"))))
-            .order_by(col("l", "cutoff"), col("l", "entity"))
-        )
-        fetched = self._arrow(kept)
+        made = self._arrow(target.labelled(target_plan, rows, values, self._schema))
         self._drop(rows, *values.values())
-        dropped = {"not chosen by WHERE": outside, "not held under ASSUMING": unassumed, "no value": empty}
-        return Labels(_rows(fetched), _values(fetched["label"], target_plan.target.dtype), _positive(dropped))
+        chosen, assumed, known = (
+            _flags(c) for c in (made["chosen"], made["assumed"], made["label"].is_valid())
+        )
+        kept = made.filter(pa.array(chosen & assumed & known))
+        dropped = {
+            "not chosen by WHERE": int(np.count_nonzero(~chosen)),
+            "not held under ASSUMING": int(np.count_nonzero(chosen & ~assumed)),
+            "no value": int(np.count_nonzero(chosen & assumed & ~known)),
+        }
+        return Labels(_rows(kept), _values(kept["label"], target_plan.target.dtype), _positive(dropped))
 
     def population(self, target_plan: nodes.Target, cutoffs: Sequence[Instant]) -> Rows:
         prove(target_plan, self._schema)
         self._many_threads()
         static = target_plan.horizon is None
         rows, values = self._evaluate(target_plan, cutoffs, future=static)
-        made = target.labelled(target_plan, rows, values, self._schema).subquery("l")
-        tests: list[exp.Expr] = [col("l", "chosen")]
-        if static:
-            tests.append(_null(col("l", "label")))
-        chosen = (
-            exp.select(col("l", "entity"), col("l", "cutoff"))
-            .from_(made)
-            .where(exp.and_(*tests))
-            .order_by(col("l", "cutoff"), col("l", "entity"))
-        )
-        fetched = self._arrow(chosen)
+        made = self._arrow(target.labelled(target_plan, rows, values, self._schema))
         self._drop(rows, *values.values())
-        return _rows(fetched)
+        chosen = _flags(made["chosen"])
+        if static:
+            chosen &= _flags(made["label"].is_null())
+        return _rows(made.filter(pa.array(chosen)))
 
     def features(self, plan: nodes.FeaturePlan, rows: Rows) -> Matrix:
         prove(plan, self._schema)
@@ -476,6 +458,10 @@ def _rows(fetched: pa.Table) -> Rows:
         np.asarray(fetched["entity"].to_numpy(), dtype=np.int64),
         np.asarray(fetched["cutoff"].cast(pa.int64()).to_numpy(), dtype=np.int64),
     )
+
+
+def _flags(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    return np.array(column.to_numpy(), dtype=np.bool_)
 
 
 def _values(column: pa.ChunkedArray, dtype: DType) -> npt.NDArray[Any]:
