@@ -48,7 +48,8 @@ def connect(
     seed: int = 0,
     threads: int = 2,
     now: str | Instant | None = None,
-    memory_limit: str | None = None,
+    memory: str | int | None = None,
+    cache: bool = False,
     progress: Progress = QUIET,
 ) -> Database:
     """Open a database: a DuckDB or SQLite file, a folder or file of Parquet or CSV, a URL, or a dict of
@@ -56,7 +57,8 @@ def connect(
 
     One consistent snapshot is read, and its schema is found. `config` is a foretell.toml (default: the one
     beside the database). `now` is the present, by default the clock's; rows dated later do not stretch the
-    history.
+    history. `memory` is how much may be used, such as "2GB". With `cache`, a copy of what is read from large
+    files is kept for the next time, in the folder that FORETELL_CACHE names.
 
     >>> import pyarrow as pa
     >>> database = connect({"customers": pa.table({"customer_id": [1, 2]})})
@@ -73,7 +75,8 @@ def connect(
         config=config,
         threads=threads,
         now=from_datetime(datetime.now(UTC)) if moment is None else moment,
-        memory_limit=memory_limit,
+        memory=memory,
+        cache=cache,
         progress=progress,
     )
     return Database(opened, seed=seed, progress=progress)
@@ -398,7 +401,7 @@ class Question:
             seed=self.database.seed,
             progress=self.database.progress,
         )
-        return Audit(self.describe(), found.looked_at, found.detections)
+        return Audit(self.describe(), found.looked_at, found.cutoffs, found.detections)
 
     def sql(self, *, time_limit: float = 30.0) -> str:
         """The labels and features as one commented SQL script, without training; and what was left out."""

@@ -102,10 +102,11 @@ def test_the_working_copy_reads_no_other_file() -> None:
 
 def test_a_memory_limit_is_kept() -> None:
     big = pa.table({"v": range(50_000)})
-    with pytest.raises(SourceError, match="memory limit"):
-        load(FramesSource({"t": big}), memory_limit="nonsense")
-    with load(FramesSource({"t": big}), memory_limit="2GB") as store:
+    with load(FramesSource({"t": big}), memory=2_000_000_000) as store:
         assert store.tables["t"].rows == 50_000
+    text = pa.table({"v": [str(i) * 500 for i in range(20_000)]})
+    with pytest.raises(SourceError, match="memory limit"):
+        load(FramesSource({"t": text}), memory=2_000_000)
 
 
 def test_fingerprints_ignore_row_order_and_see_each_value() -> None:

@@ -19,7 +19,7 @@ import pytest
 from trust_world import CHURN, NOW, changed, shop
 
 import foretell
-from foretell import DataError, ModelFileError, SchemaError, SourceError
+from foretell import DataError, ModelFileError, SchemaError, SourceError, UsageError
 
 SECONDS = 0.3
 
@@ -272,9 +272,9 @@ def test_a_memory_cap_is_an_error_and_not_the_end_of_the_process() -> None:
     wide = ["x" * 10_000 + str(i) for i in range(3_000)]
     tables["notes"] = pa.table({"note_id": range(3_000), "text": wide})
     with pytest.raises((SourceError, DataError), match="memory limit"):
-        foretell.connect(tables, memory_limit="8MB")
-    with pytest.raises(SourceError, match="write it as '4GB'"):
-        foretell.connect(tables, memory_limit="lots")
+        foretell.connect(tables, memory="8MB")
+    with pytest.raises(UsageError, match="write it as '4GB'"):
+        foretell.connect(tables, memory="lots")
 
 
 def test_a_password_never_appears(capsys: pytest.CaptureFixture[str]) -> None:

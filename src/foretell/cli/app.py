@@ -63,11 +63,20 @@ def running(format: Format | None, output: Path | None, quiet: bool, verbose: bo
         yield Run(chosen(format, output), output, Console(highlight=False), shown)
 
 
-def connect(run: Run, target: str, config: Path | None, seed: int) -> Database:
+def connect(
+    run: Run,
+    target: str,
+    config: Path | None,
+    seed: int,
+    memory: str | None = None,
+    no_cache: bool = False,
+) -> Database:
     """Open the database, telling on the run's progress."""
     import foretell
 
-    return foretell.connect(target, config=config, seed=seed, progress=run.progress)
+    return foretell.connect(
+        target, config=config, seed=seed, memory=memory, cache=not no_cache, progress=run.progress
+    )
 
 
 @app.command()
@@ -104,6 +113,7 @@ def schema(
     force: Annotated[bool, typer.Option("--force", help="Let --write replace a file.")] = False,
     config: o.Config = None,
     seed: o.Seed = 0,
+    no_cache: o.NoCache = False,
     format: o.FormatOption = None,
     output: o.Output = None,
     quiet: o.Quiet = False,
@@ -118,7 +128,7 @@ def schema(
         path = config or _beside(target)
         if write_to and path.exists() and not force:
             raise UsageError(f"{str(path)!r} is there already", mend="add --force to replace it")
-        with connect(run, target, None if write_to else config, seed) as db:
+        with connect(run, target, None if write_to else config, seed, None, no_cache) as db:
             if write_to:
                 from foretell.schema import toml
 
@@ -134,6 +144,8 @@ def check(
     labels: o.Labels = None,
     config: o.Config = None,
     seed: o.Seed = 0,
+    memory: o.Memory = None,
+    no_cache: o.NoCache = False,
     format: o.FormatOption = None,
     output: o.Output = None,
     quiet: o.Quiet = False,
@@ -141,7 +153,10 @@ def check(
     debug: o.Debug = False,
 ) -> None:
     """Say what a question means, without training anything."""
-    with running(format, output, quiet, verbose) as run, connect(run, target, config, seed) as db:
+    with (
+        running(format, output, quiet, verbose) as run,
+        connect(run, target, config, seed, memory, no_cache) as db,
+    ):
         question = db.query(o.query_text(query), labels=labels)
         checked = question.check()
         run.show(Result(lambda: checked.view(), checked.to_dict, question.labels))
@@ -158,6 +173,8 @@ def ask(
     time_limit: o.TimeLimit = 30,
     config: o.Config = None,
     seed: o.Seed = 0,
+    memory: o.Memory = None,
+    no_cache: o.NoCache = False,
     format: o.FormatOption = None,
     output: o.Output = None,
     quiet: o.Quiet = False,
@@ -166,7 +183,7 @@ def ask(
 ) -> None:
     """Answer a question: backtest, reasons and predictions."""
     with running(format, output, quiet, verbose) as run:
-        _ask(run, target, query, config, seed, time_limit, labels, top, features, window)
+        _ask(run, target, query, config, seed, time_limit, labels, top, features, window, memory, no_cache)
 
 
 def _ask(
@@ -180,9 +197,11 @@ def _ask(
     top: int,
     features: str | None = None,
     windows: str | None = None,
+    memory: str | None = None,
+    no_cache: bool = False,
 ) -> None:
     DEFAULT.said(features, windows)  # a slip is told before the database is read
-    with connect(run, target, config, seed) as db:
+    with connect(run, target, config, seed, memory, no_cache) as db:
         question = db.query(o.query_text(query), labels=labels, features=features, windows=windows)
         answer = question.ask(time_limit=time_limit, top=top)
         run.show(
@@ -206,6 +225,8 @@ def fit(
     models: o.Models = Path("models"),
     config: o.Config = None,
     seed: o.Seed = 0,
+    memory: o.Memory = None,
+    no_cache: o.NoCache = False,
     format: o.FormatOption = None,
     output: o.Output = None,
     quiet: o.Quiet = False,
@@ -218,7 +239,7 @@ def fit(
     with running(format, output, quiet, verbose) as run:
         path = o.model_path(models, name)
         DEFAULT.said(features, window)
-        with connect(run, target, config, seed) as db:
+        with connect(run, target, config, seed, memory, no_cache) as db:
             question = db.query(o.query_text(query), labels=labels, features=features, windows=window)
             backtest = question.backtest(time_limit=time_limit)
             model = question.fit(time_limit=time_limit)
@@ -238,6 +259,8 @@ def predict(
     explain: Annotated[bool, typer.Option("--explain", help="Give each prediction's reasons.")] = False,
     top: o.Top = 20,
     models: o.Models = Path("models"),
+    memory: o.Memory = None,
+    no_cache: o.NoCache = False,
     format: o.FormatOption = None,
     output: o.Output = None,
     quiet: o.Quiet = False,
@@ -250,7 +273,13 @@ def predict(
     with running(format, output, quiet, verbose) as run:
         named = o.id_list(ids)
         found = load(models, model).predict(
-            target, as_of=as_of, ids=named, explain=explain, progress=run.progress
+            target,
+            as_of=as_of,
+            ids=named,
+            explain=explain,
+            memory=memory,
+            cache=not no_cache,
+            progress=run.progress,
         )
         run.show(Result(lambda: predictions_view(found, top=top), lambda: list(found.rows()), found.to_arrow))
 
@@ -275,6 +304,8 @@ def audit(
     labels: o.Labels = None,
     config: o.Config = None,
     seed: o.Seed = 0,
+    memory: o.Memory = None,
+    no_cache: o.NoCache = False,
     format: o.FormatOption = None,
     output: o.Output = None,
     quiet: o.Quiet = False,
@@ -282,7 +313,10 @@ def audit(
     debug: o.Debug = False,
 ) -> None:
     """Look for leaks of the future into a question's features; exit code 1 if there are any."""
-    with running(format, output, quiet, verbose) as run, connect(run, target, config, seed) as db:
+    with (
+        running(format, output, quiet, verbose) as run,
+        connect(run, target, config, seed, memory, no_cache) as db,
+    ):
         found = db.query(o.query_text(query), labels=labels).audit(cutoffs=cutoffs, then=then)
         run.show(Result(found.view, found.to_dict))
         if remember is not None:
@@ -318,6 +352,40 @@ def fmt(
     from foretell.query.parser import parse
 
     emit((format_query(parse(o.query_text(query))) + "\n").encode())
+
+
+@app.command()
+def cache(
+    target: Annotated[
+        str | None, typer.Argument(metavar="[DATABASE]", help="Only the copies of this one.")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove them.")] = False,
+    format: o.FormatOption = None,
+    output: o.Output = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    debug: o.Debug = False,
+) -> None:
+    """List the copies of large databases that are kept for the next time, or remove them."""
+    from foretell.core.size import show_size
+    from foretell.core.text import plural
+    from foretell.report.cache import cache_view
+    from foretell.store.cache import Cache
+
+    with running(format, output, quiet, verbose) as run:
+        kept = Cache.default()
+        if kept is None:
+            raise UsageError(
+                "no copies are kept: FORETELL_CACHE is 'off'", mend="unset it to see those kept before"
+            )
+        place = None if target is None else str(Path(target).expanduser().resolve())
+        found = kept.clear(place) if clear else kept.entries(place)
+        if clear:
+            run.say(
+                f"removed {plural(len(found), 'copy', 'copies')}, {show_size(sum(e.size for e in found))}"
+            )
+            return
+        run.show(Result(lambda: cache_view(found, kept), lambda: [e.to_dict() for e in found]))
 
 
 def _beside(target: str) -> Path:

@@ -69,6 +69,13 @@ AsOf = Annotated[
     typer.Option("--as-of", metavar="TIME", help="Predict as of this time; by default the data's end."),
 ]
 Ids = Annotated[str | None, typer.Option("--ids", metavar="1,2,…", help="Only these entities.")]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", metavar="SIZE", help="Use no more memory than this, such as 2GB."),
+]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Read all of the database, and keep no copy of it.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what each step did and took.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error arose.")]

@@ -10,7 +10,7 @@ from foretell.discovery.profile import measure_table
 from foretell.schema.model import DType, Evidence, Origin, Schema
 from foretell.sources.naming import quote
 from foretell.store import Store
-from foretell.store.working import SQL_TYPES
+from foretell.store.staging import SQL_TYPES
 
 
 def conform(store: Store, schema: Schema) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from foretell.discovery.profile import ColumnFacts, TableFacts, recast
 from foretell.schema.model import DType, Evidence, Link, Origin
 from foretell.sources.naming import quote
 from foretell.store import Store
-from foretell.store.working import SQL_TYPES
+from foretell.store.staging import SQL_TYPES
 
 STRONG, FAIR = 0.85, 0.6
 """How alike names must be to count as a match of their own, or together with full coverage."""

@@ -9,7 +9,7 @@ from foretell.core.time import Instant, format_instant, from_datetime
 from foretell.discovery.names import words
 from foretell.discovery.profile import ColumnFacts, TableFacts
 from foretell.discovery.times import as_timestamp
-from foretell.schema.model import DType, Semantic, Table
+from foretell.schema.model import DType, Schema, Semantic, Table
 from foretell.sources.naming import quote
 from foretell.store import Store
 
@@ -50,6 +50,24 @@ def table_warnings(store: Store, facts: TableFacts, table: Table, now: Instant |
         )
     if table.time_column is not None:
         yield from _about_time(store, facts, table, now)
+
+
+def steady_span(store: Store, schema: Schema, now: Instant) -> tuple[Instant | None, Instant | None]:
+    """From which present on and before which one the warnings would be the same as now; None: no bound."""
+    last: list[Instant] = []
+    following: list[Instant] = []
+    for table in schema.tables:
+        if table.ignored or table.time_column is None or not table.rows:
+            continue
+        moment = as_timestamp(table.time_column, table.column(table.time_column).time_format)
+        present = f"make_timestamp({int(now)})"
+        before, ahead = store.connection.execute(
+            f"SELECT max({moment}) FILTER (WHERE {moment} <= {present}), "
+            f"min({moment}) FILTER (WHERE {moment} > {present}) FROM {quote(table.name)}"
+        ).fetchall()[0]
+        last += [] if before is None else [from_datetime(before)]
+        following += [] if ahead is None else [from_datetime(ahead)]
+    return max(last, default=None), min(following, default=None)
 
 
 def _duplicates(store: Store, facts: TableFacts) -> Iterator[str]:

@@ -40,11 +40,24 @@ def describe_task(task: Task) -> str:
 
 
 @contextmanager
-def opened(target: Target | OpenDatabase | Opened, task: Task, progress: Progress) -> Iterator[OpenDatabase]:
+def opened(
+    target: Target | OpenDatabase | Opened,
+    task: Task,
+    progress: Progress,
+    *,
+    memory: str | int | None = None,
+    cache: bool = False,
+) -> Iterator[OpenDatabase]:
     """A database to score: opened with the task's schema, or one that is open already."""
     held = target if isinstance(target, OpenDatabase) else getattr(target, "opened", None)
     if held is None:
-        with open_database(target, schema=task.schema, progress=progress) as database:  # type: ignore[arg-type]
+        with open_database(
+            target,  # type: ignore[arg-type]
+            schema=task.schema,
+            memory=memory,
+            cache=cache,
+            progress=progress,
+        ) as database:
             yield database
         return
     if shape(held.schema) != shape(task.schema):

@@ -10,16 +10,19 @@ from typing import Any, Protocol, Self, TypeAlias
 
 from foretell.core.errors import ConfigError, DataError
 from foretell.core.progress import QUIET, Progress
+from foretell.core.size import parse_size
 from foretell.core.time import Instant
-from foretell.discovery import conform, discover
 from foretell.discovery.warnings import SPARSE
 from foretell.engines.choose import make_engine
+from foretell.prediction.settle import settled_changes, settled_schema
 from foretell.schema.breadth import DEFAULT, FeatureSettings
 from foretell.schema.model import Schema
 from foretell.schema.toml import Config, read
 from foretell.sources.base import Source
 from foretell.sources.open import open_source
-from foretell.store import Store, load
+from foretell.store import Store
+from foretell.store.cache import Cache
+from foretell.store.cached import open_store
 from foretell.task.model import Task
 
 Target: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Source
@@ -130,26 +133,30 @@ def open_database(
     schema: Schema | None = None,
     threads: int = 2,
     now: Instant | None = None,
-    memory_limit: str | None = None,
+    memory: str | int | None = None,
+    cache: bool = False,
     progress: Progress = QUIET,
 ) -> OpenDatabase:
     """Read a snapshot and settle its schema: given, or discovered and corrected by foretell.toml.
 
     With a `schema`, a saved model's, the data must still fit it: a table or column that is gone, or that has
-    another type, is a SchemaError.
+    another type, is a SchemaError. With `cache`, what was read from files is kept for the next time (see
+    `store.cache`).
     """
     source = open_source(target)
-    store = load(source, memory_limit=memory_limit, progress=progress)
+    limit = parse_size(memory, "memory") if isinstance(memory, str) else memory
+    store, entry = open_store(
+        source, cache=Cache.default() if cache else None, memory=limit, progress=progress
+    )
     try:
         changes: tuple[str, ...] = ()
         features = DEFAULT
         if schema is None:
-            progress.stage("looking at the schema")
             corrected = _config(target, config) or Config()
-            schema = discover(store, config=corrected, progress=progress, now=now)
+            schema = settled_schema(store, entry, corrected, now, progress)
             features = corrected.features
         else:
-            changes = conform(store, schema)
+            changes = settled_changes(store, entry, schema)
         return OpenDatabase(
             source.name,
             store,

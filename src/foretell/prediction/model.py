@@ -86,6 +86,8 @@ class Model:
         as_of: str | Instant | None = None,
         ids: Sequence[Any] | None = None,
         explain: bool | int = False,
+        memory: str | int | None = None,
+        cache: bool = False,
         progress: Progress = QUIET,
     ) -> Predictions:
         """Scores as of a cutoff (default: the query's AS OF, or the end of the data), highest first.
@@ -93,9 +95,9 @@ class Model:
         `target` is a path, a URL, frames or an open database; without one, the database that the model was
         trained on, while that is open. `ids` are entity keys (tuples for composite keys); those outside the
         population are left out and noted. `explain` gives reasons for the highest 200 scores, or as many
-        as it says.
+        as it says. `memory` and `cache` are as in `connect`.
         """
-        with self._opened(target, progress) as database:
+        with self._opened(target, progress, memory=memory, cache=cache) as database:
             return batch.predict(
                 database,
                 self.task,
@@ -132,12 +134,12 @@ class Model:
             return batch.explain(database, self.task, self.features, self.fitted, cutoff, entity, top)
 
     def _opened(
-        self, target: Target | OpenDatabase | Opened | None, progress: Progress
+        self, target: Target | OpenDatabase | Opened | None, progress: Progress, **how: Any
     ) -> AbstractContextManager[OpenDatabase]:
         chosen = target if target is not None else self.home
         if chosen is None:
             raise UsageError("which database is to be read?", mend='name it: model.predict("shop.duckdb")')
-        return batch.opened(chosen, self.task, progress)
+        return batch.opened(chosen, self.task, progress, **how)
 
     def _cutoff(self, database: OpenDatabase, as_of: str | Instant | None) -> Instant:
         return moment_of(database, self.task, parse_instant(as_of) if isinstance(as_of, str) else as_of)

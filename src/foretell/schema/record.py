@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from foretell.core.errors import ModelFileError
@@ -46,6 +47,60 @@ def from_record(record: dict[str, Any]) -> Schema:
         return Schema(tables, links, record["timezone"])
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"the model's schema cannot be read: {error!r}") from None
+
+
+def to_whole(schema: Schema) -> dict[str, Any]:
+    """Everything of a schema: what was measured, every reason, and the notes too."""
+    return asdict(schema)
+
+
+def from_whole(record: dict[str, Any]) -> Schema:
+    """Read back what `to_whole` wrote, by way of JSON or not."""
+    return Schema(
+        tuple(_whole_table(t) for t in record["tables"]),
+        tuple(
+            Link(
+                **{
+                    **k,
+                    "child_columns": tuple(k["child_columns"]),
+                    "parent_columns": tuple(k["parent_columns"]),
+                    "evidence": _evidence(k["evidence"]),
+                }
+            )
+            for k in record["links"]
+        ),
+        record["timezone"],
+        tuple(record["notes"]),
+    )
+
+
+def _whole_table(record: dict[str, Any]) -> Table:
+    delay = record["available_after"]
+    columns = tuple(
+        Column(
+            **{
+                **c,
+                "dtype": DType(c["dtype"]),
+                "semantic": Semantic(c["semantic"]),
+                "evidence": _evidence(c["evidence"]),
+            }
+        )
+        for c in record["columns"]
+    )
+    return Table(
+        **{
+            **record,
+            "columns": columns,
+            "primary_key": tuple(record["primary_key"]),
+            "available_after": None if delay is None else Offset(delay["amount"], Unit(delay["unit"])),
+            "key_evidence": record["key_evidence"] and _evidence(record["key_evidence"]),
+            "time_evidence": record["time_evidence"] and _evidence(record["time_evidence"]),
+        }
+    )
+
+
+def _evidence(record: dict[str, Any]) -> Evidence:
+    return Evidence(Origin(record["origin"]), record["confidence"], tuple(record["reasons"]))
 
 
 def _table(table: Table) -> dict[str, Any]:

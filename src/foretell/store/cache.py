@@ -10,12 +10,14 @@ import contextlib
 import functools
 import json
 import os
+import platform
 import secrets
 import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,11 @@ class Entry:
     @property
     def rows(self) -> int:
         return sum(t.rows for t in self.tables)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a person may want to know of it, JSON-ready."""
+        used = datetime.fromtimestamp(self.used, UTC).isoformat(timespec="seconds")
+        return {"database": self.place, "bytes": self.size, "rows": self.rows, "used": used}
 
     def touch(self) -> None:
         """Say that the entry was used just now."""
@@ -109,15 +116,16 @@ class Cache:
         """The last entry of the same source in another state, of the same version."""
         return max(self._states(state), key=lambda e: e.used, default=None)
 
-    def entries(self) -> list[Entry]:
-        """All entries, the most recently used first."""
+    def entries(self, place: str | None = None) -> list[Entry]:
+        """All entries, or those of one source; the most recently used first."""
         found = [_read(f, any_version=True) for f in self._places()]
-        return sorted((e for e in found if e is not None), key=lambda e: -e.used)
+        chosen = (e for e in found if e is not None and place in (None, e.place))
+        return sorted(chosen, key=lambda e: -e.used)
 
     def begin(self) -> Path:
         """A folder for a copy that is being made. It is this process's own until it is put in its place."""
         self.own()
-        folder = self.folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
+        folder = self.folder / f"{_UNFINISHED}{platform.node()}@{os.getpid()}@{secrets.token_hex(4)}"
         folder.mkdir(mode=0o700)
         return folder
 
@@ -160,9 +168,7 @@ class Cache:
         """Remove what `keep` takes the place of, what was abandoned, what has no source any more, and then
         the least recently used, until the rest is within the limit.
         """
-        for folder in _folders(self.folder, hidden=True):
-            if folder.name.startswith((_UNFINISHED, _GONE)) and _age(folder) > ABANDONED_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+        self._sweep()
         for place in self._places():
             if place != keep and (place.parent == keep.parent or _read(place, any_version=True) is None):
                 self._remove(place)
@@ -173,18 +179,19 @@ class Cache:
             else:
                 total += entry.size
 
-    def clear(self, state: State | None = None) -> list[Entry]:
+    def clear(self, place: str | None = None) -> list[Entry]:
         """Remove all entries, or those of one source; what was removed."""
-        source = None if state is None else self.folder / state.source_digest
-        removed = []
-        for entry in self.entries():
-            if source is None or entry.folder.parent == source:
-                self._remove(entry.folder)
-                removed.append(entry)
-        for folder in _folders(self.folder, hidden=True):
-            if source is None or folder == source:
-                shutil.rmtree(folder, ignore_errors=True)
+        removed = self.entries(place)
+        for folder in [e.folder for e in removed] if place is not None else self._places():
+            self._remove(folder)
+        self._sweep()
         return removed
+
+    def _sweep(self) -> None:
+        """Remove what processes that are no more left unfinished."""
+        for folder in _folders(self.folder, hidden=True):
+            if folder.name.startswith(_GONE) or (folder.name.startswith(_UNFINISHED) and _is_left(folder)):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _place(self, state: State) -> Path:
         return self.folder / state.source_digest / state.digest
@@ -273,11 +280,21 @@ def _folders(folder: Path, *, hidden: bool = False) -> Iterable[Path]:
         return ()
 
 
-def _age(folder: Path) -> float:
+def _is_left(folder: Path) -> bool:
+    """Whether the process that makes an entry is gone: it ran here and does no more, or long ago."""
+    node, process, _ = folder.name.removeprefix(_UNFINISHED).rsplit("@", 2)
+    if sys.platform != "win32" and node == platform.node():
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
     try:
-        return time.time() - folder.stat().st_mtime
+        return time.time() - folder.stat().st_mtime > ABANDONED_SECONDS
     except OSError:
-        return 0.0
+        return False
 
 
 def _write(file: Path, record: dict[str, Any]) -> None:

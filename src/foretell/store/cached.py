@@ -30,7 +30,7 @@ def open_store(
     source: Source,
     *,
     cache: Cache | None = None,
-    memory_limit: str | None = None,
+    memory: int | None = None,
     progress: Progress = QUIET,
 ) -> tuple[Store, Entry | None]:
     """A source's working copy, and its entry in the cache where it has one.
@@ -39,17 +39,17 @@ def open_store(
     """
     state = source.state() if cache is not None and isinstance(source, LocalSource) else None
     if cache is None or state is None or not isinstance(source, LocalSource):
-        return load(source, progress=progress, memory_limit=memory_limit), None
+        return load(source, progress=progress, memory=memory), None
     entry = cache.find(state)
-    store = _attached(entry, memory_limit)
+    store = _attached(entry, memory)
     if store is not None:
         progress.stage(f"using the cached copy of {plural(store.rows, 'row')}")
         return store, entry
     if time.time_ns() - state.changed_ns >= SETTLED_NS and _is_usable(cache, state, progress):
-        return _read_on(source, cache, state, memory_limit, progress) or _read_anew(
-            source, cache, state, memory_limit, progress
+        return _read_on(source, cache, state, memory, progress) or _read_anew(
+            source, cache, state, memory, progress
         )
-    return load(source, progress=progress, memory_limit=memory_limit), None
+    return load(source, progress=progress, memory=memory), None
 
 
 def _is_usable(cache: Cache, state: State, progress: Progress) -> bool:
@@ -69,7 +69,7 @@ def _is_worth_it(snapshot: LocalSnapshot, state: State) -> bool:
     return sum(n or 0 for n in rows) >= WORTH_ROWS or (None in rows and state.size >= WORTH_BYTES)
 
 
-def _attached(entry: Entry | None, memory_limit: str | None) -> Store | None:
+def _attached(entry: Entry | None, memory: int | None) -> Store | None:
     """The store of an entry; None where the copy cannot be read after all."""
     if entry is None:
         return None
@@ -79,7 +79,7 @@ def _attached(entry: Entry | None, memory_limit: str | None) -> Store | None:
             entry.tables,
             entry.source_notes,
             fingerprint=entry.fingerprint,
-            memory_limit=memory_limit,
+            memory=memory,
         )
     except (duckdb.Error, SourceError):
         return None
@@ -88,20 +88,20 @@ def _attached(entry: Entry | None, memory_limit: str | None) -> Store | None:
 
 
 def _read_anew(
-    source: LocalSource, cache: Cache, state: State, memory_limit: str | None, progress: Progress
+    source: LocalSource, cache: Cache, state: State, memory: int | None, progress: Progress
 ) -> tuple[Store, Entry | None]:
     with source.snapshot() as snapshot:
         if not _is_worth_it(snapshot, state):
-            return Store.load(snapshot, progress=progress, memory_limit=memory_limit), None
+            return Store.load(snapshot, progress=progress, memory=memory), None
         file = cache.begin() / COPY
-        store = Store.load(snapshot, progress=progress, memory_limit=memory_limit, file=file)
+        store = Store.load(snapshot, progress=progress, memory=memory, file=file)
         if store.rows < WORTH_ROWS or not snapshot.self_contained:
             return store, None
-        return _put(store, file, snapshot, source, cache, state, memory_limit)
+        return _put(store, file, snapshot, source, cache, state, memory)
 
 
 def _read_on(
-    source: LocalSource, cache: Cache, state: State, memory_limit: str | None, progress: Progress
+    source: LocalSource, cache: Cache, state: State, memory: int | None, progress: Progress
 ) -> tuple[Store, Entry | None] | None:
     """The working copy of an earlier state with the rows that were added since; None where that is not all
     that changed.
@@ -118,14 +118,14 @@ def _read_on(
         file = cache.begin() / COPY
         try:
             shutil.copyfile(earlier.copy, file)
-            store = Store.grow(file, earlier.tables, snapshot, progress=progress, memory_limit=memory_limit)
+            store = Store.grow(file, earlier.tables, snapshot, progress=progress, memory=memory)
         except (OSError, duckdb.Error):
             shutil.rmtree(file.parent, ignore_errors=True)
             return None
         if store is None or snapshot.notes:
             shutil.rmtree(file.parent, ignore_errors=True)
             return None
-        return _put(store, file, snapshot, source, cache, state, memory_limit)
+        return _put(store, file, snapshot, source, cache, state, memory)
 
 
 def _put(
@@ -135,12 +135,12 @@ def _put(
     source: LocalSource,
     cache: Cache,
     state: State,
-    memory_limit: str | None,
+    memory: int | None,
 ) -> tuple[Store, Entry | None]:
     """The store by way of its entry; the store itself where the source changed while it was read."""
     marks = {name: snapshot.mark(name) for name in store.tables}
     if source.state() != state or not cache.fits(store, file):
         return store, None
     entry = cache.put(store, file, state, marks)
-    kept = _attached(entry, memory_limit)
-    return (kept, entry) if kept is not None else (load(source, memory_limit=memory_limit), None)
+    kept = _attached(entry, memory)
+    return (kept, entry) if kept is not None else (load(source, memory=memory), None)

@@ -87,7 +87,7 @@ class Store:
         snapshot: Snapshot,
         *,
         progress: Progress = QUIET,
-        memory_limit: str | None = None,
+        memory: int | None = None,
         tables: Collection[str] | None = None,
         file: Path | None = None,
     ) -> Store:
@@ -100,7 +100,7 @@ class Store:
         folder = file.parent if file is not None else Path(tempfile.mkdtemp(prefix="foretell-"))
         if file is None and rows > IN_MEMORY_ROWS:
             file = folder / "working.duckdb"
-        store = cls(_connect(str(file or ":memory:"), folder, memory_limit), folder)
+        store = cls(_connect(str(file or ":memory:"), folder, memory), folder)
         try:
             progress.stage("reading", total=float(rows) or None)
             for raw in chosen:
@@ -120,14 +120,14 @@ class Store:
         source_notes: Iterable[str],
         *,
         fingerprint: str,
-        memory_limit: str | None = None,
+        memory: int | None = None,
     ) -> Store:
         """A store over a finished working copy, which is only read, and by any number of processes at once.
 
         Its tables appear as views; what an engine makes of them lies in memory or a temporary file.
         """
         folder = Path(tempfile.mkdtemp(prefix="foretell-"))
-        store = cls(_connect(":memory:", folder, memory_limit), folder, is_shared=True)
+        store = cls(_connect(":memory:", folder, memory), folder, is_shared=True)
         try:
             store.connection.execute(f"ATTACH {literal(str(file))} AS {quote(HOME)} (READ_ONLY)")
             store.connection.execute("SET enable_external_access = false")
@@ -152,13 +152,13 @@ class Store:
         snapshot: LocalSnapshot,
         *,
         progress: Progress = QUIET,
-        memory_limit: str | None = None,
+        memory: int | None = None,
     ) -> Store | None:
         """A copy of an earlier working copy, `file`, with the rows that the snapshot has beside those kept.
 
         None where a later row changes how a column of earlier ones is read.
         """
-        store = cls(_connect(str(file), file.parent, memory_limit), file.parent)
+        store = cls(_connect(str(file), file.parent, memory), file.parent)
         try:
             store.connection.execute("SET enable_external_access = false")
             earlier = {t.name: t for t in tables}
@@ -315,7 +315,7 @@ def load(
     source: Source,
     *,
     progress: Progress = QUIET,
-    memory_limit: str | None = None,
+    memory: int | None = None,
     tables: Collection[str] | None = None,
     attempts: int = 2,
 ) -> Store:
@@ -323,7 +323,7 @@ def load(
     for left in reversed(range(attempts)):
         try:
             with source.snapshot() as snapshot:
-                return Store.load(snapshot, progress=progress, memory_limit=memory_limit, tables=tables)
+                return Store.load(snapshot, progress=progress, memory=memory, tables=tables)
         except SourceError as error:
             if not error.fields.get("connection_lost") or not left:
                 raise
@@ -331,19 +331,12 @@ def load(
     raise AssertionError("unreachable")
 
 
-def _connect(where: str, folder: Path, memory_limit: str | None) -> Any:
+def _connect(where: str, folder: Path, memory: int | None) -> Any:
     connection = duckdb.connect(where)
     connection.execute(f"SET temp_directory = {literal(str(folder))}")
     connection.execute("SET TimeZone = 'UTC'")
-    if memory_limit is not None:
-        try:
-            connection.execute(f"SET memory_limit = {literal(memory_limit)}")
-        except duckdb.Error as error:
-            connection.close()
-            shutil.rmtree(folder, ignore_errors=True)
-            raise SourceError(
-                f"found the memory limit {memory_limit!r}: {error}", mend="write it as '4GB'"
-            ) from None
+    if memory is not None:
+        connection.execute(f"SET memory_limit = '{memory}B'")
     return connection
 
 
