@@ -25,7 +25,7 @@ from foretell.plan.build import DIALECT, ROW, TIME, col, joined_on, table
 from foretell.query import ast
 from foretell.schema.model import Column, DType, Link, Schema, Semantic, Table
 from foretell.sources.frames import FramesSource
-from foretell.store import order
+from foretell.store import order, scan, words
 from foretell.store.columns import FIRST_RANK, Tables
 from foretell.store.working import Store
 from foretell.testing.random_databases import make_database
@@ -105,18 +105,26 @@ def compare_table(tables: Tables, prepared: Prepared, source: Table) -> None:
             continue
         here, told = wanted[column.name], f"{name}.{column.name}"
         assert tables.arrow(name, column.name).to_pylist() == here.to_pylist(), told
-        words = tables.words(name, column.name)
-        spelt = [None if c < 0 else words.words[c] for c in words.codes.tolist()]
+        text = tables.words(name, column.name)
+        spelt = [None if c < 0 else text.words[c] for c in text.codes.tolist()]
         assert spelt == prepared.spelt(name, column.name), told
-        assert list(words.words) == sorted({w for w in spelt if w is not None}), told
+        assert list(text.words) == sorted({w for w in spelt if w is not None}), told
         if pa.types.is_timestamp(here.type):
             assert shown(tables.instants(name, column.name)) == here.cast(pa.int64()).to_pylist(), told
         elif not pa.types.is_string(here.type):
             assert shown(tables.numbers(name, column.name)) == as_numbers(here.to_pylist()), told
 
 
+@pytest.fixture(autouse=True, params=["small", "large"])
+def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are read in one go, or as large ones are: column by column, text in several slices."""
+    if request.param == "large":
+        monkeypatch.setattr(scan, "_SMALL", -1)
+        monkeypatch.setattr(words, "_SLICE", 7)
+
+
 def test_random_databases_agree() -> None:
-    for seed in range(400 if LONG else 16):
+    for seed in range(200 if LONG else 10):
         made = make_database(seed, tables=1 + seed % 5, rows=40)
         compare(made.frames, made.schema, threads=1 + seed % 3)
 
@@ -159,13 +167,13 @@ def test_ties_break_by_the_key_and_rows_without_a_time_are_left_out() -> None:
 
 def test_rows_without_a_key_are_ordered_by_all_columns() -> None:
     rng = np.random.default_rng(0)
-    words = ["", "a", "B", "é", "\uffee", "😀", "a\x00b", None]
+    texts = ["", "a", "B", "é", "\uffee", "😀", "a\x00b", None]
     frames = {
         "e": pa.table(
             {
                 "at": pa.array(rng.integers(0, 3, 200) * 1_000_000).cast(pa.timestamp("us")),
                 "b": pa.array([None if v > 1 else bool(v) for v in rng.integers(0, 3, 200)]),
-                "w": pa.array([words[v] for v in rng.integers(0, len(words), 200)]),
+                "w": pa.array([texts[v] for v in rng.integers(0, len(texts), 200)]),
                 "f": pa.array([None if v > 2 else v - 1.0 for v in rng.integers(0, 4, 200)]),
                 "n": pa.array(rng.choice([-(2**63), 2**63 - 1, 0, -1], 200)),
             }

@@ -21,7 +21,7 @@ _AWARE = ("with time zone", "timestamptz", "tz=")
 def prepare(name: str, schema: Schema) -> exp.Create:
     """The statement that creates `foretell.<name>`. Tables it takes its time from must be prepared before."""
     source = schema.table(name)
-    columns = [read(c, schema).as_(c.name, quoted=True) for c in source.columns if _used(c, source)]
+    columns = [read(c, schema).as_(c.name, quoted=True) for c in source.columns if used(c, source)]
     query = exp.select(*columns).from_(raw(name, "r"))
     visible = _visible(source, schema)
     if visible is not None:
@@ -68,12 +68,13 @@ def tie_breakers(source: Table) -> list[str]:
     """
     if source.primary_key:
         return list(source.primary_key)
-    used = [c for c in source.columns if _used(c, source)]
-    late = {source.end_time, *(c.known_at for c in used)} - {None}
-    return [c.name for c in sorted(used, key=lambda c: c.known_at is not None or c.name in late)]
+    columns = [c for c in source.columns if used(c, source)]
+    late = {source.end_time, *(c.known_at for c in columns)} - {None}
+    return [c.name for c in sorted(columns, key=lambda c: c.known_at is not None or c.name in late)]
 
 
-def _used(column: Column, source: Table) -> bool:
+def used(column: Column, source: Table) -> bool:
+    """Whether a column is read at all: also an ignored one that the table is keyed or dated by."""
     tells = {c.known_at for c in source.columns if not c.ignored}
     keep = {*source.primary_key, source.time_column, source.end_time, *tells}
     return column.dtype is not DType.OTHER and (not column.ignored or column.name in keep)

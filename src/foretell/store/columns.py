@@ -28,6 +28,8 @@ from foretell.store.scan import Scan, absent, doubles, longs
 from foretell.store.words import Words, encode, roomy
 from foretell.store.working import Store
 
+_NUMBERS = (pa.float64(), pa.int64(), pa.bool_())
+
 T = TypeVar("T")
 Item = TypeVar("Item", np.float64, np.int32, np.int64)
 
@@ -87,7 +89,10 @@ class Tables:
         """A column, or an expression over the table's columns, as numbers: NULL is NaN, TRUE is 1. (rows,)"""
 
         def make(value: exp.Expr) -> NDArray[np.float64]:
-            return self._arranged(table, doubles(self._scan.column(table, exp.cast(value, "DOUBLE"))))
+            found = self._scan.column(table, value)
+            if found.type not in _NUMBERS:
+                found = self._scan.column(table, exp.cast(value, "DOUBLE"))
+            return self._arranged(table, doubles(found))
 
         return self._column("numbers", table, expr, make)
 

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from foretell.kernel import MISSING
 from foretell.plan.build import DIALECT, ROW, col, raw
-from foretell.plan.prepare import read
+from foretell.plan.prepare import read, used
 from foretell.plan.scalar import to_sql
 from foretell.query import ast
 from foretell.schema.model import Schema
@@ -21,6 +21,8 @@ from foretell.store.working import Store
 
 GIVEN = "\u2205 given \u2205"
 """What values handed to DuckDB are called meanwhile: a name that no table has."""
+_SMALL = 50_000
+"""Rows of a table that is read in one go: a query costs more than its columns."""
 
 
 class Scan:
@@ -30,6 +32,7 @@ class Scan:
         self._store = store
         self._schema = schema
         self._threads = threads
+        self._small: dict[str, dict[str, pa.ChunkedArray]] = {}
 
     def rows(self, table: str) -> int:
         """How many rows were loaded."""
@@ -44,7 +47,24 @@ class Scan:
 
     def column(self, table: str, value: exp.Expr) -> pa.ChunkedArray:
         """The values of an expression over a raw row `r`."""
+        if self.rows(table) <= _SMALL:
+            held = self._whole(table).get(value.sql())
+            if held is not None:
+                return held
+        else:
+            self.connect().execute(f"SET threads = {self._threads}")
         return self.query(exp.select(value.as_("value")).from_(raw(table, "r")))["value"]
+
+    def _whole(self, table: str) -> dict[str, pa.ChunkedArray]:
+        """Every column of a small table, by its SQL."""
+        if table not in self._small:
+            source = self._schema.table(table)
+            values = [read(c, self._schema) for c in source.columns if used(c, source)]
+            named = [v.as_(f"v{i}") for i, v in enumerate(values)]
+            query = exp.select(*named or [exp.true()]).from_(raw(table, "r"))
+            found = self.query(query)
+            self._small[table] = {v.sql(): found[i] for i, v in enumerate(values)}
+        return self._small[table]
 
     def numbered(self, table: str, columns: Sequence[str]) -> exp.Select:
         """The columns, and each row's place as it was loaded, from 1, as `__row`."""
@@ -65,7 +85,6 @@ class Scan:
     def connect(self, values: pa.Array | None = None) -> Any:
         """A connection of one's own to the working copy, in which `given()` holds the values."""
         connection = self._store.cursor()
-        connection.execute(f"SET threads = {self._threads}")
         if values is not None:
             connection.register(GIVEN, pa.table({"value": values}))
         return connection
@@ -85,7 +104,7 @@ def longs(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 def doubles(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """Numbers; NaN for NULL."""
-    found: NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
+    found: NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy()
     return found
 
 

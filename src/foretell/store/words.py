@@ -18,6 +18,8 @@ from foretell.kernel.model import Ints
 
 _ROOM = 2**31 - 1
 """Bytes of text that one Arrow array of plain strings holds."""
+_SLICE = 100_000
+"""Rows that are worth a thread."""
 
 Spell: TypeAlias = "Callable[[pa.Array], pa.Array]"
 """Gives values as text."""
@@ -65,10 +67,12 @@ def encode(column: pa.ChunkedArray, spell: Spell = lambda values: values, thread
     Slices of the rows are encoded side by side, each with words of its own, which are then merged.
     """
     rows = len(column)
+    threads = min(threads, rows // _SLICE + 1)
     cuts = [rows * i // threads for i in range(threads + 1)]
     slices = [column.slice(a, b - a) for a, b in itertools.pairwise(cuts) if b > a]
     with ThreadPoolExecutor(threads) as pool:
-        encoded = list(pool.map(lambda piece: roomy(piece).dictionary_encode(), slices))
+        each = pool.map if threads > 1 else map
+        encoded = list(each(lambda piece: roomy(piece).dictionary_encode(), slices))
     values = [piece.chunk(0).dictionary for piece in encoded]
     if not values:
         return Words(np.empty(0, dtype=np.int32), pa.array([], pa.string()))
