@@ -104,7 +104,9 @@ def differences(case: Case, dtype: type = np.float64, relative: float = 1e-9) ->
     found = []
     for output, fast, slow in zip(case.outputs, case.run(dtype=dtype), case.slow()):
         # What cancels out to 0 leaves a rest of the values' own size; a spread leaves none.
-        rest = {"trend": 1e-7, "sum": 1e-7, "mean": 1e-8, "decayed_sum": 1e-7}.get(output.measure, 0.0)
+        rest = {"trend": 1e-7, "sum": 1e-7, "mean": 1e-8, "decayed_sum": 1e-7, "quantile": 1e-9}.get(
+            output.measure, 0.0
+        )
         if not np.allclose(fast, slow, rtol=relative, atol=rest, equal_nan=True):
             found.append(f"{output.measure} of {output.input} over {output.window}")
     return found

@@ -24,76 +24,62 @@ static const unsigned WANTS[MEASURES] = {
 typedef struct {
     double n, sum, min, max;
     double shift, mean, m2;  /* the mean above the shift; squares about the mean */
-    double x_mean, sxx, sxv; /* the same of the events' days after origin */
+    double x_mean, sxx, sxv; /* the same of the times, in microseconds after origin */
     int64_t origin;
 } Part;
 
 static const Part NOTHING = {.min = INFINITY, .max = -INFINITY};
 
-static double total(const double *v, int64_t n, double shift) {
-    double a = 0, b = 0, c = 0, d = 0;
-    int64_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-        a += v[i] - shift;
-        b += v[i + 1] - shift;
-        c += v[i + 2] - shift;
-        d += v[i + 3] - shift;
-    }
-    for (; i < n; i++) a += v[i] - shift;
-    return (a + b) + (c + d);
-}
-
-/* The sum of (v - shift - mean)(w - w_mean), both already shifted. */
-static double products(const double *v, double v_shift, double v_mean, const double *w, double w_shift,
-                       double w_mean, int64_t n) {
-    double a = 0, b = 0;
-    int64_t i = 0;
-    for (; i + 2 <= n; i += 2) {
-        a += ((v[i] - v_shift) - v_mean) * ((w[i] - w_shift) - w_mean);
-        b += ((v[i + 1] - v_shift) - v_mean) * ((w[i + 1] - w_shift) - w_mean);
-    }
-    if (i < n) a += ((v[i] - v_shift) - v_mean) * ((w[i] - w_shift) - w_mean);
-    return a + b;
-}
-
-/* The part of n values that are not NULL; x are their days after the origin. */
+/* The part of n > 0 values that are not NULL, x being their times after the origin. Sums run in the order of the
+ * events, several side by side: segments are short, and a loop's end costs more than an addition. */
 static void lift(Part *p, const double *v, const double *x, int64_t n, int64_t origin, unsigned wants) {
-    *p = NOTHING;
-    p->n = (double)n;
-    if (n == 0) return;
-    if (wants & WANT_SUM) p->sum = total(v, n, 0.0);
-    if (wants & WANT_MIN)
-        for (int64_t i = 0; i < n; i++) p->min = v[i] < p->min ? v[i] : p->min;
-    if (wants & WANT_MAX)
-        for (int64_t i = 0; i < n; i++) p->max = v[i] > p->max ? v[i] : p->max;
-    if (wants & WANT_MOMENTS) {
-        p->shift = v[0];
-        p->mean = total(v, n, p->shift) / p->n;
-        p->m2 = products(v, p->shift, p->mean, v, p->shift, p->mean, n);
+    double shift = v[0], sum = 0, min = shift, max = shift, above = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += v[i];
+        above += v[i] - shift;
+        min = v[i] < min ? v[i] : min;
+        max = v[i] > max ? v[i] : max;
     }
+    *p = (Part){.n = (double)n, .sum = sum, .min = min, .max = max, .shift = shift, .mean = above / (double)n};
+    double mean = p->mean, m2 = 0;
     if (wants & WANT_TREND) {
+        double after = 0, sxx = 0, sxv = 0;
+        for (int64_t i = 0; i < n; i++) after += x[i];
+        double x_mean = after / (double)n;
+        for (int64_t i = 0; i < n; i++) {
+            double dv = (v[i] - shift) - mean, dx = x[i] - x_mean;
+            m2 += dv * dv;
+            sxx += dx * dx;
+            sxv += dx * dv;
+        }
         p->origin = origin;
-        p->x_mean = total(x, n, 0.0) / p->n;
-        p->sxx = products(x, 0.0, p->x_mean, x, 0.0, p->x_mean, n);
-        p->sxv = products(x, 0.0, p->x_mean, v, p->shift, p->mean, n);
+        p->x_mean = x_mean;
+        p->sxx = sxx;
+        p->sxv = sxv;
+    } else if (wants & WANT_MOMENTS) {
+        for (int64_t i = 0; i < n; i++) {
+            double dv = (v[i] - shift) - mean;
+            m2 += dv * dv;
+        }
     }
+    p->m2 = m2;
 }
 
-static void merge(Part *into, const Part *other, unsigned wants) {
+static inline void merge(Part *into, const Part *other, unsigned wants) {
     if (other->n == 0) return;
     if (into->n == 0) {
         *into = *other;
         return;
     }
     double n = into->n + other->n;
-    if (wants & WANT_SUM) into->sum += other->sum;
-    if (wants & WANT_MIN) into->min = other->min < into->min ? other->min : into->min;
-    if (wants & WANT_MAX) into->max = other->max > into->max ? other->max : into->max;
+    into->sum += other->sum;
+    into->min = other->min < into->min ? other->min : into->min;
+    into->max = other->max > into->max ? other->max : into->max;
     if (wants & WANT_MOMENTS) {
         double share = other->n / n, weight = into->n * share;
         double step = (other->shift - into->shift) + (other->mean - into->mean);
         if (wants & WANT_TREND) {
-            double x_step = days(into->origin, other->origin) + (other->x_mean - into->x_mean);
+            double x_step = ticks(into->origin, other->origin) + (other->x_mean - into->x_mean);
             into->sxx += other->sxx + x_step * x_step * weight;
             into->sxv += other->sxv + x_step * step * weight;
             into->x_mean += x_step * share;
@@ -104,50 +90,50 @@ static void merge(Part *into, const Part *other, unsigned wants) {
     into->n = n;
 }
 
-/* What is known of an input at each boundary: how many values are before it, and the last of them. */
-typedef struct {
-    int64_t *known;
-    double *latest;
-} Running;
-
 typedef struct {
     const Input *input;
     unsigned wants;
-    double *raw, *values, *x;
-    Part *tree;
-    Running at;
+    const double *v;           /* the values read last */
+    double *raw, *values, *x;  /* memory for them */
+    int64_t *known;            /* how many values are before each boundary */
+    double *latest;            /* and the last of them */
 } Reader;
 
-/* The part of a segment, chunk by chunk; returns how many values it holds, and the last of them. */
-static int64_t lift_segment(Scratch *s, const Block *block, Reader *reader, int64_t b, Part *part) {
+/* The values from..to that are not NULL, and the times after `from` of each; returns how many there are. */
+static int64_t values_of(Scratch *s, const Block *block, Reader *reader, int64_t from, int64_t to) {
     const int64_t *times = block->sweep->times;
-    int64_t found = 0;
-    *part = NOTHING;
-    for (int64_t from = block->bounds[b], end = block->bounds[b + 1]; from < end; from += CHUNK) {
-        int64_t to = end - from > CHUNK ? from + CHUNK : end, n = 0;
-        const double *v = read_numbers(s, reader->input, from, to, reader->raw);
-        double *values = reader->values;
-        if (reader->wants & WANT_TREND)
-            for (int64_t e = from; e < to; e++) {
-                values[n] = v[e - from];
-                reader->x[n] = days(times[from], times[e]);
-                n += v[e - from] == v[e - from];
-            }
-        else
-            for (int64_t i = 0; i < to - from; i++) {
-                values[n] = v[i];
-                n += v[i] == v[i];
-            }
+    const double *v = read_numbers(s, reader->input, from, to, reader->raw);
+    int64_t length = to - from, nulls = 0, n = 0;
+    for (int64_t i = 0; i < length; i++) nulls += v[i] != v[i];
+    if (reader->wants & WANT_TREND)
+        for (int64_t i = 0; i < length; i++) {
+            reader->x[n] = ticks(times[from], times[from + i]);
+            n += v[i] == v[i];
+        }
+    reader->v = v;
+    if (!nulls) return length;
+    n = 0;
+    for (int64_t i = 0; i < length; i++) {
+        reader->values[n] = v[i];
+        n += v[i] == v[i];
+    }
+    reader->v = reader->values;
+    return n;
+}
+
+/* The part of a segment, chunk by chunk; returns how many values it holds. */
+static int64_t lift_segment(Scratch *s, const Block *block, Reader *reader, int64_t b, Part *part) {
+    int64_t found = 0, begin = block->bounds[b], end = block->bounds[b + 1];
+    part->n = 0;
+    for (int64_t from = begin; from < end; from += CHUNK) {
+        int64_t n = values_of(s, block, reader, from, end - from > CHUNK ? from + CHUNK : end);
         if (n == 0) continue;
         found += n;
-        reader->at.latest[b + 1] = values[n - 1];
-        if (from == block->bounds[b]) {
-            lift(part, values, reader->x, n, times[from], reader->wants);
-        } else {
-            Part next;
-            lift(&next, values, reader->x, n, times[from], reader->wants);
-            merge(part, &next, reader->wants);
-        }
+        reader->latest[b + 1] = reader->v[n - 1];
+        if (!(reader->wants & ~(unsigned)WANT_LAST)) continue;
+        Part chunk;
+        lift(&chunk, reader->v, reader->x, n, block->sweep->times[from], reader->wants);
+        merge(part, &chunk, reader->wants);
     }
     return found;
 }
@@ -215,13 +201,13 @@ static void stage_rows(const Block *block, const Anchor *anchor, const Part *tre
 /* One final for every row of the block, n being the number of its values. */
 #define FINAL(VALUE)                                                                                          \
     for (int64_t r = 0; r < block->rows; r++) {                                                               \
-        double n = (double)(at.known[block->hi[r]] - at.known[lo[r]]);                                        \
+        double n = (double)(known[block->hi[r]] - known[lo[r]]);                                        \
         put(o, block->row[r], (VALUE));                                                                       \
     }                                                                                                         \
     break
 
-static void emit(const Block *block, const Output *o, double *stage, Running at) {
-    const int64_t *lo = block->lo + (int64_t)o->window * block->rows;
+static void emit(const Block *block, const Output *o, double *stage, const Reader *reader) {
+    const int64_t *lo = block->lo + (int64_t)o->window * block->rows, *known = reader->known;
     const double *sum = staged(stage, block, o->window, STAGED_SUM);
     const double *m2 = staged(stage, block, o->window, STAGED_M2);
     const double *min = staged(stage, block, o->window, STAGED_MIN);
@@ -234,8 +220,8 @@ static void emit(const Block *block, const Output *o, double *stage, Running at)
     case STD: FINAL(n > 1 ? sqrt(m2[r] / (n - 1)) : NAN);
     case MIN: FINAL(n > 0 ? min[r] : NAN);
     case MAX: FINAL(n > 0 ? max[r] : NAN);
-    case LAST: FINAL(n > 0 ? at.latest[block->hi[r]] : NAN);
-    case TREND: FINAL(n > 2 && sxx[r] > 1e-9 ? sxv[r] / sxx[r] : NAN);
+    case LAST: FINAL(n > 0 ? reader->latest[block->hi[r]] : NAN);
+    case TREND: FINAL(n > 2 && sxx[r] > 1e-9 * DAY * DAY ? sxv[r] / sxx[r] * DAY : NAN);
     default: break;
     }
 }
@@ -257,24 +243,24 @@ void sweep_numbers(Scratch *s, const Block *block, const Output *from, const Out
     reader.raw = room(s, RAW, CHUNK, sizeof(double));
     reader.values = room(s, VALUES, CHUNK, sizeof(double));
     reader.x = room(s, DAYS, CHUNK, sizeof(double));
-    reader.at.known = room(s, KNOWN, bounds, sizeof(int64_t));
-    reader.at.latest = room(s, LATEST, bounds, sizeof(double));
+    reader.known = room(s, KNOWN, bounds, sizeof(int64_t));
+    reader.latest = room(s, LATEST, bounds, sizeof(double));
     double *stage = room(s, STAGED, (int64_t)(windows + 1) * STAGED_PARTS * block->rows, sizeof(double));
     if (s->fault) return;
     for (const Anchor *a = block->anchor; a < end; a++) {
         int64_t m = a->last - a->first;
-        Part *tree = reader.tree = room(s, TREE, 2 * m + 2, sizeof(Part));
+        Part *tree = room(s, TREE, 2 * m + 2, sizeof(Part));
         if (!tree) return;
-        reader.at.known[a->first] = 0;
-        reader.at.latest[a->first] = NAN;
+        reader.known[a->first] = 0;
+        reader.latest[a->first] = NAN;
         for (int64_t b = a->first; b < a->last; b++) {
-            reader.at.latest[b + 1] = reader.at.latest[b];
+            reader.latest[b + 1] = reader.latest[b];
             int64_t found = lift_segment(s, block, &reader, b, &tree[b - a->first]);
-            reader.at.known[b + 1] = reader.at.known[b] + found;
+            reader.known[b + 1] = reader.known[b] + found;
         }
         if (!merged) continue;
         grow(tree, m, merged);
         stage_rows(block, a, tree, merged, asked, stage);
     }
-    for (const Output *o = from; o < to; o++) emit(block, o, stage, reader.at);
+    for (const Output *o = from; o < to; o++) emit(block, o, stage, &reader);
 }

@@ -56,16 +56,15 @@ void *room(Scratch *scratch, int which, int64_t items, size_t bytes) {
     return store->items;
 }
 
-/* How many of the times from..to, counted from `from` on, are at or before an instant. */
-static int64_t until(const int64_t *times, int64_t from, int64_t to, int64_t instant) {
-    while (from < to) {
-        int64_t middle = from + (to - from) / 2;
-        if (times[middle] <= instant)
-            from = middle + 1;
-        else
-            to = middle;
+/* The first of from..to whose time is after an instant, or `to`. */
+static int64_t after(const int64_t *times, int64_t from, int64_t to, int64_t instant) {
+    const int64_t *base = times + from;
+    for (int64_t n = to - from; n > 0;) {
+        int64_t half = (n + 1) / 2;
+        base = base[half - 1] <= instant ? base + half : base; /* without a branch: it would be guessed wrong */
+        n -= half;
     }
-    return from;
+    return base - times;
 }
 
 typedef struct {
@@ -118,14 +117,18 @@ static void divide(Scratch *s, Block *block, Anchor *a, int64_t next, int64_t fr
     int64_t last = from;
     marks[0] = 1;
     for (int64_t r = a->first_row; r < a->end_row; r++) {
-        last = until(times, last, to, block->cutoff[r]);
+        last = after(times, last, to, block->cutoff[r]);
         marks[last - from] = 1;
         block->hi[r] = last - from;
-        int64_t edge = last;
+        int64_t end = last;
         for (int w = 0; w < sweep->windows; w++) {
-            edge = until(times, from, edge, sweep->edges[w * sweep->rows + block->row[r]]);
-            marks[edge - from] = 1;
-            block->lo[w * block->rows + r] = edge - from;
+            const int64_t *edges = sweep->edges + w * sweep->rows;
+            int64_t edge = edges[block->row[r]], *lo = &block->lo[w * block->rows + r], begin = from;
+            /* Edges mostly move on with the cutoffs. */
+            if (r > a->first_row && edges[block->row[r - 1]] <= edge) begin += lo[-1];
+            end = after(times, begin, end, edge);
+            marks[end - from] = 1;
+            *lo = end - from;
         }
         block->lo[sweep->windows * block->rows + r] = 0;
     }

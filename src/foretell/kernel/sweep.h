@@ -133,13 +133,16 @@ enum {
     TICKS
 };
 
-/* Days from one instant to another. */
-static inline double days(int64_t from, int64_t to) {
-    const double day = 86400e6;
+#define DAY 86400e6 /* in microseconds */
+
+/* Microseconds from one instant to another, without overflow. */
+static inline double ticks(int64_t from, int64_t to) {
     const int64_t far = INT64_C(1) << 62;
-    if (from > -far && from < far && to > -far && to < far) return (double)(to - from) / day;
-    return ((double)to - (double)from) / day;
+    if (from > -far && from < far && to > -far && to < far) return (double)(to - from);
+    return (double)to - (double)from;
 }
+
+static inline double days(int64_t from, int64_t to) { return ticks(from, to) / DAY; }
 
 /* An output's value of one row. */
 static inline void put(const Output *output, int64_t row, double value) {
