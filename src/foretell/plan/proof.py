@@ -8,6 +8,8 @@ population end at or before it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from foretell.core.errors import LeakError
 from foretell.plan import nodes
 from foretell.plan.nodes import Until
@@ -27,6 +29,7 @@ def prove(plan: nodes.FeaturePlan | nodes.Target, schema: Schema) -> None:
                 for read in block.outputs:
                     if isinstance(block.source, nodes.Scan) and read.column in plan.hidden:
                         raise LeakError(f"{read.name!r} reads {read.column!r}, which is being asked for")
+                    _not_asked_for(block.source.end, (read.column,), plan, schema)
                     declared = schema.table(block.source.end).column(read.column).known_at
                     if declared is not None and read.known_at != declared:
                         raise LeakError(f"feature {read.name!r} reads {read.column!r} before it is known")
@@ -39,12 +42,24 @@ def prove(plan: nodes.FeaturePlan | nodes.Target, schema: Schema) -> None:
             case nodes.Aggregate(events=nodes.Events() as events):
                 _anchor(block.anchor, schema)
                 _events(events, schema, Until.CUTOFF)
+                for value in events.inputs:
+                    end = value.up[-1].end if value.up else events.table
+                    _not_asked_for(end, _names(value.expr), plan, schema)
                 if events.rows.end != block.anchor.end:
                     raise LeakError(
                         f"events of {events.table!r} end at {events.rows.end!r}, not at {block.anchor.end!r}"
                     )
             case nodes.Calendar():
                 pass
+
+
+def _not_asked_for(table: str, columns: Iterable[str], plan: nodes.FeaturePlan, schema: Schema) -> None:
+    """Of a table without a time any row may be the one asked about, whatever path leads to it."""
+    for column in columns:
+        if table == plan.entity and column in plan.hidden and not schema.is_timed(table):
+            raise LeakError(
+                f"{table}.{column} is being asked for, and its rows have no time to tell them apart"
+            )
 
 
 def _step(table: str, until: Until, schema: Schema, allowed: frozenset[Until]) -> None:

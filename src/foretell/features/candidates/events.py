@@ -80,7 +80,7 @@ def _events(scope: Scope, up: tuple[Hop, ...], down: tuple[Hop, ...], rank: floa
         yield rank + 0.06, make("decayed_count", None, used[0])
     middle = used[min(1, len(used) - 1)]
     direct = len(down) == 1 and not up
-    if task.is_static and table.name == task.entity.name:
+    if task.is_static and table.name == task.entity.name and schema.is_timed(table.name):
         yield from _outcomes(scope, make, used, rank)
     anchor_columns = set(down[-1].link.child_columns)
     columns = [c for c in table.columns if c.name not in anchor_columns and not c.ignored and not constant(c)]
@@ -104,8 +104,8 @@ def _events(scope: Scope, up: tuple[Hop, ...], down: tuple[Hop, ...], rank: floa
         if hop.end == down[-1].start or hop.link == down[-1].link:
             continue
         parent = schema.table(hop.end)
-        keys = set(parent.primary_key)
-        readable = [c for c in parent.columns if c.name not in keys and not c.ignored and not constant(c)]
+        unread = {*parent.primary_key, *scope.asked_for(parent.name)}
+        readable = [c for c in parent.columns if c.name not in unread and not c.ignored and not constant(c)]
         for place, column in enumerate(readable[: scope.reach.far_columns]):
             value, step = Value(column.name, (hop,)), rank + 0.8 + 0.02 * place
             yield from _column(scope, make, column, value, used, parent.name, step, False)

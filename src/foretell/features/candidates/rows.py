@@ -30,7 +30,7 @@ def _columns(scope: Scope, up: tuple[Hop, ...], rank: float) -> Iterator[Candida
     task, schema = scope.task, scope.task.schema
     table = schema.table(up[-1].end if up else task.entity.name)
     prefix = f"{path_name(up, schema)}>{table.name}" if up else table.name
-    hidden = set(task.hidden) if not up else set()
+    hidden = scope.asked_for(table.name) if up else frozenset(task.hidden)
     keys = set(table.primary_key)
     links = {c for k in schema.links_up(table.name) for c in k.child_columns} if not up else set()
     for column in table.columns:

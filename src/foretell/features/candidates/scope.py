@@ -85,6 +85,11 @@ class Scope:
         """The windows over a table's events; None is all history, and the only one without a time."""
         return (*self.windows, None) if self.task.schema.is_timed(table) else (None,)
 
+    def asked_for(self, table: str) -> frozenset[str]:
+        """Columns that no path may lead to: without a time, any row may be the one that is asked about."""
+        own = table == self.task.entity.name and not self.task.schema.is_timed(table)
+        return frozenset(self.task.hidden) if own else frozenset()
+
 
 def windows_for(task: Task, span_days: float, steps: tuple[int, ...] = Reach.steps) -> tuple[Offset, ...]:
     """Look-back windows: multiples of the horizon that the history can fill; a ladder for static targets.

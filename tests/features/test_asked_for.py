@@ -1,0 +1,63 @@
+"""What is being asked for is read of no row that could be the one asked about."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import foretell
+from foretell.core.errors import LeakError
+from foretell.features.lower import feature_plan
+from foretell.features.model import Aggregated, Feature, FeatureSet, Kind, Value
+from foretell.features.synthesize import Profile, synthesize
+from foretell.plan.proof import prove
+from foretell.query.parser import parse
+from foretell.schema.model import Column, DType, Link, Schema, Semantic, Table
+from foretell.task.bind import bind
+
+
+def test_rows_without_a_time_are_not_read_for_what_is_asked() -> None:
+    """An item's price, asked of a table without a time: no path may lead back to the price of any item."""
+    number, key = Semantic.NUMERIC, Semantic.IDENTIFIER
+    items = Table(
+        "items",
+        (
+            Column("id", DType.INTEGER, key),
+            Column("shelf", DType.INTEGER, key),
+            Column("price", DType.FLOAT, number),
+            Column("weight", DType.FLOAT, number),
+        ),
+        ("id",),
+    )
+    shelves = Table(
+        "shelves", (Column("id", DType.INTEGER, key), Column("size", DType.FLOAT, number)), ("id",)
+    )
+    schema = Schema((items, shelves), (Link("items", ("shelf",), "shelves", ("id",)),))
+    task = bind(parse("PREDICT items.price FOR EACH items.id"), schema)
+    found = synthesize(task, Profile(0.0, lambda table, column: ()))
+    assert "shelf>items.weight.mean.all" in found.names
+    assert not {n for n in found.names if "price" in n or "outcome" in n}
+    prove(feature_plan(task, found), schema)
+    (hop,) = {f.definition.up for f in found.features if isinstance(f.definition, Aggregated)}
+    for value in (Value("price"), Value("", target=True)):
+        planted = Aggregated("mean", (hop[0].reversed(),), hop, value)
+        leak = FeatureSet((Feature("leak", Kind.NUMERIC, planted, "", "items"),))
+        with pytest.raises(LeakError, match="being asked for"):
+            prove(feature_plan(task, leak), schema)
+
+
+def test_noise_without_a_time_cannot_be_foretold() -> None:
+    """Siblings' outcomes would hold the row's own, and beat every baseline."""
+    rng, count = np.random.default_rng(0), 900
+    items = {
+        "item_id": list(range(count)),
+        "shelf_id": rng.integers(0, 300, count),
+        "price": [None if i % 10 == 0 else float(v) for i, v in enumerate(rng.normal(size=count))],
+        "weight": rng.normal(size=count),
+    }
+    shelves = {"shelf_id": list(range(300)), "size": rng.normal(size=300)}
+    with foretell.connect({"items": pa.table(items), "shelves": pa.table(shelves)}) as database:
+        asked = database.query("PREDICT items.price FOR EACH items.item_id", features="more")
+        backtest = asked.backtest(time_limit=1)
+    assert not backtest.beats_baseline, backtest.verdict
