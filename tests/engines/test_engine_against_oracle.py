@@ -1,4 +1,4 @@
-"""The DuckDB engine and the oracle agree on labels, populations and every feature, on random databases.
+"""Every engine and the oracle agree on labels, populations and every feature, on random databases.
 
 FORETELL_LONG=1 compares many more of them.
 """
@@ -14,9 +14,10 @@ import pytest
 from sqlglot import exp
 
 import foretell.engines.duckdb as engine_room
+from foretell import kernel
 from foretell.core.time import Instant
-from foretell.engines.base import Rows
-from foretell.engines.duckdb import DuckDBEngine
+from foretell.engines.base import Engine, Rows
+from foretell.engines.choose import KINDS, make_engine
 from foretell.features.lower import feature_plan, target_plan
 from foretell.features.matrix import Numeric, Values
 from foretell.features.model import Aggregated, FeatureSet, OwnLabels
@@ -32,6 +33,7 @@ from foretell.testing.random_databases import RandomDatabase, make_database, mak
 
 LONG = bool(os.environ.get("FORETELL_LONG"))
 MOST_ROWS = 40
+ENGINES = KINDS if kernel.AVAILABLE else ("duckdb",)
 
 
 def agree(found: Any, wanted: Any) -> bool:
@@ -49,41 +51,44 @@ def shown(column: Values) -> list[Any]:
 
 
 def compare(database: RandomDatabase, task: Task, seed: int) -> FeatureSet:
-    """Assert that the engine and the oracle agree; the features that were compared."""
+    """Assert that the engines and the oracle agree; the features that were compared."""
     cutoffs = database.cutoffs(seed, 3)
     oracle = Oracle(database.frames, database.schema)
+    labels = oracle.labels(task, cutoffs)
+    population = oracle.population(task, cutoffs)
+    rows = sorted(oracle.judged(task, cutoffs), key=lambda k: (k[1], k[0]))[-MOST_ROWS:]
     with Store.load(FramesSource(database.frames).snapshot()) as store:
-        engine = DuckDBEngine(store, database.schema, precision=np.float64)
-        asked = target_plan(task)
-
-        labels = engine.labels(asked, cutoffs)
-        keys = list(zip(labels.rows.entities.tolist(), labels.rows.cutoffs.tolist(), strict=True))
-        assert len(keys) == len(set(keys)), "one label for each (entity, cutoff)"
-        assert keys == sorted(keys, key=lambda k: (k[1], k[0]))
-        wanted = oracle.labels(task, cutoffs)
-        assert set(keys) == set(wanted)
-        for key, value in zip(keys, labels.values.tolist(), strict=True):
-            assert agree(value, wanted[key]), (key, value, wanted[key])
-
-        population = engine.population(asked, cutoffs)
-        assert list(
-            zip(population.entities.tolist(), population.cutoffs.tolist(), strict=True)
-        ) == oracle.population(task, cutoffs)
-
+        engines = [make_engine(store, database.schema, kind=k, precision=np.float64) for k in ENGINES]
         features = synthesize(
-            task, Profile(120.0, lambda t, c: engine.frequent(t, c, until=cutoffs[0], limit=6))
+            task, Profile(120.0, lambda t, c: engines[0].frequent(t, c, until=cutoffs[0], limit=6))
         )
-        rows = sorted(oracle.judged(task, cutoffs), key=lambda k: (k[1], k[0]))[-MOST_ROWS:]
-        _compare_features(engine, oracle, task, features, rows)
+        wanted = oracle.features(task, features, rows)
+        for engine in engines:
+            _compare_labels(engine, task, cutoffs, labels)
+            found = engine.population(target_plan(task), cutoffs)
+            assert list(zip(found.entities.tolist(), found.cutoffs.tolist(), strict=True)) == population
+            _compare_features(engine, task, features, rows, wanted)
     return features
 
 
+def _compare_labels(
+    engine: Engine, task: Task, cutoffs: tuple[Instant, ...], wanted: dict[tuple[int, Instant], Any]
+) -> None:
+    labels = engine.labels(target_plan(task), cutoffs)
+    keys = list(zip(labels.rows.entities.tolist(), labels.rows.cutoffs.tolist(), strict=True))
+    assert len(keys) == len(set(keys)), "one label for each (entity, cutoff)"
+    assert keys == sorted(keys, key=lambda k: (k[1], k[0]))
+    assert set(keys) == set(wanted)
+    for key, value in zip(keys, labels.values.tolist(), strict=True):
+        assert agree(value, wanted[key]), (type(engine), key, value, wanted[key])
+
+
 def _compare_features(
-    engine: DuckDBEngine,
-    oracle: Oracle,
+    engine: Engine,
     task: Task,
     features: FeatureSet,
     rows: list[tuple[int, Instant]],
+    wanted: dict[str, list[Any]],
 ) -> None:
     given = Rows(
         np.array([e for e, _ in rows], dtype=np.int64), np.array([t for _, t in rows], dtype=np.int64)
@@ -91,9 +96,9 @@ def _compare_features(
     matrix = engine.features(feature_plan(task, features), given)
     assert set(matrix.names) == set(features.names)
     assert matrix.rows == len(rows)
-    for name, wanted in oracle.features(task, features, rows).items():
-        for row, found, want in zip(rows, shown(matrix[name]), wanted, strict=True):
-            assert agree(found, want), (name, row, found, want)
+    for name, values in wanted.items():
+        for row, found, want in zip(rows, shown(matrix[name]), values, strict=True):
+            assert agree(found, want), (type(engine), name, row, found, want)
 
 
 def cases(first: int, count: int) -> list[tuple[RandomDatabase, Task, int]]:
@@ -123,10 +128,10 @@ def test_rows_with_cutoffs_of_their_own_agree(monkeypatch: pytest.MonkeyPatch) -
 
 
 def compare_labels(database: RandomDatabase, task: Task, seed: int) -> bool:
-    """Whether the labels agree."""
+    """Whether the labels that SQL makes agree."""
     cutoffs = database.cutoffs(seed, 3)
     with Store.load(FramesSource(database.frames).snapshot()) as store:
-        labels = DuckDBEngine(store, database.schema).labels(target_plan(task), cutoffs)
+        labels = make_engine(store, database.schema, kind="duckdb").labels(target_plan(task), cutoffs)
     keys = zip(labels.rows.entities.tolist(), labels.rows.cutoffs.tolist(), strict=True)
     found = dict(zip(keys, labels.values.tolist(), strict=True))
     wanted = Oracle(database.frames, database.schema).labels(task, cutoffs)
@@ -148,13 +153,14 @@ def test_every_function_of_the_language_agrees() -> None:
     assert clauses == {"where", "assuming"}
 
 
-def test_a_row_has_the_same_features_in_any_company() -> None:
+@pytest.mark.parametrize("kind", ENGINES)
+def test_a_row_has_the_same_features_in_any_company(kind: str) -> None:
     """Learned from among many rows, or scored alone: past labels and look-backs are the row's own."""
     compared = 0
     for database, task, seed in cases(3000, 60 if LONG else 5):
         cutoffs = database.cutoffs(seed, 4)
         with Store.load(FramesSource(database.frames).snapshot()) as store:
-            engine = DuckDBEngine(store, database.schema, precision=np.float64)
+            engine = make_engine(store, database.schema, kind=kind, precision=np.float64)
             plan = feature_plan(task, synthesize(task, Profile(120.0, lambda t, c: ("red", "1"))))
             rows = engine.labels(target_plan(task), cutoffs).rows
             last = rows.take(rows.cutoffs == rows.cutoffs.max(initial=0))
@@ -178,7 +184,17 @@ def test_control_features_without_the_row_at_the_cutoff(monkeypatch: pytest.Monk
     """The comparison notices an edge that is off by one row."""
     visible = rings._visible
     monkeypatch.setattr(rings, "_visible", lambda *a: _swapped(visible(*a), exp.LTE, exp.LT))
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="DuckDBEngine"):
+        for case in cases(0, 18):
+            compare(*case)
+
+
+@pytest.mark.skipif(not kernel.AVAILABLE, reason=kernel.REASON)
+def test_control_native_features_without_the_row_at_the_cutoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = kernel.sweep
+    early = lambda *a, cutoffs, **more: sweep(*a, cutoffs=cutoffs - 1, **more)  # noqa: E731
+    monkeypatch.setattr(kernel, "sweep", early)
+    with pytest.raises(AssertionError, match="NativeEngine"):
         for case in cases(0, 18):
             compare(*case)
 

@@ -51,7 +51,7 @@ class Part(Protocol):
 
 
 def parts(frames: Frames, node: nodes.Events) -> Iterable[Part]:
-    """The events of a path; each anchor is in one of the parts."""
+    """The events of a path, in one part at least; each anchor is in one of them."""
     return (Whole(frames, frames.key(node)),)
 
 
