@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from foretell.pipeline import Answer, Check, Database, Question, connect
     from foretell.prediction.model import Model, load
     from foretell.prediction.predictions import Predictions
+    from foretell.report.audit import Audit
     from foretell.testing.databases import demo
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Answer": "foretell.pipeline",
+    "Audit": "foretell.report.audit",
     "Check": "foretell.pipeline",
     "Database": "foretell.pipeline",
     "Question": "foretell.pipeline",
@@ -48,6 +50,7 @@ _HOMES = {
 
 __all__ = [
     "Answer",
+    "Audit",
     "Check",
     "ConfigError",
     "DataError",

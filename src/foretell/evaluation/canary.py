@@ -37,7 +37,7 @@ from foretell.schema.model import Column, DType, Link, Schema, Semantic, Table
 from foretell.task.model import TaskKind
 
 LOUD = 1_000_000
-FEWEST = 40  # rows of either side that a model can be judged on
+FEWEST = 25  # rows of either side that a model can be judged on
 STRICT = 4.0  # standard errors above 0.5: by chance once in 30,000 audits
 _HEADS, _TAILS = "heads", "tails"
 
@@ -89,7 +89,9 @@ class _Planting:
         self.heads = coins(keys_of(frames[entity], key), cutoff, seed=seed)
         born = self.visible[entity]
         # The last instant of the past, for each entity.
-        self.until = np.where(born <= cutoff, born - 1, cutoff) if own else np.full(len(born), cutoff)
+        self.until = np.full(len(born), cutoff)
+        if own and schema.is_timed(entity):
+            self.until = np.where(born <= cutoff, born - 1, cutoff)
         self.rng = generator(seed, "canary", cutoff)
         self.made: dict[str, pa.Table] = dict(frames)
         # The entity that each row of the tables as they were belongs to; -1: none.
@@ -164,12 +166,13 @@ class _Planting:
         if link.parent == self.entity:
             parents = dict(enumerate(self.frames[self.entity].to_pylist()))
         rows: list[Row] = []
+        fixed = self.fixed(table)
         for owner, parent in parents.items():
             if not self.heads[owner]:
                 continue
             row = dict(models[int(self.rng.integers(len(models)))])
             for column in table.columns:
-                if column.name not in self.fixed(table):
+                if column.name not in fixed:
                     row[column.name] = told(column, True, row[column.name])
             for ours, theirs in zip(link.child_columns, link.parent_columns):
                 text = table.column(ours).dtype is DType.TEXT and parent[theirs] is not None

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from foretell.core.errors import LeakError
 from foretell.core.progress import QUIET, Progress
@@ -20,10 +22,20 @@ from foretell.core.time import Instant, format_instant
 from foretell.engines.base import Engine, Rows
 from foretell.engines.choose import make_engine
 from foretell.evaluation import canary
-from foretell.evaluation.futures import Difference, Frames, asked, differences, perturb, truncate
+from foretell.evaluation.futures import (
+    NEVER,
+    Difference,
+    Frames,
+    asked,
+    differences,
+    perturb,
+    truncate,
+    visible_from,
+)
 from foretell.evaluation.pasts import counted, rewrite_past
 from foretell.features.matrix import Matrix
 from foretell.plan import nodes
+from foretell.plan.prepare import one_row_keys
 from foretell.plan.proof import prove
 from foretell.schema.model import Schema, Semantic
 from foretell.sources.frames import FramesSource
@@ -83,10 +95,6 @@ class Subject:
     threads: int = 2
     opens: Opens = open_frames
 
-    @property
-    def moments(self) -> str:
-        return listing([format_instant(c) for c in self.cutoffs])
-
 
 Known = tuple[Rows, Matrix, dict[str, tuple[str, ...]]]
 
@@ -120,37 +128,37 @@ def proof(subject: Subject) -> Detection:
 # ── other futures ──
 
 
-def other_futures(subject: Subject, progress: Progress = QUIET) -> tuple[Detection, Detection, Detection]:
+def other_futures(subject: Subject, progress: Progress = QUIET) -> tuple[Detection, ...]:
     """Perturb, truncate, and one row each: what the cutoffs know must not move with what comes after them.
 
     Each future is computed with another number of threads, which must not show either.
     """
-    moved: dict[str, list[tuple[Instant, Difference]]] = {"perturb": [], "truncate": []}
-    twice: list[str] = []
+    if twice := _repeats(subject):
+        return (
+            *(Detection(n, Outcome.SKIPPED, "not run", "a key repeats") for n in _FUTURES),
+            _multiplied(twice),
+        )
+    moved: dict[str, list[tuple[Instant, Difference]]] = {name: [] for name in _FUTURES}
     count = 0
     with subject.opens(subject.frames, subject.schema, subject.threads) as engine:
         for cutoff in subject.cutoffs:
             first = known(engine, subject, cutoff)
             count += len(first[0])
             twice += _repeated(first, cutoff)
-            futures = {
-                "perturb": perturb(subject.frames, subject.schema, cutoff, seed=subject.seed),
-                "truncate": truncate(subject.frames, subject.schema, cutoff),
-            }
-            for threads, (how, future) in enumerate(futures.items(), start=1):
+            for threads, (how, made) in enumerate(_FUTURES.items(), start=1):
+                future = made(subject, cutoff)
                 with subject.opens(future, subject.schema, threads) as other:
                     found = _moved(first, known(other, subject, cutoff), how)
                 moved[how] += [(cutoff, d) for d in found]
                 progress.advance()
-    compared = (
-        f"{plural(len(subject.plan.outputs), 'feature')} of {plural(count, 'row')} at {subject.moments}"
-    )
-    changed = f"changed, added and deleted rows after the cutoff: {compared}"
-    deleted = f"deleted everything after the cutoff: {compared}"
-    did = f"looked for one row per entity and cutoff among {plural(count, 'row')}"
+    compared = f"compared {plural(len(subject.plan.outputs), 'feature')} of {plural(count, 'row')}"
+    changed = f"changed, added and deleted rows after each cutoff, and {compared}"
+    deleted = f"deleted everything after each cutoff, and {compared}"
     once = Detection(
-        "row count", Outcome.FAILED if twice else Outcome.PASSED, did, examples=tuple(twice[:SHOWN])
+        "row count", Outcome.PASSED, f"{_COUNTED} among {plural(count, 'row')}", "nothing repeats"
     )
+    if twice:
+        once = _multiplied(twice)
     return (
         _told("perturb", changed, moved["perturb"], subject),
         _told("truncate", deleted, moved["truncate"], subject),
@@ -158,10 +166,38 @@ def other_futures(subject: Subject, progress: Progress = QUIET) -> tuple[Detecti
     )
 
 
+_FUTURES: dict[str, Callable[[Subject, Instant], Frames]] = {
+    "perturb": lambda s, cutoff: perturb(s.frames, s.schema, cutoff, seed=s.seed),
+    "truncate": lambda s, cutoff: truncate(s.frames, s.schema, cutoff),
+}
+_COUNTED = "looked for keys that repeat, and for one row per entity and cutoff"
+
+
+def _multiplied(twice: Sequence[str]) -> Detection:
+    found = "rows are multiplied: sums and counts are of several rows where there is one"
+    mend = "remove the rows that repeat, or set another primary_key in foretell.toml"
+    return Detection("row count", Outcome.FAILED, _COUNTED, found, tuple(twice[:SHOWN]), mend)
+
+
 def _moved(first: Known, other: Known, how: str) -> tuple[Difference, ...]:
     found = differences(first[:2], other[:2], how)
     words = [n for n in first[2] if first[2][n] != other[2].get(n)]
     return (*found, *(Difference(f"the words of {n}", how, len(first[2][n])) for n in words))
+
+
+def _repeats(subject: Subject) -> list[str]:
+    """Keys that several visible rows have: every join to one multiplies rows."""
+    visible = visible_from(subject.frames, subject.schema)
+    found = []
+    for table in subject.schema.tables:
+        for key in one_row_keys(table.name, subject.schema):
+            rows = subject.frames[table.name].filter(pa.array(visible[table.name] != NEVER))
+            named = rows.select(key).drop_null()
+            counts = named.group_by(list(key)).aggregate([([], "count_all")])["count_all"]
+            several = pc.sum(pc.greater(counts, 1)).as_py() or 0
+            if several:
+                found.append(f"{several:,} values of the key {', '.join(key)} of {table.name} repeat")
+    return found
 
 
 def _repeated(found: Known, cutoff: Instant) -> list[str]:
@@ -188,7 +224,7 @@ def _told(name: str, did: str, moved: Sequence[tuple[Instant, Difference]], subj
 
 def labels(subject: Subject, progress: Progress = QUIET) -> Detection:
     """What a label counts lies after its cutoff, and not on it: another past must not move labels."""
-    did = f"deleted rows up to the cutoff and put rows exactly on it: labels at {subject.moments}"
+    did = "deleted rows before each cutoff, put new ones exactly on it, and compared labels"
     tables = counted(subject.everyone)
     if not tables:
         why = "the target counts no rows after the cutoff that could be told from those before"
@@ -247,7 +283,7 @@ def listen(subject: Subject, progress: Progress = QUIET) -> Detection:
         heads = canary.coins(list(zip(*(named[k] for k in key))), cutoff, seed=subject.seed)
         parts.append((matrix, heads, rows.entities, rows.cutoffs))
         progress.advance()
-    did = "tossed a coin for every entity, let only its future tell the side, and trained a model to tell it"
+    did = "tossed a coin for each entity, planted the outcome in its future, and trained a model to tell it"
     heard = canary.listen(parts, seed=subject.seed)
     if heard is None:
         return Detection("canary", Outcome.SKIPPED, did, "there are too few rows to judge a model on")

@@ -60,7 +60,7 @@ def _visible(name: str, frames: Frames, schema: Schema, of: Callable[[str], Mome
         return np.full(frame.num_rows, ALWAYS, dtype=np.int64)
     if not path[0]:
         column = table.column(path[1])
-        moments = [read_instant(v, column, schema.timezone) for v in frame[path[1]].to_pylist()]
+        moments = read_instants(frame[path[1]], column, schema.timezone)
     else:
         link = path[0][0].link
         theirs = keys_of(frames[link.parent], link.parent_columns)
@@ -69,6 +69,17 @@ def _visible(name: str, frames: Frames, schema: Schema, of: Callable[[str], Mome
     late = table.available_after
     shifted = [m if m is None or late is None else late.after(m) for m in moments]
     return np.array([NEVER if m is None else m for m in shifted], dtype=np.int64)
+
+
+def read_instants(values: pa.ChunkedArray, column: Column, zone: str | None) -> list[Instant | None]:
+    """A column of stored times as instants."""
+    plain = pa.types.is_timestamp(values.type) and (zone is None or values.type.tz is not None)
+    if plain and column.time_format not in _FACTORS:
+        instants: list[Instant | None] = (
+            values.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).to_pylist()
+        )
+        return instants
+    return [read_instant(v, column, zone) for v in values.to_pylist()]
 
 
 def read_instant(value: Any, column: Column, zone: str | None) -> Instant | None:
@@ -147,13 +158,15 @@ class _Change:
         self.made: dict[str, pa.Table] = {}
         self.later: dict[str, list[Row]] = {}  # the rows of the new future
         self.samples: dict[str, list[Row]] = {}
+        self.links = {t.name: schema.links_up(t.name) for t in schema.tables}
+        self.paths = {t.name: schema.time_path(t.name) for t in schema.tables}
 
     def table(self, table: Table) -> pa.Table:
         """The table with its new future; the tables it takes its time from come first."""
         name = table.name
         if name not in self.made:
             frame = self.frames[name]
-            path = self.schema.time_path(name)
+            path = self.paths[name]
             if path is None:
                 self.made[name], self.later[name] = frame, []
                 return frame
@@ -203,8 +216,8 @@ class _Change:
 
     def point(self, table: Table, row: Row, fixed: frozenset[str]) -> None:
         """Point a row at other parents, at none, or at one that does not exist; it stays a later row."""
-        path = self.schema.time_path(table.name)
-        for link in self.schema.links_up(table.name):
+        path = self.paths[table.name]
+        for link in self.links[table.name]:
             if fixed & set(link.child_columns):
                 continue
             leads = path is not None and path[0] and path[0][0].link == link
@@ -239,7 +252,7 @@ class _Change:
             if table.primary_key:
                 awaited = waiting[i] if i < len(waiting) else None
                 for place, name in enumerate(table.primary_key):
-                    pointing = any(name in k.child_columns for k in self.schema.links_up(table.name))
+                    pointing = any(name in k.child_columns for k in self.links[table.name])
                     if awaited is not None:
                         row[name] = awaited[place]
                     elif not pointing:
@@ -256,7 +269,7 @@ class _Change:
         """Keys that rows of other tables point at and that no row has; none where the key also points."""
         found: dict[tuple[Any, ...], None] = {}
         if not table.primary_key or any(
-            set(table.primary_key) & set(k.child_columns) for k in self.schema.links_up(table.name)
+            set(table.primary_key) & set(k.child_columns) for k in self.links[table.name]
         ):
             return []
         present = {loose(k) for k in keys_of(self.frames[table.name], table.primary_key)}
@@ -312,7 +325,7 @@ def _revised(
         teller = column.name if column.name in tells else column.known_at
         if teller is None or column.name in untouched or past.num_rows == 0:
             continue
-        known = [read_instant(v, table.column(teller), schema.timezone) for v in past[teller].to_pylist()]
+        known = read_instants(past[teller], table.column(teller), schema.timezone)
         later = [m is None or m > cutoff for m in known]
         place = past.schema.get_field_index(column.name)
         field = past.schema.field(place)

@@ -17,7 +17,7 @@ from foretell.schema.model import Link, Schema
 from foretell.sources.naming import quote
 from foretell.store.working import Store
 
-ROWS = 30_000
+ROWS = 60_000
 """A database of fewer rows is looked at whole; of a larger one about so many are taken."""
 ENTITIES = 1_000
 FEWEST = 50

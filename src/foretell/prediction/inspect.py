@@ -36,6 +36,7 @@ class Inspection:
     """What the detectors found, and what they were shown."""
 
     looked_at: str
+    cutoffs: tuple[Instant, ...]
     detections: tuple[Detection, ...]
 
 
@@ -75,9 +76,11 @@ def inspect(
     )
     proven = detectors.proof(subject)
     if proven.outcome is Outcome.FAILED:
-        return Inspection(str(taken), (proven,))
+        return Inspection(str(taken), moments, (proven,))
     progress.stage("changing the future", total=2.0 * len(moments))
     found = [proven, *detectors.other_futures(subject, progress)]
+    if any(d.outcome is Outcome.FAILED and d.name == "row count" for d in found):
+        return Inspection(str(taken), moments, tuple(found))
     progress.stage("changing the past", total=float(len(moments)))
     found.append(detectors.labels(subject, progress))
     progress.stage("tossing coins", total=float(len(moments)))
@@ -85,7 +88,7 @@ def inspect(
     found.append(single_feature(lesson))
     progress.stage("comparing with an earlier state")
     found.append(_replay(database, lesson, subject, then, progress))
-    return Inspection(str(taken), tuple(found))
+    return Inspection(str(taken), moments, tuple(found))
 
 
 def single_feature(lesson: learn.Lesson) -> Detection:

@@ -9,9 +9,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from foretell.core.text import listing, plural
+from foretell.core.time import Instant, format_instant
 from foretell.evaluation.detectors import Detection, Outcome
 from foretell.report.answer import stack, task_view
 from foretell.report.layout import bullets, grid, indented, to_html
+from foretell.report.numbers import moment
 
 _STYLES = {Outcome.PASSED: "green", Outcome.FAILED: "bold red", Outcome.SKIPPED: "dim"}
 
@@ -20,11 +22,13 @@ _STYLES = {Outcome.PASSED: "green", Outcome.FAILED: "bold red", Outcome.SKIPPED:
 class Audit:
     """What was looked for, and what was found. `verdict` says first whether the future reaches the answer.
 
-    `question` is the task in words, `looked_at` the part of the database that the detectors were shown.
+    `question` is the task in words, `looked_at` the part of the database that the detectors were shown, and
+    `cutoffs` the moments at which they looked.
     """
 
     question: str
     looked_at: str
+    cutoffs: tuple[Instant, ...]
     detections: tuple[Detection, ...]
 
     @property
@@ -47,11 +51,12 @@ class Audit:
 
     def view(self) -> RenderableType:
         """The audit laid out for a terminal, as a rich renderable."""
+        moments = listing([moment(format_instant(c)) for c in self.cutoffs])
         return stack(
             [
                 Text(self.verdict, style="bold green" if self.clean else "bold red"),
                 task_view(self.question),
-                Text(f"Looked at {self.looked_at}."),
+                Text(f"Looked at {self.looked_at}, at {moments}."),
                 _detections(self.detections),
                 *(_failure(d) for d in self.of(Outcome.FAILED)),
             ]
@@ -66,6 +71,7 @@ class Audit:
             "clean": self.clean,
             "question": self.question,
             "looked_at": self.looked_at,
+            "cutoffs": [format_instant(c) for c in self.cutoffs],
             "detectors": [
                 {
                     "name": d.name,
