@@ -74,10 +74,16 @@ typedef struct {
     Best mode;
 } Pass;
 
-static void take(Pass *pass, int32_t code, int64_t segment) {
-    pass->latest = code;
-    if (pass->asks_distinct || pass->asks_mode) {
-        Slot *slot = find(&pass->slots, code);
+/* Go on over the next events of a segment. */
+static void take(Pass *pass, const int32_t *codes, int64_t n, int64_t segment) {
+    int counts = pass->asks_distinct || pass->asks_mode;
+    int64_t values = pass->values, gained = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (codes[i] < 0) continue;
+        pass->latest = codes[i];
+        values++;
+        if (!counts) continue;
+        Slot *slot = find(&pass->slots, codes[i]);
         if (slot->segment != segment) {
             if (slot->segment >= 0) {
                 pass->units[slot->segment]--;
@@ -85,14 +91,16 @@ static void take(Pass *pass, int32_t code, int64_t segment) {
             } else {
                 pass->distinct++;
             }
-            pass->units[segment]++;
-            pass->sums[segment / GROUP]++;
             slot->segment = segment;
+            gained++;
         }
-        contend(&pass->mode, code, ++slot->count);
-        if (pass->asks_window_mode) pass->range[pass->values] = slot - pass->slots.slots;
+        if (!pass->asks_mode) continue;
+        contend(&pass->mode, codes[i], ++slot->count);
+        if (pass->asks_window_mode) pass->range[values - 1] = slot - pass->slots.slots;
     }
-    pass->values++;
+    pass->units[segment] += gained;
+    pass->sums[segment / GROUP] += gained;
+    pass->values = values;
 }
 
 static double units_between(const Pass *pass, int64_t lo, int64_t hi) {
@@ -156,8 +164,7 @@ static void sweep_anchor(Scratch *s, const Block *block, const Anchor *a, Pass *
         for (int64_t e = block->bounds[b], end = block->bounds[b + 1]; e < end; e += CHUNK) {
             int64_t until = end - e > CHUNK ? e + CHUNK : end;
             const int32_t *codes = read_codes(s, pass->input, e, until, pass->raw);
-            for (int64_t i = 0; i < until - e; i++)
-                if (codes[i] >= 0) take(pass, codes[i], b - a->first);
+            take(pass, codes, until - e, b - a->first);
         }
     }
 }
