@@ -23,7 +23,7 @@ from foretell.plan.prepare import one_row_keys, read, tie_breakers, time_link, v
 from foretell.query import ast
 from foretell.schema.model import Link, Schema
 from foretell.store.links import find_parents, one_row_each
-from foretell.store.order import Sortable, Whole, settled, sorted_rows, whole
+from foretell.store.order import Sortable, settled, sorted_rows
 from foretell.store.scan import Scan, absent, doubles, longs
 from foretell.store.words import Words, encode, roomy
 from foretell.store.working import Store
@@ -128,7 +128,6 @@ class Tables:
         """
 
         def make() -> Ints:
-            self._order(link.child)
             found = self._arranged(link.child, self._parents_as_loaded(link))
             with self._lock:
                 del self._kept["parents as loaded", link.name]
@@ -146,7 +145,6 @@ class Tables:
 
     def _column(self, kind: str, table: str, expr: ast.Expr | str, make: Callable[[exp.Expr], T]) -> T:
         value = self._scan.value(table, expr)
-        self._order(table)
         return self._once((kind, table, value.sql()), lambda: make(value))
 
     def _once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
@@ -197,8 +195,8 @@ class Tables:
         if times is not None:
             unseen = times == kernel.MISSING
             rows = np.flatnonzero(~unseen) if unseen.any() else None
-            moments = whole(times)
-            columns.insert(0, lambda: [moments])
+            moments = [times]
+            columns.insert(0, lambda: [*moments])
         if not settled(rows, columns):
             every = np.arange(self._store.table(name).rows) if rows is None else rows
             rows = sorted_rows(every, columns)
@@ -232,16 +230,16 @@ class Tables:
 
         return self._once(("parents as loaded", link.name), make)
 
-    def _sortable(self, name: str, column: str) -> list[Whole]:
-        """A column's values as whole numbers in its order; NULLs last."""
+    def _sortable(self, name: str, column: str) -> list[NDArray[Any]]:
+        """A column's values as numbers in its order; NULLs last."""
         found = self._scan.column(name, self._scan.value(name, column))
         unknown = absent(found)
-        last = [] if unknown is None else [unknown.astype(np.uint64)]
+        last = [] if unknown is None else [unknown]
         if pa.types.is_string(found.type):
-            return [*last, whole(encode(found, threads=self._threads).codes)]
+            return [*last, encode(found, threads=self._threads).codes]
         if pa.types.is_floating(found.type):
-            return [*last, whole(np.nan_to_num(doubles(found)) if last else doubles(found))]
-        return [*last, whole(longs(found))]
+            return [*last, doubles(found.fill_null(0.0))]
+        return [*last, longs(found)]
 
 
 def spelt(value: exp.Expr) -> exp.Expr:

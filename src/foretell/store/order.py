@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 Whole: TypeAlias = NDArray[np.uint64]
 Places: TypeAlias = NDArray[np.int64]
-Sortable: TypeAlias = Callable[[], list[Whole]]
-"""Gives a column's values as whole numbers in its order, over all rows, when it is needed."""
+Sortable: TypeAlias = Callable[[], list[NDArray[Any]]]
+"""Gives a column's values as numbers in its order, over all rows, when it is needed; several arrays are
+compared one after the other.
+"""
 
 
 def ascending(values: NDArray[Any], *, strictly: bool = False) -> bool:
@@ -62,7 +64,7 @@ def sorted_rows(rows: Places, columns: Iterable[Sortable]) -> Places:
     """`rows` sorted by the columns, ties by their order as given.
 
     >>> first, second = np.array([2, 1, 2, 1]), np.array([5, 9, 4, 8])
-    >>> sorted_rows(np.arange(4), [lambda: [whole(first)], lambda: [whole(second)]]).tolist()
+    >>> sorted_rows(np.arange(4), [lambda: [first], lambda: [second]]).tolist()
     [3, 1, 2, 0]
     """
     order = rows
@@ -72,7 +74,7 @@ def sorted_rows(rows: Places, columns: Iterable[Sortable]) -> Places:
         if len(runs) < 2:
             break
         for values in column():
-            left = values[order[tied]]
+            left = whole(values[order[tied]])
             left -= left.min(initial=np.iinfo(np.uint64).max)
             width = _bits(left)
             while len(runs) > 1:
