@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from sqlglot import exp
 
 from foretell import kernel
@@ -14,7 +13,6 @@ from foretell.schema.model import Link, Schema
 from foretell.store.order import ascending
 from foretell.store.refusals import refuse_repeats
 from foretell.store.scan import Scan, absent, given, longs
-from foretell.store.words import encode
 
 
 def find_parents(scan: Scan, link: Link, schema: Schema, order: Ints | None, threads: int) -> Ints:
@@ -29,8 +27,6 @@ def find_parents(scan: Scan, link: Link, schema: Schema, order: Ints | None, thr
             parent = scan.column(link.parent, scan.value(link.parent, theirs))
             if pa.types.is_int64(child.type) and pa.types.is_int64(parent.type):
                 return _by_number(child, parent, order, threads)
-            if pa.types.is_string(child.type) and pa.types.is_string(parent.type):
-                return _by_word(child, parent, order, threads)
     return _by_join(scan, link, schema, order)
 
 
@@ -80,27 +76,15 @@ def _by_number(child: pa.ChunkedArray, parent: pa.ChunkedArray, order: Ints | No
     return found
 
 
-def _by_word(child: pa.ChunkedArray, parent: pa.ChunkedArray, order: Ints | None, threads: int) -> Ints:
-    ours, theirs = encode(child, threads=threads), encode(parent, threads=threads)
-    codes = theirs.codes if order is None else kernel.gather(theirs.codes, order, threads)
-    places = np.full(theirs.size, -1, dtype=np.int32)
-    at = np.flatnonzero(codes >= 0)
-    places[codes[at]] = at
-    met = pc.index_in(ours.array, value_set=theirs.array.cast(ours.array.type)).fill_null(-1).to_numpy()
-    return kernel.gather(kernel.gather(places, met, threads), ours.codes, threads)
-
-
 def _by_join(scan: Scan, link: Link, schema: Schema, order: Ints | None) -> Ints:
-    child, parent = (
-        scan.numbered(link.child, link.child_columns),
-        scan.numbered(link.parent, link.parent_columns),
-    )
+    child = scan.numbered(link.child, link.child_columns)
+    parent = scan.numbered(link.parent, link.parent_columns)
     pairs = (
         exp.select(col("c", ROW).as_("child"), col("p", ROW).as_("parent"))
         .from_(child.subquery("c"))
         .join(parent.subquery("p"), on=joined_on(link, "c", "p", schema))
     )
-    met = scan.query(pairs)
+    met = scan.query(pairs, rows=scan.rows(link.child))
     ours, theirs = met["child"].to_numpy() - 1, met["parent"].to_numpy() - 1
     if order is not None:
         places = np.full(scan.rows(link.parent), -1, dtype=np.int32)

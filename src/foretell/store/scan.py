@@ -51,9 +51,8 @@ class Scan:
             held = self._whole(table).get(value.sql())
             if held is not None:
                 return held
-        else:
-            self.connect().execute(f"SET threads = {self._threads}")
-        return self.query(exp.select(value.as_("value")).from_(raw(table, "r")))["value"]
+        query = exp.select(value.as_("value")).from_(raw(table, "r"))
+        return self.query(query, rows=self.rows(table))["value"]
 
     def _whole(self, table: str) -> dict[str, pa.ChunkedArray]:
         """Every column of a small table, by its SQL."""
@@ -77,10 +76,13 @@ class Scan:
         query = exp.select(made(col("g", "value")).as_("value")).from_(given().as_("g"))
         return self.query(query, values)["value"]
 
-    def query(self, query: exp.Expr, values: pa.Array | None = None) -> pa.Table:
-        """A query's rows; `values` are the column `value` of the table `given()`."""
+    def query(self, query: exp.Expr, values: pa.Array | None = None, *, rows: int = 0) -> pa.Table:
+        """What a query over so many `rows` gives; `values` are the column `value` of the table `given()`."""
+        connection = self.connect(values)
+        if rows > _SMALL:
+            connection.execute(f"SET threads = {self._threads}")
         with told(query):
-            return self.connect(values).sql(query.sql(dialect=DIALECT)).to_arrow_table()
+            return connection.sql(query.sql(dialect=DIALECT)).to_arrow_table()
 
     def connect(self, values: pa.Array | None = None) -> Any:
         """A connection of one's own to the working copy, in which `given()` holds the values."""
