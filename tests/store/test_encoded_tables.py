@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from operator import methodcaller
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,16 +80,20 @@ def as_numbers(values: list[Any]) -> list[float | None]:
 def compare(frames: dict[str, pa.Table], schema: Schema, threads: int = 2) -> None:
     """Assert that every array holds what DuckDB's prepared tables hold."""
     with Store.load(FramesSource(frames).snapshot()) as store:
-        tables, prepared = Tables(store, schema, threads=threads), Prepared(store, schema)
-        for source in schema.tables:
-            compare_table(tables, prepared, source)
-        for link in schema.active_links:
-            wanted = prepared.parents(link, schema)
-            assert tables.parents(link).tolist() == wanted, link
-            offsets, rows = tables.children(link)
-            found = [rows[a:b].tolist() for a, b in itertools.pairwise(offsets)]
-            of = [[i for i, p in enumerate(wanted) if p == j] for j in range(tables.rows(link.parent))]
-            assert found == of, link
+        compare_store(store, schema, threads)
+
+
+def compare_store(store: Store, schema: Schema, threads: int = 2) -> None:
+    tables, prepared = Tables(store, schema, threads=threads), Prepared(store, schema)
+    for source in schema.tables:
+        compare_table(tables, prepared, source)
+    for link in schema.active_links:
+        wanted = prepared.parents(link, schema)
+        assert tables.parents(link).tolist() == wanted, link
+        offsets, rows = tables.children(link)
+        found = [rows[a:b].tolist() for a, b in itertools.pairwise(offsets)]
+        of = [[i for i, p in enumerate(wanted) if p == j] for j in range(tables.rows(link.parent))]
+        assert found == of, link
 
 
 def compare_table(tables: Tables, prepared: Prepared, source: Table) -> None:
@@ -127,6 +133,19 @@ def test_random_databases_agree() -> None:
     for seed in range(200 if LONG else 10):
         made = make_database(seed, tables=1 + seed % 5, rows=40)
         compare(made.frames, made.schema, threads=1 + seed % 3)
+
+
+def test_a_working_copy_that_is_shared_agrees(tmp_path: Path) -> None:
+    """There tables are views of compressed ones in an attached file."""
+    made = make_database(7, tables=4, rows=60)
+    loaded, shared = tmp_path / "loaded" / "copy.duckdb", tmp_path / "shared.duckdb"
+    loaded.parent.mkdir()
+    with Store.load(FramesSource(made.frames).snapshot(), file=loaded) as store:
+        store.connection.execute("CHECKPOINT")
+        shutil.copy(loaded, shared)
+        tables, fingerprint = list(store.tables.values()), store.fingerprint
+    with Store.attach(shared, tables, (), fingerprint=fingerprint) as store:
+        compare_store(store, made.schema)
 
 
 def test_an_order_that_is_broken_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
