@@ -146,6 +146,33 @@ def test_ask_as_json(shell: Shell) -> None:
     assert first["low"] <= first["prediction"] <= first["high"]
 
 
+def test_features_and_windows_are_chosen(shell: Shell, folder: Path, tmp_path: Path) -> None:
+    config = tmp_path / "foretell.toml"
+    config.write_text('[features]\nexclude = ["visits.*"]\n')
+    chosen = ("--features", "less", "--window", "7d,2w", "--config", str(config))
+    said = shell("fit", "shop.duckdb", CHURN, "--name", "narrow", "--time-limit", "2", *chosen)
+    assert said.code == 0, said.err
+    script = shell("sql", "narrow").out
+    assert "orders.count.7d" in script and "orders.count.30d" not in script
+    kept, _, left = script.partition("-- Left out: ")
+    assert "visits.count.7d" not in kept and "\n--   visits.count.7d\n" in left
+    answer = json.loads(
+        shell("ask", "shop.duckdb", CHURN, "--time-limit", "2", "--format", "json", *chosen).out
+    )
+    assert any("features not used" in w for w in answer["warnings"])
+    assert {"excluded in foretell.toml"} <= {x["why"] for x in answer["left_out"]}
+    assert all(len(x["examples"]) <= 3 for x in answer["left_out"])
+
+
+def test_settings_of_features_survive_a_rewrite_of_the_schema(shell: Shell, tmp_path: Path) -> None:
+    place = tmp_path / "shop.duckdb"
+    write_duckdb(place, events_frames())
+    (tmp_path / "foretell.toml").write_text('[features]\nwindows = ["7 days"]\n')
+    assert shell("schema", str(place), "--write", "--force").code == 0
+    text = (tmp_path / "foretell.toml").read_text()
+    assert '[features]\nwindows = ["7 days"]' in text and "[tables." in text
+
+
 def test_fit_then_predict_then_sql(
     shell: Shell, folder: Path, fitted: subprocess.CompletedProcess[str]
 ) -> None:
@@ -190,6 +217,8 @@ def test_labels_of_ones_own(shell: Shell, tmp_path: Path) -> None:
         (["fit", "shop.duckdb", CHURN, "--name", "../churn"], 2, "cannot be a model's name"),
         (["demo", "other.duckdb"], 2, "not the demo"),
         (["ask", "shop.duckdb", RANK], 2, "not fitted"),
+        (["ask", "nowhere.duckdb", CHURN, "--features", "mor"], 2, "did you mean 'more'?"),
+        (["fit", "shop.duckdb", CHURN, "--name", "x", "--window", "7d,30m"], 2, "write 30min or 30mo"),
     ],
 )
 def test_slips(

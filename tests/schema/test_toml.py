@@ -6,6 +6,7 @@ import pytest
 
 from foretell.core.errors import ConfigError
 from foretell.core.time import Offset, Unit
+from foretell.schema.breadth import Breadth, FeatureSettings, windows_of
 from foretell.schema.model import Column, DType, Evidence, Link, Origin, Schema, Semantic, Table
 from foretell.schema.toml import Config, apply, read, write
 
@@ -71,6 +72,15 @@ def test_what_is_written_is_read_back() -> None:
             )
 
 
+def test_settings_of_features_are_written_and_read_back() -> None:
+    asked = FeatureSettings(
+        Breadth.MORE, 250, windows_of("12h, 7d, 1mo"), ("orders.*", "label.*"), ('*."odd" 🍺.*',)
+    )
+    assert read(write(SCHEMA, asked)).features == asked
+    assert apply(SCHEMA, read(write(SCHEMA, asked))) == apply(SCHEMA, read(write(SCHEMA)))
+    assert "features" not in write(SCHEMA) and read(write(SCHEMA)).features == FeatureSettings()
+
+
 def test_guesses_are_written_with_their_evidence() -> None:
     text = write(SCHEMA)
     assert 'primary_key = ["id"] # guess 90%: unique, never NULL' in text
@@ -96,6 +106,14 @@ def test_guesses_are_written_with_their_evidence() -> None:
         ("[[links]]\nchild = 'a.b'", "links[0]: expected a child and a parent"),
         ("[[links]]\nchilds = 'a.b'", "links[0].childs: no such setting"),
         ("a = [", "not valid TOML"),
+        ("features = 3", "features: found 3"),
+        ("[features]\nbudgt = 3", "features.budgt: no such setting\ndid you mean 'budget'?"),
+        ("[features]\nbudget = 0", "features.budget: found 0, expected a whole number of at least 1"),
+        ("[features]\nbudget = true", "features.budget: found True"),
+        ("[features]\nbreadth = 'mor'", "features.breadth: found 'mor'\ndid you mean 'more'?"),
+        ("[features]\nwindows = ['7 dayz']", "features.windows: found '7 dayz', expected a span of time"),
+        ("[features]\nwindows = []", "features.windows: found no window"),
+        ("[features]\ninclude = 3", "features.include: found 3"),
     ],
 )
 def test_wrong_settings_are_named(text: str, message: str) -> None:
