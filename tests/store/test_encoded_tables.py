@@ -157,6 +157,19 @@ def test_an_order_that_is_broken_is_seen(monkeypatch: pytest.MonkeyPatch) -> Non
         compare(made.frames, made.schema)
 
 
+def test_a_parent_that_is_wrong_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = {"c": pa.table({"id": [1, 2], "p": [5, 6]}), "p": pa.table({"k": [5, 6]})}
+    schema = Schema(
+        (Table("c", (column("id", N), column("p", N)), ("id",)), Table("p", (column("k", N),), ("k",))),
+        (Link("c", ("p",), "p", ("k",)),),
+    )
+    compare(frames, schema)
+    true = kernel.lookup
+    monkeypatch.setattr(kernel, "lookup", lambda keys, table, threads: true(keys[::-1], table, threads))
+    with pytest.raises(AssertionError):
+        compare(frames, schema)
+
+
 def column(name: str, dtype: DType, semantic: Semantic | None = None, **more: Any) -> Column:
     usual = {
         DType.TEXT: Semantic.CATEGORICAL,

@@ -67,8 +67,8 @@ def sorted_rows(rows: Places, columns: Iterable[Sortable]) -> Places:
     >>> sorted_rows(np.arange(4), [lambda: [first], lambda: [second]]).tolist()
     [3, 1, 2, 0]
     """
-    order = rows
-    tied: slice | Places = slice(None)  # the places in `order` that are not settled yet,
+    order = rows.copy()
+    tied: Places | slice = slice(None)  # the places in `order` that are not settled yet,
     runs: Whole = np.zeros(len(rows), dtype=np.uint64)  # and the run of equals that each is in
     for column in columns:
         if len(runs) < 2:
@@ -80,18 +80,18 @@ def sorted_rows(rows: Places, columns: Iterable[Sortable]) -> Places:
             while len(runs) > 1:
                 room = 64 - _bits(runs) - (len(runs) - 1).bit_length()
                 low = max(0, width - room)
-                digits = left >> np.uint64(low)
+                digits = left >> np.uint64(low) if low else left
                 if not _in_order(runs, digits):
-                    if order is rows:
-                        order = rows.copy()
                     found = _argsort(runs, digits, min(width, room))
                     order[tied] = order[tied][found]
                     left, digits = left[found], digits[found]
                 again, runs = _ties(runs, digits)
-                tied = again if isinstance(tied, slice) else tied[again]
+                if len(again) < len(digits):
+                    tied = again if isinstance(tied, slice) else tied[again]
+                    left = left[again]
                 if not low:
                     break
-                left, width = left[again] & np.uint64((1 << low) - 1), low
+                left, width = left & np.uint64((1 << low) - 1), low
     return order
 
 
