@@ -68,6 +68,7 @@ class NativeEngine:
 
     def features(self, plan: nodes.FeaturePlan, rows: Rows) -> Matrix:
         prove(plan, self._schema)
+        self._frames.kept.begin()
         found: dict[str, Values] = {}
         earlier: dict[tuple[nodes.Target, tuple[Instant, ...]], Labels] = {}
         for block in plan.blocks:

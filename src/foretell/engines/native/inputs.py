@@ -77,19 +77,25 @@ class Whole:
             words = self.frames.tables.words(table, expr)
             code = None if word is None else code_of(word, words)
             if code != -1:  # a word that the column does not have is left to the expression itself
-                codes = words.codes if index is not None else self._own(("codes", expr), words.codes)
+                codes, index = self._arranged(("codes", expr), words.codes, index)
                 return Column(Codes(codes, words.size, index, code), words)
         numbers = self.frames.tables.numbers(table, value.expr)
         if value.dtype is not DType.BOOLEAN:
             numbers = _bounded(numbers)
-        if index is None:
-            numbers = self._own(("numbers", value.expr, value.dtype), numbers)
-        return Column(Numbers(numbers, index))
+        return Column(Numbers(*self._arranged(("numbers", value.expr, value.dtype), numbers, index)))
 
-    def _own(self, key: tuple[object, ...], values: npt.NDArray[S]) -> npt.NDArray[S]:
-        """Values of the event table in the order of the events."""
+    def _arranged(
+        self, key: tuple[object, ...], values: npt.NDArray[S], index: Ints | None
+    ) -> tuple[npt.NDArray[S], Ints | None]:
+        """A column of the event table in the order of the events, where there is room to keep it so; or else
+        the column itself, and where in it each event looks.
+        """
+        if index is not None:
+            return values, index
         rows = self.frames.of(self.node).rows
-        return self.frames.kept.get((self.node, *key), lambda: self.frames.gather(values, rows))
+        if not self.frames.kept.has_room((self.node, *key), len(rows) * values.itemsize):
+            return values, rows
+        return self.frames.kept.get((self.node, *key), lambda: self.frames.gather(values, rows)), None
 
     def _places(self, value: nodes.Input) -> Ints:
         """Where in the table that `up` leads to each event looks; -1 where that row, or the value, is not
@@ -115,8 +121,9 @@ class Whole:
 
 
 def _bounded(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    size = np.abs(values)
-    return np.where(size < LARGEST, values, np.nan) if np.any(size >= LARGEST) else values
+    if np.fmax.reduce(values, initial=0.0) < LARGEST and np.fmin.reduce(values, initial=0.0) > -LARGEST:
+        return values
+    return np.where(np.abs(values) < LARGEST, values, np.nan)
 
 
 def code_of(word: str, words: Words) -> int:

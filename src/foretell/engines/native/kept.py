@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Protocol, TypeVar, cast
 
@@ -18,12 +19,23 @@ class Sized(Protocol):
 T = TypeVar("T", bound=Sized)
 
 
+@dataclass
+class _Held:
+    value: Any
+    turn: int
+
+
 class Kept:
-    """Values by key, up to `most` bytes of them.
+    """Values by key, up to `most` bytes of them. Several threads may ask at once.
 
     >>> kept = Kept(100)
     >>> kept.get("a", lambda: memoryview(bytes(60))).nbytes, kept.nbytes
     (60, 60)
+    >>> kept.has_room("b", 60)
+    False
+    >>> kept.begin()
+    >>> kept.has_room("b", 60)
+    True
     >>> kept.get("b", lambda: memoryview(bytes(60))).nbytes, kept.nbytes
     (60, 60)
     """
@@ -31,21 +43,36 @@ class Kept:
     def __init__(self, most: int) -> None:
         self.most = most
         self.nbytes = 0
-        self._held: OrderedDict[Hashable, Any] = OrderedDict()
+        self._turn = 0
+        self._held: OrderedDict[Hashable, _Held] = OrderedDict()
         self._lock = Lock()
+
+    def begin(self) -> None:
+        """A new turn: what was asked for before it may go, to make room."""
+        with self._lock:
+            self._turn += 1
+
+    def has_room(self, key: Hashable, nbytes: int) -> bool:
+        """Whether the key is kept, or could be without losing what was asked for in this turn."""
+        with self._lock:
+            if key in self._held:
+                return True
+            used = sum(h.value.nbytes for h in self._held.values() if h.turn == self._turn)
+            return bool(used + nbytes <= self.most)
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """The value of a key; made now where it is not kept."""
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
-                return cast(T, self._held[key])
+                self._held[key].turn = self._turn
+                return cast(T, self._held[key].value)
         made = make()
         with self._lock:
             if key not in self._held:
-                self._held[key] = made
+                self._held[key] = _Held(made, self._turn)
                 self.nbytes += made.nbytes
             while self.nbytes > self.most:
                 _, gone = self._held.popitem(last=False)
-                self.nbytes -= gone.nbytes
+                self.nbytes -= gone.value.nbytes
         return made
