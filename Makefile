@@ -1,6 +1,13 @@
 # check: what .ci/run checks, in the environment at hand.  test: the tests alone.  fix: format and mend.
 # docs: the examples in docstrings, README and docs.      bench: the benchmarks, see benchmarks/LOG.md.
-.PHONY: check test fix docs bench ci
+# build: the kernel, in place.                       sanitize: its tests, watched for stray reads and writes.
+.PHONY: build sanitize check test fix docs bench ci
+
+build:
+	pip install -q --no-deps -e .
+
+sanitize:
+	tests/kernel/sanitize
 
 check:
 	ruff check .

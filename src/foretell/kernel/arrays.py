@@ -58,7 +58,7 @@ def lookup(keys: Longs, table: Longs, threads: int = 1) -> Ints:
         return out
     least, span = int(table.min()), int(table.max()) - int(table.min()) + 1
     if span <= 4 * len(table) + 1024:
-        shift, slots = 64, np.empty(span + 1, dtype=np.int32)  # a slot per possible key
+        shift, slots = 64, np.empty(max(span, len(table)) + 1, dtype=np.int32)  # a slot per possible key
     else:
         bits = (2 * len(table)).bit_length()
         shift, slots = 64 - bits, np.empty(1 << bits, dtype=np.int32)
