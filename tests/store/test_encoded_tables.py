@@ -165,7 +165,7 @@ def test_a_parent_that_is_wrong_is_seen(monkeypatch: pytest.MonkeyPatch) -> None
     )
     compare(frames, schema)
     true = kernel.lookup
-    monkeypatch.setattr(kernel, "lookup", lambda keys, table, threads: true(keys[::-1], table, threads))
+    monkeypatch.setattr(kernel, "lookup", lambda keys, table, _: true(keys[::-1].copy(), table))
     with pytest.raises(AssertionError):
         compare(frames, schema)
 
