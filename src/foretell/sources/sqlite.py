@@ -46,7 +46,7 @@ class SQLiteSource:
 
     def state(self) -> State | None:
         beside = [self.path.with_name(self.path.name + end) for end in ("-wal", "-journal")]
-        return State.of("sqlite", self.path, [self.path, *(f for f in beside if f.exists())])
+        return State.of("sqlite", self.path, [self.path], logs=[f for f in beside if f.exists()])
 
     def resumed(self, earlier: Mapping[str, Reading], at: Mapping[str, Sequence[int]]) -> None:
         """Rows of SQLite have no lasting order, so all is read again."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 Stamp: TypeAlias = tuple[int, ...]
-"""A file's size, when its content and when anything of it changed (ns), and its inode."""
+"""A file's size, when its content and when anything of it changed (ns since 1970), and its inode."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,20 @@ class State:
     files: Mapping[str, Stamp]
 
     @classmethod
-    def of(cls, kind: str, place: Path, files: Iterable[Path]) -> State | None:
-        """The state of `files`; None where one of them cannot be looked at."""
+    def of(cls, kind: str, place: Path, files: Iterable[Path], logs: Iterable[Path] = ()) -> State | None:
+        """The state of `files`; None where one of them cannot be looked at.
+
+        `logs` are files that readers touch without writing to them: only their content's time counts.
+        """
         try:
             stamps = {}
             for file in files:
                 found = file.stat()
                 times = (found.st_mtime_ns, found.st_ctime_ns)
                 stamps[inside(place, file)] = (found.st_size, *times, found.st_ino)
+            for file in logs:
+                found = file.stat()
+                stamps[inside(place, file)] = (found.st_size, found.st_mtime_ns, found.st_ino)
             return cls(kind, str(place.resolve(strict=True)), stamps)
         except OSError:
             return None

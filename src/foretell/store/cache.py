@@ -155,9 +155,9 @@ class Cache:
         }
         _write(file.parent / MANIFEST, record)
         target = self._place(state)
-        target.parent.mkdir(mode=0o700, exist_ok=True)
         if _read(target) is None:
             self._remove(target)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
         with contextlib.suppress(OSError):
             file.parent.rename(target)  # fails where another process was first: its copy is as good
         shutil.rmtree(file.parent, ignore_errors=True)
@@ -172,12 +172,19 @@ class Cache:
         for place in self._places():
             if place != keep and (place.parent == keep.parent or _read(place, any_version=True) is None):
                 self._remove(place)
-        total = 0
-        for entry in self.entries():
-            if entry.folder != keep and (total + entry.size > self.limit or not Path(entry.place).exists()):
+        entries = self.entries()
+        total = sum(e.size for e in entries if e.folder == keep)
+        for entry in entries:
+            if entry.folder == keep:
+                continue
+            if total + entry.size > self.limit or not Path(entry.place).exists():
                 self._remove(entry.folder)
             else:
                 total += entry.size
+
+    def discard(self, entry: Entry) -> None:
+        """Remove an entry that turned out to be damaged."""
+        self._remove(entry.folder)
 
     def clear(self, place: str | None = None) -> list[Entry]:
         """Remove all entries, or those of one source; what was removed."""

@@ -45,6 +45,8 @@ def open_store(
     if store is not None:
         progress.stage(f"using the cached copy of {plural(store.rows, 'row')}")
         return store, entry
+    if entry is not None:
+        cache.discard(entry)
     if time.time_ns() - state.changed_ns >= SETTLED_NS and _is_usable(cache, state, progress):
         return _read_on(source, cache, state, memory, progress) or _read_anew(
             source, cache, state, memory, progress

@@ -160,7 +160,6 @@ class Store:
         """
         store = cls(_connect(str(file), file.parent, memory), file.parent)
         try:
-            store.connection.execute("SET enable_external_access = false")
             earlier = {t.name: t for t in tables}
             chosen = _choose(snapshot.tables, None)
             progress.stage("reading what is new")
@@ -175,6 +174,7 @@ class Store:
                     store.close()
                     return None
             store.source_notes = tuple(snapshot.notes)
+            store.connection.execute("SET enable_external_access = false")
         except BaseException:
             store.close()
             raise
