@@ -11,9 +11,9 @@
 /* What is known of one code. It belongs to the pass that named it last; a pass finds others' slots free. */
 typedef struct {
     int64_t named;
-    int64_t count;       /* occurrences so far */
-    int64_t segment;     /* where its unit is; -1: nowhere yet */
-    int64_t tick, tally; /* occurrences in the window of one row, the tick's */
+    int64_t count;        /* occurrences so far */
+    int64_t segment;      /* where its unit is; -1: nowhere yet */
+    int64_t tally, place; /* occurrences in a window that slides, and its place among the codes there */
     int32_t code;
 } Slot;
 
@@ -69,6 +69,7 @@ typedef struct {
     int64_t *known;         /* values before each boundary */
     int64_t *units, *sums;  /* units by segment, and by GROUP segments */
     int64_t *range;         /* the slots of the values, in order */
+    int64_t *present, held; /* the slots of the codes in a window that slides */
     int64_t values, distinct;
     int32_t latest;
     Best mode;
@@ -116,32 +117,53 @@ static double units_between(const Pass *pass, int64_t lo, int64_t hi) {
     return (double)found;
 }
 
-static void serve(Scratch *s, const Block *block, const Anchor *a, Pass *pass, int64_t r) {
+/* The outputs of one row that the pass holds when it comes to the row's cutoff. */
+static void serve(const Block *block, const Anchor *a, const Pass *pass, int64_t r) {
     int all = block->sweep->windows;
-    int64_t row = block->row[r], hi = block->hi[r] - a->first, at = pass->values;
-    Best best = {-1, 0};
-    int64_t tick = ++s->stamp;
+    int64_t row = block->row[r], hi = block->hi[r] - a->first;
     for (const Output *o = pass->from; o < pass->to; o++) {
         int64_t lo = block->lo[o->window * block->rows + r] - a->first;
-        if (o->measure == LAST_CATEGORY) {
+        if (o->measure == LAST_CATEGORY)
             put_code(o, row, pass->values > pass->known[lo] ? pass->latest : -1);
-        } else if (o->measure == DISTINCT) {
+        else if (o->measure == DISTINCT)
             put(o, row, o->window == all ? (double)pass->distinct : units_between(pass, lo, hi));
-        } else if (o->measure == MODE && o->window == all) {
+        else if (o->measure == MODE && o->window == all)
             put_code(o, row, pass->mode.code);
-        } else if (o->measure == MODE) {
-            /* Outputs come with the shorter windows first: each goes on from the one before. */
-            while (at > pass->known[lo]) {
-                Slot *slot = &pass->slots.slots[pass->range[--at]];
-                if (slot->tick != tick) {
-                    slot->tick = tick;
-                    slot->tally = 0;
-                }
-                contend(&best, slot->code, ++slot->tally);
-            }
-            put_code(o, row, best.code);
-        }
     }
+}
+
+static void enter(Pass *pass, int64_t value) {
+    Slot *slot = &pass->slots.slots[pass->range[value]];
+    if (slot->tally++) return;
+    slot->place = pass->held;
+    pass->present[pass->held++] = pass->range[value];
+}
+
+static void leave(Pass *pass, int64_t value) {
+    Slot *slot = &pass->slots.slots[pass->range[value]];
+    if (--slot->tally) return;
+    int64_t moved = pass->present[slot->place] = pass->present[--pass->held];
+    pass->slots.slots[moved].place = slot->place;
+}
+
+/* The modes of one window, which slides over the values from row to row; the codes in it are compared anew. */
+static void slide(const Block *block, const Anchor *a, Pass *pass, const Output *o) {
+    const int64_t *lo = block->lo + (int64_t)o->window * block->rows;
+    int64_t begin = 0, end = 0;
+    pass->held = 0;
+    for (int64_t r = a->first_row; r < a->end_row; r++) {
+        int64_t to = pass->known[block->hi[r] - a->first], from = pass->known[lo[r] - a->first];
+        while (end < to) enter(pass, end++);
+        while (begin > from) enter(pass, --begin);
+        while (begin < from) leave(pass, begin++);
+        Best best = {-1, 0};
+        for (int64_t i = 0; i < pass->held; i++) {
+            const Slot *slot = &pass->slots.slots[pass->present[i]];
+            contend(&best, slot->code, slot->tally);
+        }
+        put_code(o, block->row[r], best.code);
+    }
+    while (begin < end) leave(pass, begin++);
 }
 
 static void sweep_anchor(Scratch *s, const Block *block, const Anchor *a, Pass *pass) {
@@ -150,7 +172,10 @@ static void sweep_anchor(Scratch *s, const Block *block, const Anchor *a, Pass *
     pass->known = room(s, KNOWN, m + 1, sizeof(int64_t));
     pass->units = room(s, UNITS, m + 1, sizeof(int64_t));
     pass->sums = room(s, TALLIES, m / GROUP + 1, sizeof(int64_t));
-    if (pass->asks_window_mode) pass->range = room(s, RANGE, events, sizeof(int64_t));
+    if (pass->asks_window_mode) {
+        pass->range = room(s, RANGE, events, sizeof(int64_t));
+        pass->present = room(s, PICKED, events, sizeof(int64_t));
+    }
     if (s->fault || !open_slots(s, &pass->slots, pass->input->size, events)) return;
     memset(pass->units, 0, (size_t)(m + 1) * sizeof(int64_t));
     memset(pass->sums, 0, (size_t)(m / GROUP + 1) * sizeof(int64_t));
@@ -159,14 +184,16 @@ static void sweep_anchor(Scratch *s, const Block *block, const Anchor *a, Pass *
     pass->mode = (Best){-1, 0};
     for (int64_t b = a->first; b <= a->last; b++) {
         pass->known[b - a->first] = pass->values;
-        for (; r < a->end_row && block->hi[r] == b; r++) serve(s, block, a, pass, r);
-        if (b == a->last) return;
+        for (; r < a->end_row && block->hi[r] == b; r++) serve(block, a, pass, r);
+        if (b == a->last) break;
         for (int64_t e = block->bounds[b], end = block->bounds[b + 1]; e < end; e += CHUNK) {
             int64_t until = end - e > CHUNK ? e + CHUNK : end;
             const int32_t *codes = read_codes(s, pass->input, e, until, pass->raw);
             take(pass, codes, until - e, b - a->first);
         }
     }
+    for (const Output *o = pass->from; o < pass->to; o++)
+        if (o->measure == MODE && o->window < block->sweep->windows) slide(block, a, pass, o);
 }
 
 void sweep_categories(Scratch *s, const Block *block, const Output *from, const Output *to) {
