@@ -259,16 +259,17 @@ class DuckDBEngine:
         self._execute(create(rows, target.population(plan, grid, self._schema)))
         # The last cutoff alone stands for a static target's; its rows each have their own.
         shared = None if plan.horizon is None else grid
-        values: dict[int, str] = {}
-        for i, aggregate in enumerate(plan.aggregates):
-            if aggregate.window.is_future and not future:
-                continue
-            values[i] = self._name("value")
-            if self._aggregated is not None:
-                self._load(values[i], self._aggregated(aggregate, self._people(rows)))
-                continue
-            extracted = self._extract(aggregate.events)
-            self._execute(create(values[i], target.aggregated(aggregate, extracted, rows, grid=shared)))
+        wanted = [i for i, a in enumerate(plan.aggregates) if future or not a.window.is_future]
+        values = {i: self._name("value") for i in wanted}
+        if self._aggregated is not None:
+            people = self._people(rows)
+            for i, name in values.items():
+                self._load(name, self._aggregated(plan.aggregates[i], people))
+        else:
+            for i, name in values.items():
+                aggregate = plan.aggregates[i]
+                extracted = self._extract(aggregate.events)
+                self._execute(create(name, target.aggregated(aggregate, extracted, rows, grid=shared)))
         self._drop(grid)
         return rows, values
 

@@ -96,8 +96,7 @@ class Aggregated:
 def _edge(cutoffs: Instants, offset: Offset, endless: int) -> Instants:
     if not offset.finite:
         return np.full(len(cutoffs), endless, dtype=np.int64)
-    moments, place = np.unique(cutoffs, return_inverse=True)
-    return before(moments, -offset)[place]
+    return before(cutoffs, -offset)
 
 
 def _count(made: Aggregated, node: nodes.TargetAggregate, frame: Frame, found: Ranges) -> pa.Array:
