@@ -351,6 +351,8 @@ def test_expressions_over_a_tables_columns() -> None:
         truth = tables.words("o", ast.Binary(">", of("v"), ast.Literal(0)))
         assert (truth.codes.tolist(), truth.words) == ([0, -1, 1], ("false", "true"))
         assert tables.words("o", ast.Binary("*", of("v"), ast.Literal(1.5))).words == ("-1.5", "3.0")
+        assert tables.words("o", ast.Literal(None)).codes.tolist() == [-1, -1, -1]
+        assert shown(tables.numbers("o", ast.Literal(None))) == [None, None, None]
         assert tables.arrow("o", ast.Call("UPPER", (of("w"),))).to_pylist() == ["B", "A", "B"]
 
 
@@ -395,6 +397,12 @@ def test_a_key_that_repeats_is_refused_as_the_engine_refuses_it(frame: dict[str,
             with pytest.raises(SchemaError) as found:
                 tables.rows("t")
             assert str(found.value) == str(wanted.value)
+
+
+def test_zero_and_minus_zero_are_one_key() -> None:
+    frames = {"t": pa.table({"k": [0.0, 1.0, -0.0]})}
+    with Store.load(FramesSource(frames).snapshot()) as store, pytest.raises(SchemaError, match="repeats"):
+        Tables(store, Schema((Table("t", (column("k", F),), ("k",)),))).rows("t")
 
 
 def test_keys_of_rows_that_are_left_out_may_repeat() -> None:

@@ -29,6 +29,8 @@ from foretell.store.words import Words, encode, roomy
 from foretell.store.working import Store
 
 _NUMBERS = (pa.float64(), pa.int64(), pa.bool_())
+_BITS = (pa.float64(), pa.int64(), pa.timestamp("us"))
+"""Types of 64 bits: values are alike where their bits are."""
 
 T = TypeVar("T")
 Item = TypeVar("Item", np.float64, np.int32, np.int64)
@@ -109,7 +111,7 @@ class Tables:
 
         def make(value: exp.Expr) -> Words:
             found = self._encode(
-                self._scan.column(table, value), lambda: self._scan.column(table, spelt(value))
+                self._scan.column(table, value), lambda: self._scan.column(table, _spelt(value))
             )
             places = self._order(table).places
             return found if places is None else found.take(places, self._threads)
@@ -165,16 +167,16 @@ class Tables:
         return values if places is None else kernel.gather(values, places, self._threads)
 
     def _encode(self, column: pa.ChunkedArray, again: Callable[[], pa.ChunkedArray]) -> Words:
-        """A column's words. Of values of 64 bits only the different ones are spelt; others are read again."""
+        """A column's words. Of values of 64 bits only the different ones are _spelt; others are read again."""
         if pa.types.is_string(column.type):
             return encode(column, threads=self._threads)
-        if pa.types.is_boolean(column.type) or column.type.bit_width != 64:
+        if column.type not in _BITS:
             return encode(again(), threads=self._threads)
         kind = column.type
         bits = pa.chunked_array([c.view(pa.int64()) for c in column.chunks], pa.int64())
 
         def spell(values: pa.Array) -> pa.Array:
-            return self._scan.change(values.view(kind), spelt).combine_chunks()
+            return self._scan.change(values.view(kind), _spelt).combine_chunks()
 
         return encode(bits, spell, self._threads)
 
@@ -242,7 +244,7 @@ class Tables:
         return [*last, longs(found)]
 
 
-def spelt(value: exp.Expr) -> exp.Expr:
+def _spelt(value: exp.Expr) -> exp.Expr:
     """A value as text."""
     return exp.cast(value, "VARCHAR")
 

@@ -66,17 +66,17 @@ def encode(column: pa.ChunkedArray, spell: Spell = lambda values: values, thread
 
     Slices of the rows are encoded side by side, each with words of its own, which are then merged.
     """
-    rows = len(column)
+    column, rows = roomy(column), len(column)
     threads = min(threads, rows // _SLICE + 1)
     cuts = [rows * i // threads for i in range(threads + 1)]
     slices = [column.slice(a, b - a) for a, b in itertools.pairwise(cuts) if b > a]
     with ThreadPoolExecutor(threads) as pool:
         each = pool.map if threads > 1 else map
-        encoded = list(each(lambda piece: roomy(piece).dictionary_encode(), slices))
+        encoded = list(each(lambda piece: piece.dictionary_encode(), slices))
     values = [piece.chunk(0).dictionary for piece in encoded]
     if not values:
         return Words(np.empty(0, dtype=np.int32), pa.array([], pa.string()))
-    merged = spell(roomy(pa.chunked_array(values)).combine_chunks()).dictionary_encode()
+    merged = spell(pa.chunked_array(values).combine_chunks()).dictionary_encode()
     order = pc.sort_indices(merged.dictionary)
     rank = np.empty(len(order), dtype=np.int32)
     rank[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
