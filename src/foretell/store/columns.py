@@ -167,7 +167,7 @@ class Tables:
         return values if places is None else kernel.gather(values, places, self._threads)
 
     def _encode(self, column: pa.ChunkedArray, again: Callable[[], pa.ChunkedArray]) -> Words:
-        """A column's words. Of values of 64 bits only the different ones are _spelt; others are read again."""
+        """A column's words. Of values of 64 bits only the different are spelt; others are read again."""
         if pa.types.is_string(column.type):
             return encode(column, threads=self._threads)
         if column.type not in _BITS:
