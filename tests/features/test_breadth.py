@@ -268,10 +268,10 @@ def test_taking_the_past_labels_away_is_said() -> None:
 
 def test_a_set_says_what_it_left_out() -> None:
     features = FeatureSet(tuple(Feature(n, Kind.NUMERIC, Attribute(n), "", "t") for n in "abcd"))
-    assert features.unused is None
+    assert features.remarks == ()
     fewer = features.without({"d", "b", "x"}, "of one value").without({"a"}, "that repeat others")
     assert fewer.names == ("c",)
-    assert fewer.unused == "features not used: 2 of one value and 1 that repeat others"
+    assert fewer.remarks == ("features not used: 2 of one value and 1 that repeat others",)
     assert fewer.left_out[0].to_dict() == {
         "why": "of one value", "features": 2, "examples": ["b", "d"],
     }  # fmt: skip

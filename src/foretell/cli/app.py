@@ -244,6 +244,8 @@ def fit(
             backtest = question.backtest(time_limit=time_limit)
             model = question.fit(time_limit=time_limit)
         model.save(path)
+        for remark in model.features.remarks:
+            run.say(remark)
         data = {"name": name, "path": str(path), "query": model.query, "backtest": backtest.to_dict()}
         run.show(
             Result(lambda: model_view(model.description, backtest, model.drivers, str(path)), lambda: data)

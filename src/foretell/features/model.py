@@ -121,9 +121,11 @@ class FeatureSet:
         return tuple(f.name for f in self.features)
 
     @property
-    def unused(self) -> str | None:
-        """What was left out, in one sentence."""
-        return f"features not used: {listing([str(x) for x in self.left_out])}" if self.left_out else None
+    def remarks(self) -> tuple[str, ...]:
+        """What to know of the set, in sentences: the notes, and one on all that was left out."""
+        if not self.left_out:
+            return self.notes
+        return (*self.notes, f"features not used: {listing([str(x) for x in self.left_out])}")
 
     def select(self, names: Iterable[str]) -> FeatureSet:
         """The named features, in the order of this set."""

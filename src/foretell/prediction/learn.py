@@ -234,7 +234,7 @@ def _synthesize(
         task,
         Profile(max(span, 0.0), vocabulary, frozenset(later), _crowded(database, task, deep=reach.deep)),
         settings,
-        budget=reach.budget // 2 if slow else reach.budget,
+        budget=reach.budget // 2 if slow and settings.budget is None else reach.budget,
     )
 
 
@@ -370,9 +370,7 @@ def suspicions(
     found = [str(s) for s in audit.suspects(train.X, train.y, lesson.task.kind)]
     if lesson.exposed:
         found.append(_exposure(database, lesson, model, measured, budget, progress))
-    found.extend(lesson.features.notes)
-    if lesson.features.unused is not None:
-        found.append(lesson.features.unused)
+    found.extend(lesson.features.remarks)
     if lesson.folds.note:
         found.append(lesson.folds.note)
     return tuple(found)
