@@ -69,10 +69,12 @@ SCHEMA = Schema(
 )
 
 
-def make_frames(seed: int = 0) -> dict[str, pa.Table]:
+def make_frames(
+    seed: int = 0, *, people: int = 25, orders: int = 400, payments: int = 500, visits: int = 600
+) -> dict[str, pa.Table]:
     """120 days of it; the cutoff is in the middle, and some rows lie exactly on it."""
     rng = np.random.default_rng(seed)
-    people, shops, orders, payments, visits = 25, 6, 400, 500, 600
+    shops = 6
 
     def times(count: int, first: int = 0, last: int = 120) -> pa.Array:
         days = rng.integers(first, last, count)

@@ -224,15 +224,19 @@ def told(column: Column, heads: bool, old: Any) -> Any:
 
 @dataclass(frozen=True)
 class Heard:
-    """How well a model told the coins; by chance AUROC stays below `limit`."""
+    """How well a model told the coins; by chance AUROC stays below `limit`.
+
+    `biased`: there are so many more heads than tails that they must have chosen who is asked about.
+    """
 
     auroc: float
     limit: float
     rows: int
+    biased: bool = False
 
     @property
     def silent(self) -> bool:
-        return self.auroc <= self.limit
+        return self.auroc <= self.limit and not self.biased
 
 
 def listen(
@@ -248,6 +252,9 @@ def listen(
         data = part if data is None else concat(data, part)
     if data is None:
         return None
+    lean = abs(float(data.y.mean()) - 0.5) * 2 * np.sqrt(data.rows)  # in standard deviations
+    if lean > STRICT:
+        return Heard(float("nan"), float("nan"), data.rows, biased=True)
     names, member = np.unique(data.groups, return_inverse=True)
     half = (generator(seed, "canary", "half").permutation(len(names)) % 2 == 0)[member]
     sides = [data.take(half), data.take(~half)]

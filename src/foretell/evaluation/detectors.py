@@ -287,6 +287,9 @@ def listen(subject: Subject, progress: Progress = QUIET) -> Detection:
     heard = canary.listen(parts, seed=subject.seed)
     if heard is None:
         return Detection("canary", Outcome.SKIPPED, did, "there are too few rows to judge a model on")
+    if heard.biased:
+        found = f"the future chooses who is asked about: nearly all of {plural(heard.rows, 'row')} fell alike"
+        return Detection("canary", Outcome.FAILED, did, found, mend=FAULT)
     found = f"AUROC {heard.auroc:.3f} on {plural(heard.rows, 'row')}; by chance up to {heard.limit:.3f}"
     if heard.silent:
         return Detection("canary", Outcome.PASSED, did, found)

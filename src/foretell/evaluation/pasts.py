@@ -21,11 +21,11 @@ _MOST_ADDED = 2_000
 
 
 def counted(target: nodes.Target) -> tuple[str, ...]:
-    """The tables that a target counts in its window and that can lose rows without moving anything else."""
+    """The tables that a target without WHERE counts and that can lose rows without moving anything else."""
     walked = {target.population.table}
     for aggregate in target.aggregates:
         walked |= {step.end for step in nodes.hops(aggregate.events.rows)}
-    names = (a.events.table for a in target.aggregates if a.window.is_future)
+    names = (a.events.table for a in target.aggregates)
     return tuple(n for n in dict.fromkeys(names) if n not in walked)
 
 
@@ -55,7 +55,7 @@ def _timed(frames: Mapping[str, pa.Table], schema: Schema, target: nodes.Target,
     visible = visible_from(frames, schema)
     found = np.full(frames[name].num_rows, -NEVER, dtype=np.int64)
     for aggregate in target.aggregates:
-        if aggregate.window.is_future and aggregate.events.table == name:
+        if aggregate.events.table == name:
             found = np.maximum(found, _along(frames, schema, visible, aggregate.events))
     return found
 
