@@ -16,6 +16,7 @@ from foretell.kernel import MISSING, Events
 from foretell.kernel.model import Ints
 from foretell.plan import nodes
 from foretell.plan.nodes import Until
+from foretell.query import ast
 from foretell.schema.model import Schema
 from foretell.store.columns import Tables
 
@@ -23,7 +24,7 @@ S = TypeVar("S", np.float64, np.float32, np.int32, np.int64)
 
 LONG_AGO: Instant = parse_instant("0001-01-01")
 """The time of events that have none."""
-KEPT = 1 << 30
+KEPT = 3 << 29
 """Bytes of events, and of what is read of them, that are kept between calls."""
 
 
@@ -85,7 +86,10 @@ class Frames:
             seen &= known != MISSING
             moments.append(known)
         if node.where is not None:
-            seen &= self.tables.numbers(node.table, node.where) == 1
+            # As an array of Arrow's, which the tables do not keep: conditions come and go with queries.
+            holds = ast.Call("CAST", (node.where, ast.Literal("BOOLEAN")))
+            found = self.tables.arrow(node.table, holds).fill_null(False)
+            seen &= found.to_numpy(zero_copy_only=False)
         if not seen.all():
             anchors = np.where(seen, anchors, np.int32(-1))
         times = np.maximum.reduce(moments) if moments else np.full(len(anchors), LONG_AGO)

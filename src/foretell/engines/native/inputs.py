@@ -6,16 +6,16 @@ range of anchors; the whole path is one part here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from foretell.engines.native.frames import Frames, S
+from foretell.engines.native.frames import Frames
 from foretell.kernel import MISSING, Codes, Events, Numbers
 from foretell.kernel.model import Ints
 from foretell.plan import nodes
@@ -26,6 +26,7 @@ from foretell.store.words import Words
 
 LARGEST = 1e150
 """Numbers beyond this are left out: their squares overflow."""
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -77,25 +78,30 @@ class Whole:
             words = self.frames.tables.words(table, expr)
             code = None if word is None else code_of(word, words)
             if code != -1:  # a word that the column does not have is left to the expression itself
-                codes, index = self._arranged(("codes", expr), words.codes, index)
+                codes, index = self._arranged(("codes", expr), lambda: words.codes, index)
                 return Column(Codes(codes, words.size, index, code), words)
-        numbers = self.frames.tables.numbers(table, value.expr)
-        if value.dtype is not DType.BOOLEAN:
-            numbers = _bounded(numbers)
+
+        def numbers() -> npt.NDArray[np.float64] | npt.NDArray[np.float32]:
+            found = self.frames.tables.numbers(table, value.expr)
+            return _narrowed(found if value.dtype is DType.BOOLEAN else _bounded(found))
+
         return Column(Numbers(*self._arranged(("numbers", value.expr, value.dtype), numbers, index)))
 
     def _arranged(
-        self, key: tuple[object, ...], values: npt.NDArray[S], index: Ints | None
-    ) -> tuple[npt.NDArray[S], Ints | None]:
+        self, key: tuple[object, ...], column: Callable[[], npt.NDArray[Any]], index: Ints | None
+    ) -> tuple[npt.NDArray[Any], Ints | None]:
         """A column of the event table in the order of the events, where there is room to keep it so; or else
         the column itself, and where in it each event looks.
         """
         if index is not None:
-            return values, index
-        rows = self.frames.of(self.node).rows
-        if not self.frames.kept.has_room((self.node, *key), len(rows) * values.itemsize):
-            return values, rows
-        return self.frames.kept.get((self.node, *key), lambda: self.frames.gather(values, rows)), None
+            return column(), index
+        kept, key, rows = self.frames.kept, (self.node, *key), self.frames.of(self.node).rows
+        if key not in kept:
+            values = column()
+            if not kept.has_room(len(rows) * values.itemsize):
+                return values, rows
+            return kept.get(key, lambda: self.frames.gather(values, rows)), None
+        return kept.get(key, lambda: self.frames.gather(column(), rows)), None
 
     def _places(self, value: nodes.Input) -> Ints:
         """Where in the table that `up` leads to each event looks; -1 where that row, or the value, is not
@@ -124,6 +130,18 @@ def _bounded(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     if np.fmax.reduce(values, initial=0.0) < LARGEST and np.fmin.reduce(values, initial=0.0) > -LARGEST:
         return values
     return np.where(np.abs(values) < LARGEST, values, np.nan)
+
+
+def _narrowed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | npt.NDArray[np.float32]:
+    """The same values in half the bytes, where none is lost: small whole numbers, halves, quarters."""
+    small = np.empty(len(values), dtype=np.float32)
+    for first in range(0, len(values), _BLOCK):
+        block = values[first : first + _BLOCK]
+        with np.errstate(over="ignore"):
+            small[first : first + _BLOCK] = block
+        if np.any((small[first : first + _BLOCK] != block) & (block == block)):
+            return values
+    return small
 
 
 def code_of(word: str, words: Words) -> int:

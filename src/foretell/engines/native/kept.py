@@ -31,13 +31,13 @@ class Kept:
     >>> kept = Kept(100)
     >>> kept.get("a", lambda: memoryview(bytes(60))).nbytes, kept.nbytes
     (60, 60)
-    >>> kept.has_room("b", 60)
+    >>> kept.has_room(20)
     False
     >>> kept.begin()
-    >>> kept.has_room("b", 60)
-    True
-    >>> kept.get("b", lambda: memoryview(bytes(60))).nbytes, kept.nbytes
-    (60, 60)
+    >>> kept.has_room(20), kept.has_room(60)
+    (True, False)
+    >>> kept.get("b", lambda: memoryview(bytes(60))).nbytes, kept.nbytes, "a" in kept
+    (60, 60, False)
     """
 
     def __init__(self, most: int) -> None:
@@ -52,13 +52,15 @@ class Kept:
         with self._lock:
             self._turn += 1
 
-    def has_room(self, key: Hashable, nbytes: int) -> bool:
-        """Whether the key is kept, or could be without losing what was asked for in this turn."""
+    def __contains__(self, key: Hashable) -> bool:
         with self._lock:
-            if key in self._held:
-                return True
+            return key in self._held
+
+    def has_room(self, nbytes: int) -> bool:
+        """Whether half of the room would still hold what was asked for in this turn and that much more."""
+        with self._lock:
             used = sum(h.value.nbytes for h in self._held.values() if h.turn == self._turn)
-            return bool(used + nbytes <= self.most)
+            return bool(2 * (used + nbytes) <= self.most)
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """The value of a key; made now where it is not kept."""
