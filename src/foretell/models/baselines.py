@@ -112,6 +112,8 @@ class Baseline:
         return cls(**{**held, "kind": TaskKind(held["kind"])})
 
 
+PAST_LABELS = "label."
+"""What the names of columns of past labels begin with."""
 _COLUMNS = {
     "entity_mean": "label.mean.all",
     "entity_mean_10": "label.mean.10",

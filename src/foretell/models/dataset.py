@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +50,10 @@ class Dataset:
     def take(self, index: Index | npt.NDArray[np.bool_]) -> Dataset:
         """The rows at `index` (positions or a mask)."""
         return Dataset(self.X.take(index), self.y[index], self.cutoffs[index], self.groups[index])
+
+    def select(self, names: Sequence[str]) -> Dataset:
+        """The same rows with the named columns."""
+        return Dataset(self.X.select(names), self.y, self.cutoffs, self.groups)
 
 
 def concat(first: Dataset, second: Dataset) -> Dataset:

@@ -126,7 +126,7 @@ class FittedModel:
             self.kind, criterion_for(self.kind, self.metric), self.classes, seed=seed, threads=threads
         )
         check_labels(data, context)
-        return refitted(self, data, context, QUIET)
+        return refitted(self, data.select(self.columns), context, QUIET)
 
     def recalibrated(self, data: Dataset) -> FittedModel:
         """The same model with its calibration and intervals taken from rows that it has not seen."""

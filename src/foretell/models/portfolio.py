@@ -30,6 +30,7 @@ from foretell.models.fitted import FittedModel, check_labels, refitted, settle
 from foretell.models.linear import LinearLearner
 from foretell.models.links import from_link, to_link
 from foretell.models.rest import RestLearner, best_rule
+from foretell.models.screen import screened
 from foretell.models.trees import TreeLearner, TreeRecipe, objectives, round_seconds
 from foretell.task.model import TaskKind
 
@@ -65,8 +66,9 @@ def fit(
 
     `valid` lies after `train` in time, with a gap of at least the horizon; without it some entities are
     held out. `time_limit` is in seconds and soft: what is tried and how long follows from it and from the
-    sizes by estimate. `only` names the learners that an earlier fit kept: beyond the first two, no others are
-    tried. `whole` is what the chosen members are trained on in the end, by default all the rows given.
+    sizes by estimate. Of hundreds of columns and many rows the weakest columns are left out. `only` names the
+    learners that an earlier fit kept: beyond the first two, no others are tried. `whole` is what the chosen
+    members are trained on in the end, by default all the rows given.
     """
     if time_limit <= 0:
         raise UsageError(f"found {time_limit:g} seconds, expected a time limit above 0")
@@ -81,6 +83,9 @@ def fit(
         train, valid = whole.take(kept), whole.take(held)
         notes.append("there was too little history for later cutoffs: some entities were held out instead")
     context = replace(context, criterion=_usable_criterion(criterion, valid, notes))
+    names = screened(train, context)
+    if len(names) < len(train.X.names):
+        train, valid, whole = train.select(names), valid.select(names), whole.select(names)
     learners = plan(train, context, time_limit)
     if only:
         learners = [pair for i, pair in enumerate(learners) if i < FIRST or pair[0].name in only]

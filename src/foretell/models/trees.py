@@ -234,7 +234,7 @@ class TreeFitted:
             rounds = self.rounds
         else:
             rounds = max(1, round(self.rounds * min(data.rows / max(self.rows, 1), 1.5)))
-        fitted, _ = _train(self.recipe, data, None, context, rounds, self.rate)
+        fitted = grow(self.recipe, data, None, context, rounds, self.rate)
         return replace(fitted, name=self.name)
 
     def dump(self) -> dict[str, str]:
@@ -296,13 +296,11 @@ class TreeLearner:
         train = affordable_rows(train, self.recipe.preset, context)
         base = float(PRESETS[self.recipe.preset]["learning_rate"])
         if self.recipe.preset == "small":
-            fitted, _ = _train(self.recipe, train, None, context, SMALL_ROUNDS, base)
-            return fitted
+            return grow(self.recipe, train, None, context, SMALL_ROUNDS, base)
         cost = round_seconds(train.rows, len(train.X.names), self.recipe.preset, _trees(context))
         rounds = int(np.clip(context.seconds / cost, FEWEST_ROUNDS, MOST_ROUNDS))
         rate = min(0.15, base * max(1.0, ENOUGH_ROUNDS / rounds))
-        fitted, _ = _train(self.recipe, train, valid, context, rounds, rate)
-        return fitted
+        return grow(self.recipe, train, valid, context, rounds, rate)
 
 
 def _trees(context: Context) -> int:
@@ -344,14 +342,15 @@ def patience(rows: int) -> int:
     return 300 if rows <= 10_000 else max(20, 300 * 10_000 // rows)
 
 
-def _train(
+def grow(
     recipe: TreeRecipe,
     train: Dataset,
     valid: Dataset | None,
     context: Context,
     rounds: int,
     rate: float,
-) -> tuple[TreeFitted, int]:
+) -> TreeFitted:
+    """At most so many trees at a rate; with validation rows, as many as serve there."""
     lightgbm = require("lightgbm")
     multiclass = context.kind is TaskKind.MULTICLASS
     threads = context.threads if train.rows >= THREADED_ROWS else 1
@@ -385,7 +384,7 @@ def _train(
     booster = lightgbm.train(parameters, bins.train, num_boost_round=rounds, **extra)
     give_back(train, bins)
     best = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
-    fitted = TreeFitted(
+    return TreeFitted(
         name=recipe.name,
         kind=context.kind,
         recipe=recipe,
@@ -399,4 +398,3 @@ def _train(
         seconds=context.seconds,
         threads=context.threads,
     )
-    return fitted, best

@@ -323,11 +323,10 @@ def release(
             whole=everything,
             progress=progress,
         )
-    sample = lesson.dataset(folds.test)
+    features = lesson.features.select(fitted.columns)
+    sample = lesson.dataset(folds.test).select(fitted.columns)
     sample = sample.take(np.arange(0, sample.rows, max(1, sample.rows // EXPLAINED)))
-    told = drivers(
-        fitted.importance(), lesson.features, X=sample.X, contributions=fitted.contributions(sample.X)
-    )
+    told = drivers(fitted.importance(), features, X=sample.X, contributions=fitted.contributions(sample.X))
     rows = lesson.labels.rows
     moments = np.unique(rows.cutoffs)
     facts = {
@@ -343,7 +342,7 @@ def release(
     }
     return Model(
         task=lesson.task,
-        features=lesson.features,
+        features=features,
         fitted=fitted,
         drivers=told,
         backtest=measured.backtest.to_dict(),

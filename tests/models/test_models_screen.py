@@ -1,0 +1,78 @@
+"""Which columns learners get, and the bins that they share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import foretell.models.screen as screen
+from foretell.features.matrix import Matrix, Numeric
+from foretell.models.base import Context
+from foretell.models.bins import binned, give_back
+from foretell.models.criteria import METRICS
+from foretell.models.dataset import Dataset
+from foretell.models.trees import TreeLearner, TreeRecipe
+from foretell.task.model import TaskKind
+
+CONTEXT = Context(TaskKind.REGRESSION, METRICS["mae"], seconds=0.2)
+RECIPE = TreeRecipe("B", "regression_l1")
+
+
+def wide(rows: int, columns: int, seed: int = 0) -> Dataset:
+    """The label is the sum of columns 1 and 3; a past label tells nothing."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(columns, rows))
+    names = (*(f"c{i}" for i in range(columns)), "label.last")
+    held = (*(Numeric(x) for x in X), Numeric(np.zeros(rows)))
+    moments = np.arange(rows, dtype=np.int64) // 50
+    return Dataset(Matrix(names, held, rows), X[1] + X[3], moments, np.arange(rows, dtype=np.int64))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("MANY_ROWS", 1000), ("COLUMNS", 5), ("ROWS", 800), ("ROUNDS", 40)):
+        monkeypatch.setattr(screen, name, value)
+
+
+def test_columns_that_tell_are_kept_and_past_labels_too(small: None) -> None:
+    data = wide(1500, 30)
+    kept = screen.screened(data, CONTEXT)
+    assert {"c1", "c3", "label.last"} <= set(kept)
+    assert len(kept) == 6
+    assert list(kept) == [n for n in data.X.names if n in kept]
+    assert kept == screen.screened(data, CONTEXT)
+
+
+def test_few_rows_or_columns_are_left_as_they_are(small: None) -> None:
+    for data in (wide(900, 30), wide(1500, 4)):
+        assert screen.screened(data, CONTEXT) == data.X.names
+
+
+def test_trees_in_shared_bins_are_those_in_their_own() -> None:
+    train, valid = wide(600, 5), wide(200, 5, seed=1)
+    other = replace(train, y=train.y**2), replace(valid, y=valid.y**2)
+    assert other[0].shared is train.shared
+    TreeLearner(RECIPE).fit(train, valid, CONTEXT)
+    assert train.shared, "the first learner leaves its bins"
+    second = TreeLearner(RECIPE).fit(*other, CONTEXT)
+    alone = TreeLearner(RECIPE).fit(
+        Dataset(train.X, other[0].y, train.cutoffs, train.groups), other[1], CONTEXT
+    )
+    assert second.text == alone.text
+
+
+def test_bins_are_held_by_one_learner_at_a_time() -> None:
+    train, valid = wide(300, 4), wide(100, 4, seed=1)
+    first = binned(train, valid, TaskKind.REGRESSION, 1)
+    give_back(train, first)
+    assert binned(train, valid, TaskKind.REGRESSION, 1) is first
+    assert binned(train, valid, TaskKind.REGRESSION, 1) is not first, "it is taken"
+
+
+def test_bins_of_other_validation_rows_are_not_taken() -> None:
+    train = wide(300, 4)
+    first = binned(train, wide(100, 4, seed=1), TaskKind.REGRESSION, 1)
+    give_back(train, first)
+    assert binned(train, wide(100, 4, seed=2), TaskKind.REGRESSION, 1) is not first
