@@ -89,7 +89,7 @@ def test_every_error() -> None:
 def test_every_setting() -> None:
     groups = (toml._TABLE_KEYS, toml._COLUMN_KEYS, toml._LINK_KEYS, toml._FEATURE_KEYS)
     keys = {"timezone", "tables", "links", "features", *(key for group in groups for key in group)}
-    variables = {"FORETELL_MODELS", "FORETELL_CACHE", "FORETELL_CACHE_LIMIT"}
+    variables = {"FORETELL_MODELS", "FORETELL_CACHE", "FORETELL_CACHE_LIMIT", "FORETELL_ENGINE"}
     assert missing("settings.md", keys | variables) == []
 
 
