@@ -78,6 +78,14 @@ def test_few_rows_prove_nothing() -> None:
     assert suspects(matrix(leak=Numeric(y)), y, TaskKind.BINARY) == ()
 
 
+def test_few_outcomes_unlike_the_others_prove_nothing() -> None:
+    y = np.zeros(ROWS)
+    y[:3] = AMOUNT[:3]
+    assert suspects(matrix(leak=Numeric(y)), y, TaskKind.REGRESSION) == ()
+    y[:9] = AMOUNT[:9]
+    assert len(suspects(matrix(leak=Numeric(y)), y, TaskKind.REGRESSION)) == 1
+
+
 def test_rows_without_a_label_are_left_out() -> None:
     y = BINARY.copy()
     y[::2] = np.nan
