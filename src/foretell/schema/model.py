@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from foretell.core.errors import SchemaError
 from foretell.core.text import did_you_mean
@@ -170,14 +171,17 @@ class Schema:
                 for column in columns:
                     self.table(table).column(column)
 
+    @cached_property
+    def _by_name(self) -> dict[str, Table]:
+        return {t.name: t for t in self.tables}
+
     def table(self, name: str) -> Table:
-        for table in self.tables:
-            if table.name == name:
-                return table
-        raise SchemaError(f"no table {name!r}", mend=did_you_mean(name, [t.name for t in self.tables]))
+        if name not in self._by_name:
+            raise SchemaError(f"no table {name!r}", mend=did_you_mean(name, list(self._by_name)))
+        return self._by_name[name]
 
     def has(self, name: str) -> bool:
-        return any(t.name == name for t in self.tables)
+        return name in self._by_name
 
     def link(self, name: str) -> Link:
         for link in self.links:
@@ -185,7 +189,7 @@ class Schema:
                 return link
         raise SchemaError(f"no link {name!r}", mend=did_you_mean(name, [k.name for k in self.links]))
 
-    @property
+    @cached_property
     def active_links(self) -> tuple[Link, ...]:
         """Links between tables that are not ignored, over columns that are not."""
         return tuple(
