@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretell import kernel
@@ -14,6 +14,7 @@ from foretell import kernel
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-1, 5)), st.integers(6, 9))
 def test_group_keeps_the_order_within_a_key(keys: list[int], size: int) -> None:
     offsets, found = kernel.group(np.array(keys, dtype=np.int32), size)
@@ -52,6 +53,7 @@ def test_gather_refuses_a_position_that_is_not_there(index: int) -> None:
         kernel.gather(np.zeros(50), np.array([0, index], dtype=np.int32))
 
 
+@settings(deadline=None)
 @given(st.lists(INT64 | st.integers(-50, 50), unique=True), st.lists(INT64 | st.integers(-60, 60)))
 def test_lookup_finds_each_key_s_place(table: list[int], keys: list[int]) -> None:
     keys += table
