@@ -71,7 +71,7 @@ def sample(
 
 def whole(store: Store, schema: Schema, entity: str) -> Sample:
     """Every row of every table."""
-    frames = {t.name: _read(store.connection, t.name, "") for t in schema.tables}
+    frames = {t.name: _fetch(store.connection, f"SELECT * FROM {quote(t.name)}") for t in schema.tables}
     count = frames[entity].num_rows
     return Sample(frames, count, count, _rows(store, schema))
 
@@ -92,17 +92,21 @@ def closed(
     A table keeps at most `most` of its rows that belong to the entities. Tables that no entity reaches are
     empty.
     """
-    with store.cursor() as cursor:
-        kept = _Kept(cursor, schema, seed)
-        chosen = _keyed(cursor, entity, keys.slice(0, keyed))
-        kept.add(entity, f"{chosen} UNION SELECT r FROM ({_drawn(entity, drawn, seed)})")
-        for link in downward(schema, entity):
-            kept.add(link.child, _children(link, schema), most)
+    cursor = store.cursor()
+    kept = _Kept(cursor, schema, seed)
+    try:
+        kept.entities(entity, keys.slice(0, keyed), drawn)
+        links = downward(schema, entity)
+        for child in dict.fromkeys(k.child for k in links):
+            kept.children(child, [k for k in links if k.child == child and k.parent in kept.made], most)
         for _ in range(DEPTH):
             for link in schema.active_links:
-                kept.add(link.parent, _parents(link, schema))
-        frames = {t.name: _read(cursor, t.name, kept.where(t.name)) for t in schema.tables}
+                if link.child in kept.made:
+                    kept.parents(link)
+        frames = {t.name: kept.read(t.name) for t in schema.tables}
+    finally:
         kept.drop()
+        cursor.close()
     return Sample(frames, frames[entity].num_rows, store.table(entity).rows, _rows(store, schema))
 
 
@@ -111,47 +115,56 @@ def _rows(store: Store, schema: Schema) -> int:
 
 
 class _Kept:
-    """The row ids that are kept of each table, in temporary tables of a cursor."""
+    """The rows that are kept of each table, in temporary tables of a cursor."""
 
     def __init__(self, cursor: Any, schema: Schema, seed: int) -> None:
-        self.cursor, self.seed = cursor, seed
-        self.tables = [t.name for t in schema.tables]
-        for name in self.tables:
-            cursor.execute(f"CREATE OR REPLACE TEMP TABLE {_kept(name)} (r BIGINT)")
+        self.cursor, self.schema, self.seed = cursor, schema, seed
+        self.made: list[str] = []
 
-    def add(self, name: str, found: str, most: int | None = None) -> None:
-        """Keep the row ids that a SELECT of `r` finds, so that at most `most` are kept in all."""
-        here = _kept(name)
-        limit = ""
-        if most is not None:
-            count = self.cursor.execute(f"SELECT count(*) FROM {here}").fetchall()[0][0]
-            limit = f"ORDER BY hash(r + {self.seed}), r LIMIT {max(0, most - count)}"
-        new = f"SELECT DISTINCT r FROM ({found}) WHERE r NOT IN (SELECT r FROM {here}) {limit}"
-        self.cursor.execute(f"INSERT INTO {here} {new}")
+    def entities(self, name: str, keys: pa.Table, drawn: int) -> None:
+        """The rows of the entities with these keys, and of `drawn` others."""
+        named = ", ".join(quote(k) for k in keys.column_names)
+        table, chosen = quote(name), quote(_CHOSEN)
+        self.cursor.register(_CHOSEN, keys)
+        others = f"SELECT {named} FROM {table} ORDER BY hash({named}, {self.seed}) LIMIT {drawn}"
+        on = " AND ".join(
+            f"CAST(c.{quote(k)} AS VARCHAR) = CAST(k.{quote(k)} AS VARCHAR)" for k in keys.column_names
+        )
+        both = f"SELECT {named} FROM {chosen} UNION ALL SELECT {named} FROM ({others})"
+        self.add(name, f"SELECT c.* FROM {table} c SEMI JOIN ({both}) k ON {on}")
+        self.cursor.unregister(_CHOSEN)
 
-    def where(self, name: str) -> str:
-        return f"WHERE rowid IN (SELECT r FROM {_kept(name)})"
+    def children(self, name: str, links: list[Link], most: int | None) -> None:
+        """The rows that point at a kept row by any of the links, at most `most` of them."""
+        tests = [f"EXISTS (SELECT 1 FROM {_kept(k.parent)} p WHERE {_met(k, self.schema)})" for k in links]
+        limit = f" ORDER BY hash(c, {self.seed}) LIMIT {most}" if most is not None else ""
+        self.add(name, f"SELECT c.* FROM {quote(name)} c WHERE {' OR '.join(tests)}{limit}")
+
+    def parents(self, link: Link) -> None:
+        """The rows that a link's kept rows point at."""
+        wanted = f"EXISTS (SELECT 1 FROM {_kept(link.child)} c WHERE {_met(link, self.schema)})"
+        query = f"SELECT p.* FROM {quote(link.parent)} p WHERE {wanted}"
+        if link.parent in self.made:
+            same = " AND ".join(f"h.{quote(k)} = p.{quote(k)}" for k in link.parent_columns)
+            query += f" AND NOT EXISTS (SELECT 1 FROM {_kept(link.parent)} h WHERE {same})"
+        self.add(link.parent, query)
+
+    def add(self, name: str, query: str) -> None:
+        if name in self.made:
+            self.cursor.execute(f"INSERT INTO {_kept(name)} {query}")
+        else:
+            self.cursor.execute(f"CREATE OR REPLACE TEMP TABLE {_kept(name)} AS {query}")
+            self.made.append(name)
+
+    def read(self, name: str) -> pa.Table:
+        """The kept rows, in the same order each time."""
+        if name not in self.made:
+            return _fetch(self.cursor, f"SELECT * FROM {quote(name)} LIMIT 0")
+        return _fetch(self.cursor, f"SELECT * FROM {_kept(name)} c ORDER BY hash(c)")
 
     def drop(self) -> None:
-        for name in self.tables:
+        for name in self.made:
             self.cursor.execute(f"DROP TABLE {_kept(name)}")
-
-
-def _keyed(cursor: Any, entity: str, keys: pa.Table) -> str:
-    """A SELECT of the row ids of the entities that have these keys."""
-    named = ", ".join(quote(k) for k in keys.column_names)
-    cursor.register(_CHOSEN, keys)
-    held = quote(_CHOSEN + " keys")
-    cursor.execute(f"CREATE OR REPLACE TEMP TABLE {held} AS SELECT {named} FROM {quote(_CHOSEN)}")
-    cursor.unregister(_CHOSEN)
-    on = " AND ".join(
-        f"CAST(e.{quote(k)} AS VARCHAR) = CAST(g.{quote(k)} AS VARCHAR)" for k in keys.column_names
-    )
-    return f"SELECT e.rowid AS r FROM {quote(entity)} e JOIN {held} g ON {on}"
-
-
-def _drawn(entity: str, count: int, seed: int) -> str:
-    return f"SELECT rowid AS r FROM {quote(entity)} ORDER BY hash(rowid + {seed}), rowid LIMIT {count}"
 
 
 def downward(schema: Schema, entity: str) -> list[Link]:
@@ -164,16 +177,6 @@ def downward(schema: Schema, entity: str) -> list[Link]:
         level = list(dict.fromkeys(k.child for k in links if k.child not in reached))
         reached |= set(level)
     return found
-
-
-def _children(link: Link, schema: Schema) -> str:
-    return f"""SELECT c.rowid AS r FROM {quote(link.child)} c
-        JOIN {quote(link.parent)} p ON {_met(link, schema)} JOIN {_kept(link.parent)} k ON k.r = p.rowid"""
-
-
-def _parents(link: Link, schema: Schema) -> str:
-    return f"""SELECT p.rowid AS r FROM {quote(link.parent)} p
-        JOIN {quote(link.child)} c ON {_met(link, schema)} JOIN {_kept(link.child)} k ON k.r = c.rowid"""
 
 
 def _met(link: Link, schema: Schema) -> str:
@@ -191,6 +194,5 @@ def _kept(name: str) -> str:
     return quote(f"\u2205 kept \u2205 {name}")
 
 
-def _read(cursor: Any, name: str, where: str) -> pa.Table:
-    """The table's kept rows, in their order."""
-    return cursor.sql(f"SELECT * FROM {quote(name)} {where} ORDER BY rowid").to_arrow_table()
+def _fetch(cursor: Any, query: str) -> pa.Table:
+    return cursor.sql(query).to_arrow_table()
