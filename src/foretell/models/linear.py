@@ -23,7 +23,6 @@ STRENGTHS = (0.0001, 0.001, 0.01, 0.1)
 """Inverse regularisation (scikit-learn's C), weakest last; ridge uses 1 / C."""
 DEFAULT_STRENGTH = 0.001
 REWEIGHTINGS = 5
-FEWER_REWEIGHTINGS = 2
 CELLS = 3e6
 """Cells (rows × outputs) that a second of training affords, all strengths together."""
 
@@ -172,19 +171,24 @@ class LinearLearner:
         if valid is None or len(fitted) == 1:
             return fitted[0]
         encoded = prepared.encoder.encode(valid.X)
-        gains = [context.criterion.gain(valid.y, f.score(encoded)) for f in fitted]
-        return fitted[int(np.argmax(gains))]
+
+        def gain(candidate: LinearFitted) -> float:
+            return context.criterion.gain(valid.y, candidate.score(encoded))
+
+        if context.criterion.name == "mae":
+            targets = dict.fromkeys(r.target for r in recipes)
+            best = [max((f for f in fitted if f.recipe.target == t), key=gain).recipe for t in targets]
+            absolute = [replace(r, loss="absolute") for r in best]
+            fitted += _fit_all(prepared, absolute, train.X.names, self.name, context)
+        return max(fitted, key=gain)
 
 
 def recipes_for(y: Floats, context: Context) -> list[LinearRecipe]:
-    """The closed list of what is tried."""
+    """The closed list of what is tried; for absolute errors the best of it is tried with that loss as well."""
     if context.kind is not TaskKind.REGRESSION:
         return [LinearRecipe(s) for s in STRENGTHS]
     shapes = ["plain", "log"] if is_skewed(y) else ["plain"]
-    out = [LinearRecipe(s, target) for target in shapes for s in STRENGTHS]
-    if context.criterion.name == "mae":
-        out += [LinearRecipe(s, target, "absolute") for target in shapes for s in STRENGTHS]
-    return out
+    return [LinearRecipe(s, target) for target in shapes for s in STRENGTHS]
 
 
 def is_skewed(y: Floats) -> bool:
@@ -297,29 +301,21 @@ def _no_columns(y: Floats, k: int) -> tuple[Floats, Floats]:
 
 
 def _ridges(prepared: _Prepared, recipes: list[LinearRecipe]) -> list[tuple[Floats, Floats]]:
-    """Ridge in closed form; least absolute deviations by reweighted ridges, weights 1 / max(|residual|, ε).
-
-    The reweighting goes on from the solution before, which had another strength, and so needs fewer steps.
-    """
+    """Ridge in closed form; least absolute deviations by reweighted ridges, weights 1 / max(|residual|, ε)."""
     design = np.column_stack([prepared.design, np.ones(len(prepared.y))])  # the last one is the intercept
     plain = design.T @ design
     out: list[tuple[Floats, Floats]] = []
-    before: LinearRecipe | None = None
-    beta = np.zeros(design.shape[1])
     for recipe in recipes:
         y = _shape(prepared.y, recipe.target)
-        goes_on = before is not None and before.target == recipe.target and before.loss == recipe.loss
-        if recipe.loss == "squared" or not goes_on:
-            beta = _ridge(plain, design.T @ y, 1.0 / recipe.strength)
+        beta = _ridge(plain, design.T @ y, 1.0 / recipe.strength)
         if recipe.loss == "absolute":
             spread = float(np.abs(y - np.median(y)).mean()) or 1.0
-            for _ in range(FEWER_REWEIGHTINGS if goes_on else REWEIGHTINGS):
+            for _ in range(REWEIGHTINGS):
                 residual = np.abs(y - design @ beta)
                 root = np.sqrt(spread / np.maximum(residual, 0.05 * spread))
                 weighed = design * root[:, None]
                 beta = _ridge(weighed.T @ weighed, weighed.T @ (root * y), 1.0 / recipe.strength)
         out.append((beta[:-1, None], beta[-1:]))
-        before = recipe
     return out
 
 
