@@ -176,15 +176,19 @@ class LinearLearner:
             return context.criterion.gain(valid.y, candidate.score(encoded))
 
         if context.criterion.name == "mae":
-            targets = dict.fromkeys(r.target for r in recipes)
-            best = [max((f for f in fitted if f.recipe.target == t), key=gain).recipe for t in targets]
-            absolute = [replace(r, loss="absolute") for r in best]
-            fitted += _fit_all(prepared, absolute, train.X.names, self.name, context)
+            for target in dict.fromkeys(r.target for r in recipes):
+                best = max((f for f in fitted if f.recipe.target == target), key=gain)
+                for strength in STRENGTHS[STRENGTHS.index(best.recipe.strength) :]:
+                    recipe = LinearRecipe(strength, target, "absolute")
+                    fitted += _fit_all(prepared, [recipe], train.X.names, self.name, context)
+                    if gain(fitted[-1]) < gain(best):
+                        break  # a weaker penalty serves no better
+                    best = fitted[-1]
         return max(fitted, key=gain)
 
 
 def recipes_for(y: Floats, context: Context) -> list[LinearRecipe]:
-    """The closed list of what is tried; for absolute errors the best of it is tried with that loss as well."""
+    """What is tried; where absolute errors count, the best of it is tried with that loss as well."""
     if context.kind is not TaskKind.REGRESSION:
         return [LinearRecipe(s) for s in STRENGTHS]
     shapes = ["plain", "log"] if is_skewed(y) else ["plain"]
@@ -301,7 +305,7 @@ def _no_columns(y: Floats, k: int) -> tuple[Floats, Floats]:
 
 
 def _ridges(prepared: _Prepared, recipes: list[LinearRecipe]) -> list[tuple[Floats, Floats]]:
-    """Ridge in closed form; least absolute deviations by reweighted ridges, weights 1 / max(|residual|, ε)."""
+    """Ridge in closed form; least absolute deviations by ridges with weights 1 / max(|residual|, ε)."""
     design = np.column_stack([prepared.design, np.ones(len(prepared.y))])  # the last one is the intercept
     plain = design.T @ design
     out: list[tuple[Floats, Floats]] = []
