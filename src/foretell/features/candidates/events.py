@@ -50,7 +50,7 @@ def _paths_from(scope: Scope, up: tuple[Hop, ...], *, near: float, far: float) -
         first = Hop(link, up=False)
         if _eventful(scope, first.end):
             yield from _events(scope, up, (first,), near)
-        if up and (not scope.reach.deep or link.child == scope.task.entity.name):
+        if up and not scope.reach.deep:
             continue
         for second in schema.links_down(link.child):
             path = (first, Hop(second, up=False))
