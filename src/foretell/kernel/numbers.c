@@ -229,7 +229,7 @@ static void emit(const Block *block, const Output *o, double *stage, const Reade
 void sweep_numbers(Scratch *s, const Block *block, const Output *from, const Output *to) {
     Reader reader = {.input = &block->sweep->input[from->input]};
     int windows = block->sweep->windows;
-    unsigned char *asked = room(s, TICKS, windows + 1, 1);
+    unsigned char *asked = room(s, ASKED, windows + 1, 1);
     if (!asked) return;
     memset(asked, 0, (size_t)windows + 1);
     for (const Output *o = from; o < to; o++) {

@@ -36,7 +36,7 @@ const Output *sweep_shares(Scratch *s, const Block *block, const Output *from, c
         int32_t *mine = &column[sweep->input[o->input].equals];
         if (!*mine) *mine = (int32_t)width++;
     }
-    int64_t *tallies = room(s, KEYS, bounds * width, sizeof(int64_t));
+    int64_t *tallies = room(s, TALLIES, bounds * width, sizeof(int64_t));
     int32_t *raw = room(s, RAW, CHUNK, sizeof(double));
     for (int64_t i = 0; i < block->anchors && !s->fault; i++) {
         const Anchor *a = &block->anchor[i];

@@ -49,7 +49,7 @@ void *room(Scratch *scratch, int which, int64_t items, size_t bytes) {
             scratch->fault = NO_MEMORY;
             return NULL;
         }
-        memset(items_now + store->bytes, 0, larger - store->bytes);
+        if (which <= LAST_ZEROED) memset(items_now + store->bytes, 0, larger - store->bytes);
         store->items = items_now;
         store->bytes = larger;
     }

@@ -90,20 +90,12 @@ typedef struct {
     size_t bytes;
 } Store;
 
-enum { STORES = 32 };
-
-typedef struct {
-    Store store[STORES];
-    Fault fault;
-    int64_t stamp; /* counts up through a sweep: what was written under an older stamp is void */
-} Scratch;
-
-/* Room for so many items of so many bytes in one of the stores; NULL and a fault where there is no memory.
- * New room is zero; old items are kept. */
-void *room(Scratch *scratch, int which, int64_t items, size_t bytes);
-
 /* Which store holds what. */
 enum {
+    MARKS,
+    SLOTS,
+    NAMES,
+    LAST_ZEROED = NAMES,
     ANCHORS,
     BOUNDS,
     ROWS,
@@ -111,7 +103,6 @@ enum {
     HI,
     LO,
     SORTED,
-    MARKS,
     PLACES,
     RAW,
     VALUES,
@@ -123,15 +114,23 @@ enum {
     FACTORS,
     TAILS,
     STATES,
-    SLOTS,
     TALLIES,
     RANGE,
     PICKED,
-    NAMES,
-    KEYS,
     UNITS,
-    TICKS
+    ASKED,
+    STORES
 };
+
+typedef struct {
+    Store store[STORES];
+    Fault fault;
+    int64_t stamp; /* counts up through a sweep: what was written under an older stamp is void */
+} Scratch;
+
+/* Room for so many items of so many bytes in one of the stores; NULL and a fault where there is no memory. Old
+ * items are kept; new room is zero in the stores up to LAST_ZEROED. */
+void *room(Scratch *scratch, int which, int64_t items, size_t bytes);
 
 #define DAY 86400e6 /* in microseconds */
 
@@ -172,8 +171,8 @@ void sweep_categories(Scratch *, const Block *, const Output *from, const Output
 /* The decayed outputs of all inputs. */
 void sweep_decays(Scratch *, const Block *); /* decays.c */
 
-/* shares.c: sums and means of inputs that are 1 where the same codes equal different categories. `end` is after
- * the last output that was taken: `from` where the outputs there are not of that kind. */
+/* shares.c: sums and means of inputs that are 1 where the same codes equal different categories. Returns the end of
+ * the outputs that it took: `from` where the outputs there are not of that kind. */
 const Output *sweep_shares(Scratch *, const Block *, const Output *from, const Output *to);
 
 #endif
