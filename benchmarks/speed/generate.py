@@ -1,12 +1,13 @@
 """Make a shop's database as Parquet: customers, products, orders (N:1 products) and clicks.
 
-    python benchmarks/speed/generate.py FOLDER [--orders 5000000] [--clicks 1000000] [--customers N] [--seed 0]
+    python benchmarks/speed/generate.py FOLDER [--orders 5000000] [--clicks 1000000] [--customers N]
 
-The same arguments give the same rows. Orders and clicks come in the order they happened, as a log does, but for
-one in a hundred that was written late. Customers differ by orders of magnitude (log-normal, and one has 1% of all
-rows), half of them arrive over time, so some rows look back on nothing. Times are whole minutes, one event in
-twenty is at midnight (some on a cutoff), and one in five shares customer and time with the one before: ties. Values are NULL: 2% of amounts, 60% of discounts, 5%
-of weights, 3% of durations, 1% of channels. Rows are made half a million at a time: any size fits into memory.
+The same arguments give the same rows. Orders and clicks come in the order they happened, as a log does, but
+for one in a hundred that was written late. Customers differ by orders of magnitude (log-normal, and one has
+1% of all rows), half of them arrive over time, so some rows look back on nothing. Times are whole minutes,
+one event in twenty is at midnight (some on a cutoff), and one in five shares customer and time with the one
+before: ties. Values are NULL: 2% of amounts, 60% of discounts, 5% of weights, 3% of durations, 1% of
+channels. Rows are made half a million at a time: any size fits into memory.
 """
 
 from __future__ import annotations
@@ -193,7 +194,9 @@ def _write(path: Path, chunks: Iterator[pa.Table]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--orders", type=int, default=5_000_000)
     parser.add_argument("--clicks", type=int, default=1_000_000)

@@ -1,7 +1,7 @@
 """What every measured script shares: its arguments, its stopwatch, and the report it leaves.
 
-A script runs in a process of its own and in its tool's own environment, so this needs Python and numpy alone.
-CPU seconds are those of the process and of all its descendants, read from /proc: Linux only.
+A script runs in a process of its own and in its tool's own environment, so this needs Python and numpy
+alone. CPU seconds are those of the process and of all its descendants, read from /proc: Linux only.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ COUNTED = {
 
 
 def wanted(windows: tuple[int | None, ...] = WINDOWS, columns: int | None = None) -> list[Wanted]:
-    """The features; with `columns` only those of the first so many numeric columns, and the counts of rows."""
+    """The features; with `columns` the counts of rows and those of the first so many numeric columns."""
     if columns is not None:
         return [*_rows(windows), *_numbers(windows, NUMBERS[:columns])]
     return [*_rows(windows), *_numbers(windows, NUMBERS), *_categories(windows)]
@@ -116,4 +116,6 @@ SAMPLE = 400
 
 def sample(rows: int) -> list[int]:
     """The positions of the rows whose values are compared between the tools."""
-    return sorted({i * (rows - 1) // (SAMPLE - 1) for i in range(SAMPLE)}) if rows > SAMPLE else [*range(rows)]
+    return (
+        sorted({i * (rows - 1) // (SAMPLE - 1) for i in range(SAMPLE)}) if rows > SAMPLE else [*range(rows)]
+    )

@@ -77,8 +77,8 @@ def _resident(root: int) -> float:
         pid = waiting.pop()
         try:
             total += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-            for task in os.listdir(f"/proc/{pid}/task"):
-                waiting += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
         except (OSError, IndexError):
             continue
     return total * _PAGE / 1e6

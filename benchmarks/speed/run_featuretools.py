@@ -1,8 +1,9 @@
 """The job by featuretools: features defined one by one, one calculation for each training window.
 
 With `--primitives native` those that pandas computes by itself: count, sum, mean, std, min, max; `all` adds
-last, trend, num_unique, mode and time since, which are Python functions called once for each group. Its boundary is
-ours when cutoffs are included: (cutoff - window, cutoff].
+last, trend, num_unique, mode and time since, which are Python functions called once for each group. Its
+boundary is ours when cutoffs are included: (cutoff - window, cutoff]. Its last takes NULL for a value and
+its trend counts whole days, so those two are not compared.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def main() -> None:
     )
     cluster = _cluster(run.asked.jobs)
     measures = NATIVE | (SLOW if run.asked.primitives == "all" else {})
-    chosen = [w for w in wanted() if w.measure in measures]
+    # A key counts as no category, so its different values are not counted.
+    chosen = [w for w in wanted() if w.measure in measures and w.column != "product_id"]
     with run.stage("load"):
         entities = _entities(run)
         rows = pd.read_parquet(run.asked.rows).rename(columns={"cutoff": "time"})
@@ -70,8 +72,10 @@ def main() -> None:
     for mine, matrix in made:
         matrix = matrix.reindex(wanted_order)
         for w, name in zip(mine, matrix.columns):
-            if w.measure not in CATEGORICAL:
-                values[w.name] = matrix[name].to_numpy(dtype=np.float64, na_value=np.nan)
+            if w.measure not in (*CATEGORICAL, "last", "trend"):
+                found = matrix[name].to_numpy(dtype=np.float64, na_value=np.nan)
+                # NUM_UNIQUE of nothing is NULL here and 0 there.
+                values[w.name] = np.nan_to_num(found) if w.measure == "distinct" else found
     if cluster:
         cluster.close()
     run.finish(
@@ -84,12 +88,12 @@ def main() -> None:
 
 
 def _cluster(jobs: int) -> Any:
-    """Worker processes, started before the clock: featuretools' own start names an option that dask dropped."""
+    """Worker processes, started before the clock."""
     if jobs < 2:
         return None
     from distributed import LocalCluster
 
-    return LocalCluster(n_workers=jobs, threads_per_worker=1, memory_limit=10**12, dashboard_address=None)
+    return LocalCluster(n_workers=jobs, threads_per_worker=1, memory_limit="64GB", dashboard_address=None)
 
 
 def _entities(run: Run) -> ft.EntitySet:
@@ -120,7 +124,9 @@ def _feature(w: Wanted, entities: ft.EntitySet, measures: dict[str, type]) -> ft
 
     primitive = measures[w.measure]
     if w.measure in ("recency", "tenure"):
-        return ft.Feature(column(TIMES[w.table]), parent_dataframe_name="customers", primitive=primitive("days"))
+        return ft.Feature(
+            column(TIMES[w.table]), parent_dataframe_name="customers", primitive=primitive("days")
+        )
     if w.measure == "count":
         where = None if w.equals is None else column(w.column or "") == w.equals
         key = ft.Feature(entities[w.table].ww[KEYS[w.table]])

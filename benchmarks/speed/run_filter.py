@@ -1,7 +1,8 @@
 """The job as a person would write it in SQL: rows joined with their events, each aggregate with a FILTER.
 
-Run by DuckDB from Parquet to Arrow, one query for each table and measure: one wide query for all of a table took
-almost three times as long. An order is joined with its product first; the last of ties needs the row's rank.
+Run by DuckDB from Parquet to Arrow, one query for each table and measure: one wide query for all of a table
+took almost three times as long. An order is joined with its product first; the last of ties needs the row's
+rank.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The floor of the machine: read once what the job reads, write once what it writes, and compute nothing.
 
-Read: each event's time (8 bytes), its numbers (float64) and its codes (int32), the columns of the job alone, copied
-piece by piece to a buffer that stays in the processor's cache. Written: a float32 matrix of rows times features,
-filled with a constant, in memory that was touched before (`floor`), or that the system still has to hand out
-(`fresh`). By numpy on as many threads as asked for; the fastest of nine passes.
+Read: each event's time (8 bytes), its numbers (float64) and its codes (int32), the columns of the job
+alone, copied piece by piece to a buffer that stays in the processor's cache. Written: a float32 matrix of
+rows times features, filled with a constant, in memory that was touched before (`floor`), or that the system
+still has to hand out (`fresh`). By numpy on as many threads as asked for; the fastest of nine passes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def main() -> None:
     run = Run(__doc__ or "")
     chosen = wanted()
     count = {t: _rows(run, t) for t in ("orders", "clicks")}
-    columns = sorted({Column(w.table, "product_id" if w.via else w.column) for w in chosen if w.column}, key=str)
+    columns = sorted(
+        {Column(w.table, "product_id" if w.via else w.column) for w in chosen if w.column}, key=str
+    )
     inputs = [np.ones(n, dtype=np.int64) for n in count.values()]
     for column in columns:
         dtype = np.float64 if BYTES.get(column.name) else np.int32
