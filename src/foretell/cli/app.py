@@ -304,6 +304,8 @@ def audit(
         int, typer.Option("--cutoffs", metavar="N", min=1, help="At how many learning cutoffs.")
     ] = 3,
     labels: o.Labels = None,
+    features: o.Features = None,
+    window: o.Windows = None,
     config: o.Config = None,
     seed: o.Seed = 0,
     memory: o.Memory = None,
@@ -315,11 +317,13 @@ def audit(
     debug: o.Debug = False,
 ) -> None:
     """Look for leaks of the future into a question's features; exit code 1 if there are any."""
+    DEFAULT.said(features, window)
     with (
         running(format, output, quiet, verbose) as run,
         connect(run, target, config, seed, memory, no_cache) as db,
     ):
-        found = db.query(o.query_text(query), labels=labels).audit(cutoffs=cutoffs, then=then)
+        question = db.query(o.query_text(query), labels=labels, features=features, windows=window)
+        found = question.audit(cutoffs=cutoffs, then=then)
         run.show(Result(found.view, found.to_dict))
         if remember is not None:
             run.say(f"wrote hashes of {db.remember(remember):,} rows to {remember}")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +34,9 @@ LABELS = 10_000  # rows whose features are compared with their outcomes, one by 
 REPLAYED = 2_000  # entities whose features are computed from the earlier copy too
 
 
+Earlier: TypeAlias = OpenDatabase | memories.Memory | None
+
+
 @dataclass(frozen=True)
 class Inspection:
     """What the detectors found, and what they were shown."""
@@ -55,6 +61,20 @@ def inspect(
 
     `then` is an earlier copy of the database, or a file of its row hashes.
     """
+    with _earlier(database, then, progress) as state:
+        return _inspected(database, task, labels, settings, cutoffs, state, seed, progress)
+
+
+def _inspected(
+    database: OpenDatabase,
+    task: Task,
+    labels: Labels,
+    settings: FeatureSettings,
+    cutoffs: int,
+    then: Earlier,
+    seed: int,
+    progress: Progress,
+) -> Inspection:
     lesson = learn.prepare(
         database, task, _some(labels, LABELS, seed), learn.Budget(seed=seed), progress, settings
     )
@@ -87,7 +107,7 @@ def inspect(
     found.append(detectors.listen(subject, progress))
     found.append(single_feature(lesson))
     progress.stage("comparing with an earlier state")
-    found.append(_replay(database, lesson, subject, then, progress))
+    found.append(_replay(database, lesson, subject, then))
     return Inspection(str(taken), moments, tuple(found))
 
 
@@ -141,26 +161,31 @@ def _keys(
 # ── an earlier state ──
 
 
-def _replay(
-    database: OpenDatabase, lesson: learn.Lesson, subject: Subject, then: Target | None, progress: Progress
-) -> Detection:
+@contextmanager
+def _earlier(database: OpenDatabase, then: Target | None, progress: Progress) -> Iterator[Earlier]:
+    """The earlier state: opened before anything else, so that a slip in its name costs no time."""
+    if then is None:
+        yield None
+    elif isinstance(then, str | os.PathLike) and memories.is_memory(Path(then)):
+        yield memories.load(Path(then))
+    else:
+        with open_database(
+            then, schema=database.schema, threads=database.threads, now=database.now, progress=progress
+        ) as copy:
+            yield copy
+
+
+def _replay(database: OpenDatabase, lesson: learn.Lesson, subject: Subject, then: Earlier) -> Detection:
     schema = lesson.task.schema
     if then is None:
-        untimed = [t for t in lesson.exposed if not schema.is_timed(t)]
-        return replay.skipped(untimed)
+        return replay.skipped([t for t in lesson.exposed if not schema.is_timed(t)])
+    moved: tuple[Difference, ...] = ()
+    if isinstance(then, OpenDatabase):
+        moved = _moved(then, database, lesson, subject)
+        then = memories.remember(then.store, schema, _last_instant(then))
+    changed = memories.changes(then, database.store, schema)
     reads = replay.read_columns(subject.plan, subject.target, schema)
-    if isinstance(then, str | os.PathLike) and memories.is_memory(Path(then)):
-        memory = memories.load(Path(then))
-        changed = memories.changes(memory, database.store, schema)
-        return replay.replayed(memory.at, changed, (), reads, schema)
-    with open_database(
-        then, schema=schema, threads=database.threads, now=database.now, progress=progress
-    ) as copy:
-        memory = memories.remember(copy.store, schema, _last_instant(copy))
-        moved = _moved(copy, database, lesson, subject)
-        return replay.replayed(
-            memory.at, memories.changes(memory, database.store, schema), moved, reads, schema
-        )
+    return replay.replayed(then.at, changed, moved, reads, schema)
 
 
 def remember(database: OpenDatabase, path: Path) -> int:
