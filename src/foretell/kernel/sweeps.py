@@ -23,7 +23,7 @@ CODED = frozenset({"last_category", "mode"})
 _ZERO_OF_NOTHING = frozenset({"count", "sum", "distinct", "decayed_count", "decayed_sum"})
 _DECAYED = frozenset({"decayed_count", "decayed_sum"})
 _RANGES_PER_THREAD = 8
-_ROW_COST = 8  # of a row, in events
+_ROW_COST = 8  # what a row costs, in events
 
 
 def sweep(
@@ -125,8 +125,8 @@ def _in_order(inputs: Sequence[Input], outputs: Sequence[Output]) -> list[tuple[
     first: dict[tuple[int, int], int] = {}
     source = {-1: -1}
     for i, given in enumerate(inputs):
-        shared = isinstance(given, Codes) and given.equals is not None
-        key = (id(given.codes), id(given.index)) if shared and isinstance(given, Codes) else (-1, i)
+        counted = isinstance(given, Codes) and given.equals is not None
+        key = (id(_told(given)[0]), id(given.index)) if counted else (-1, i)
         source[i] = first.setdefault(key, i)
     windows = 1 + max((_or(o.window, -1) for o in outputs), default=0)
 
