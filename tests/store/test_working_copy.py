@@ -13,6 +13,7 @@ from foretell.core.errors import SchemaError, SourceError
 from foretell.schema.model import DType
 from foretell.sources.frames import FramesSource
 from foretell.store import Store, load
+from foretell.store.memory import Memory
 
 NAN, INF = float("nan"), float("inf")
 
@@ -102,11 +103,11 @@ def test_the_working_copy_reads_no_other_file() -> None:
 
 def test_a_memory_limit_is_kept() -> None:
     big = pa.table({"v": range(50_000)})
-    with load(FramesSource({"t": big}), memory=2_000_000_000) as store:
+    with load(FramesSource({"t": big}), memory=Memory(2_000_000_000)) as store:
         assert store.tables["t"].rows == 50_000
     text = pa.table({"v": [str(i) * 500 for i in range(20_000)]})
     with pytest.raises(SourceError, match="memory limit"):
-        load(FramesSource({"t": text}), memory=2_000_000)
+        load(FramesSource({"t": text}), memory=Memory(403_000_000))
 
 
 def test_fingerprints_ignore_row_order_and_see_each_value() -> None:

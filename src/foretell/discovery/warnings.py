@@ -12,6 +12,7 @@ from foretell.discovery.times import as_timestamp
 from foretell.schema.model import DType, Schema, Semantic, Table
 from foretell.sources.naming import quote
 from foretell.store import Store
+from foretell.store.quantile import quantile
 
 MANY_COLUMNS = 1000
 BIG_CELL = 10_000_000
@@ -126,19 +127,19 @@ def _about_time(store: Store, facts: TableFacts, table: Table, now: Instant | No
 
 def _long_before(store: Store, table: Table, moment: str) -> Iterator[str]:
     """A few rows that take up most of the table's time: 1900-01-01 for "unknown"."""
-    first, dense, last = store.connection.execute(
-        f"SELECT min({moment}), quantile_disc({moment}, {SPARSE}), max({moment}) FROM {quote(table.name)} "
-        f"WHERE year({moment}) < 9000"
+    sound = f"FROM {quote(table.name)} WHERE year({moment}) < 9000"
+    first, last = store.connection.execute(
+        f"SELECT epoch_us(min({moment})), epoch_us(max({moment})) {sound}"
     ).fetchall()[0]
-    if first is None or 2 * (dense - first) <= last - first:
+    dense = quantile(store.connection, f"SELECT epoch_us({moment}) AS v {sound}", SPARSE)
+    if dense is None or 2 * (dense - first) <= last - first:
         return
     before = store.connection.execute(
-        f"SELECT count(*) FROM {quote(table.name)} WHERE {moment} < ?", [dense]
+        f"SELECT count(*) FROM {quote(table.name)} WHERE {moment} < make_timestamp({dense})"
     ).fetchall()[0][0]
     yield (
         f"{table.name}.{table.time_column}: {plural(before, 'row')} lie long before the rest, from "
-        f"{format_instant(from_datetime(first))} on; history is taken to begin at "
-        f"{format_instant(from_datetime(dense))}"
+        f"{format_instant(first)} on; history is taken to begin at {format_instant(dense)}"
     )
 
 

@@ -28,7 +28,7 @@ def prepare(name: str, schema: Schema) -> exp.Create:
         query = query.select(visible.as_(TIME, quoted=True))
         link = time_link(name, schema)
         if link is not None:
-            query = query.join(table(link.parent, "p"), on=_joined_on(link, schema))
+            query = query.join(table(link.parent, "p"), on=met_by(link, schema))
     inner = query.subquery("q")
     keys = [col("q", k) for k in tie_breakers(source)]
     ranked: list[exp.Expr] = [col("q", TIME), *keys] if visible is not None else list(keys)
@@ -51,7 +51,7 @@ def time_link(name: str, schema: Schema) -> Link | None:
     return path[0][0].link if path is not None and path[0] else None
 
 
-def _joined_on(link: Link, schema: Schema) -> exp.Expr:
+def met_by(link: Link, schema: Schema) -> exp.Expr:
     """A raw child `r` meets its prepared parent `p` by keys that are read alike."""
     source = schema.table(link.child)
 

@@ -10,7 +10,6 @@ from typing import Any, Protocol, Self, TypeAlias
 
 from foretell.core.errors import ConfigError, DataError
 from foretell.core.progress import QUIET, Progress
-from foretell.core.size import parse_size
 from foretell.core.time import Instant
 from foretell.discovery.warnings import SPARSE
 from foretell.engines.choose import make_engine
@@ -23,6 +22,7 @@ from foretell.sources.open import open_source
 from foretell.store import Store
 from foretell.store.cache import Cache
 from foretell.store.cached import open_store
+from foretell.store.memory import Memory
 from foretell.task.model import Task
 
 Target: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Source
@@ -144,9 +144,9 @@ def open_database(
     `store.cache`).
     """
     source = open_source(target)
-    limit = parse_size(memory, "memory") if isinstance(memory, str) else memory
+    shares = Memory.of(memory)
     store, entry = open_store(
-        source, cache=Cache.default() if cache else None, memory=limit, progress=progress
+        source, cache=Cache.default() if cache else None, memory=shares, progress=progress
     )
     try:
         changes: tuple[str, ...] = ()
@@ -157,6 +157,8 @@ def open_database(
             features = corrected.features
         else:
             changes = settled_changes(store, entry, schema)
+        if shares is not None:
+            store.shrink(shares)
         return OpenDatabase(
             source.name,
             store,

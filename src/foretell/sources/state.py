@@ -30,7 +30,7 @@ class State:
         `logs` are files that readers touch without writing to them: only their content's time counts.
         """
         try:
-            stamps = {}
+            stamps: dict[str, Stamp] = {}
             for file in files:
                 found = file.stat()
                 times = (found.st_mtime_ns, found.st_ctime_ns)

@@ -14,6 +14,7 @@ from foretell.core.text import plural
 from foretell.sources.base import LocalSnapshot, LocalSource, Source
 from foretell.sources.state import State
 from foretell.store.cache import COPY, Cache, Entry
+from foretell.store.memory import Memory
 from foretell.store.working import Store, load
 
 WORTH_ROWS = 200_000
@@ -30,7 +31,7 @@ def open_store(
     source: Source,
     *,
     cache: Cache | None = None,
-    memory: int | None = None,
+    memory: Memory | None = None,
     progress: Progress = QUIET,
 ) -> tuple[Store, Entry | None]:
     """A source's working copy, and its entry in the cache where it has one.
@@ -71,7 +72,7 @@ def _is_worth_it(snapshot: LocalSnapshot, state: State) -> bool:
     return sum(n or 0 for n in rows) >= WORTH_ROWS or (None in rows and state.size >= WORTH_BYTES)
 
 
-def _attached(entry: Entry | None, memory: int | None) -> Store | None:
+def _attached(entry: Entry | None, memory: Memory | None) -> Store | None:
     """The store of an entry; None where the copy cannot be read after all."""
     if entry is None:
         return None
@@ -90,7 +91,7 @@ def _attached(entry: Entry | None, memory: int | None) -> Store | None:
 
 
 def _read_anew(
-    source: LocalSource, cache: Cache, state: State, memory: int | None, progress: Progress
+    source: LocalSource, cache: Cache, state: State, memory: Memory | None, progress: Progress
 ) -> tuple[Store, Entry | None]:
     with source.snapshot() as snapshot:
         if not _is_worth_it(snapshot, state):
@@ -103,7 +104,7 @@ def _read_anew(
 
 
 def _read_on(
-    source: LocalSource, cache: Cache, state: State, memory: int | None, progress: Progress
+    source: LocalSource, cache: Cache, state: State, memory: Memory | None, progress: Progress
 ) -> tuple[Store, Entry | None] | None:
     """The working copy of an earlier state with the rows that were added since; None where that is not all
     that changed.
@@ -137,7 +138,7 @@ def _put(
     source: LocalSource,
     cache: Cache,
     state: State,
-    memory: int | None,
+    memory: Memory | None,
 ) -> tuple[Store, Entry | None]:
     """The store by way of its entry; the store itself where the source changed while it was read."""
     marks = {name: snapshot.mark(name) for name in store.tables}

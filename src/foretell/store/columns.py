@@ -24,9 +24,8 @@ from foretell.query import ast
 from foretell.schema.model import Link, Schema
 from foretell.store.links import find_parents, one_row_each
 from foretell.store.order import Sortable, settled, sorted_rows
-from foretell.store.scan import Scan, absent, doubles, longs
+from foretell.store.scan import Loaded, Scan, absent, doubles, longs
 from foretell.store.words import Words, encode, roomy
-from foretell.store.working import Store
 
 _NUMBERS = (pa.float64(), pa.int64(), pa.bool_())
 _BITS = (pa.float64(), pa.int64(), pa.timestamp("us"))
@@ -40,7 +39,7 @@ FIRST_RANK = 1
 
 
 @dataclass(frozen=True)
-class _Order:
+class Order:
     """A table's rows in their order, as places in the loaded table (None: they lie so), and their times."""
 
     rows: int
@@ -63,7 +62,7 @@ class Tables:
     ([1.0, 2.0], [5000000, 7000000])
     """
 
-    def __init__(self, store: Store, schema: Schema, *, threads: int = 2) -> None:
+    def __init__(self, store: Loaded, schema: Schema, *, threads: int = 2) -> None:
         self._store = store
         self._schema = schema
         self._threads = max(1, threads)
@@ -180,8 +179,8 @@ class Tables:
 
         return encode(bits, spell, self._threads)
 
-    def _order(self, name: str) -> _Order:
-        def make() -> _Order:
+    def _order(self, name: str) -> Order:
+        def make() -> Order:
             order = self._put_in_order(name)
             for key in one_row_keys(name, self._schema):
                 one_row_each(self._scan, name, key, order.places)
@@ -189,7 +188,7 @@ class Tables:
 
         return self._once(("order", name), make)
 
-    def _put_in_order(self, name: str) -> _Order:
+    def _put_in_order(self, name: str) -> Order:
         source = self._schema.table(name)
         times = self._visible(name)
         rows: NDArray[np.int64] | None = None
@@ -205,7 +204,7 @@ class Tables:
         places = None if rows is None else rows.astype(np.int32)
         if times is not None and places is not None:
             times = kernel.gather(times, places, self._threads)
-        return _Order(self._store.table(name).rows if places is None else len(places), places, times)
+        return Order(self._store.table(name).rows if places is None else len(places), places, times)
 
     def _visible(self, name: str) -> Longs | None:
         """The instant from which each row is visible, as they were loaded; None for an untimed table."""
@@ -256,7 +255,7 @@ def _arrays(made: Any) -> Iterator[NDArray[Any]]:
             yield made
         case tuple():
             yield from made
-        case _Order(places=places, times=times):
+        case Order(places=places, times=times):
             yield from (a for a in (places, times) if a is not None)
         case Words(codes=codes):
             yield codes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from foretell.plan.scalar import to_sql
 from foretell.query import ast
 from foretell.schema.model import Schema
 from foretell.store.refusals import told
-from foretell.store.working import Store
+from foretell.store.working import StoredTable
 
 GIVEN = "\u2205 given \u2205"
 """What values handed to DuckDB are called meanwhile: a name that no table has."""
@@ -25,10 +25,20 @@ _SMALL = 50_000
 """Rows of a table that is read in one go: a query costs more than its columns."""
 
 
+class Loaded(Protocol):
+    """Loaded tables: a working copy, or a part of one."""
+
+    def table(self, name: str) -> StoredTable: ...
+
+    def cursor(self) -> Any:
+        """A DuckDB connection of one's own, in which the tables go under their names."""
+        ...
+
+
 class Scan:
     """Reads columns and expressions over them; several threads may."""
 
-    def __init__(self, store: Store, schema: Schema, threads: int) -> None:
+    def __init__(self, store: Loaded, schema: Schema, threads: int) -> None:
         self._store = store
         self._schema = schema
         self._threads = threads

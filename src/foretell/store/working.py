@@ -25,6 +25,7 @@ from foretell.plan.build import ROW, TIME
 from foretell.schema.model import DType
 from foretell.sources.base import InPlaceSnapshot, LocalSnapshot, RawTable, Snapshot, Source
 from foretell.sources.naming import literal, quote
+from foretell.store.memory import Memory
 from foretell.store.staging import (
     SQL_TYPES,
     ColumnPlan,
@@ -39,6 +40,8 @@ from foretell.store.staging import (
 
 IN_MEMORY_ROWS = 20_000_000
 """A snapshot with more rows is kept in a temporary file instead of in memory."""
+THREADS_WHEN_SHORT = 2
+"""Under a memory cap DuckDB works with so many threads: each holds buffers of its own."""
 HOME = "\u2205 cached"
 """What an attached working copy is called: a name that no database has."""
 MORE = "\u2205 more"
@@ -87,7 +90,7 @@ class Store:
         snapshot: Snapshot,
         *,
         progress: Progress = QUIET,
-        memory: int | None = None,
+        memory: Memory | None = None,
         tables: Collection[str] | None = None,
         file: Path | None = None,
     ) -> Store:
@@ -98,7 +101,7 @@ class Store:
         chosen = _choose(snapshot.tables, tables)
         rows = sum(snapshot.estimate(t.name) or 0 for t in chosen)
         folder = file.parent if file is not None else Path(tempfile.mkdtemp(prefix="foretell-"))
-        if file is None and rows > IN_MEMORY_ROWS:
+        if file is None and (rows > IN_MEMORY_ROWS or memory is not None):
             file = folder / "working.duckdb"
         store = cls(_connect(str(file or ":memory:"), folder, memory), folder)
         try:
@@ -120,14 +123,15 @@ class Store:
         source_notes: Iterable[str],
         *,
         fingerprint: str,
-        memory: int | None = None,
+        memory: Memory | None = None,
     ) -> Store:
         """A store over a finished working copy, which is only read, and by any number of processes at once.
 
         Its tables appear as views; what an engine makes of them lies in memory or a temporary file.
         """
         folder = Path(tempfile.mkdtemp(prefix="foretell-"))
-        store = cls(_connect(":memory:", folder, memory), folder, is_shared=True)
+        work = ":memory:" if memory is None else str(folder / "work.duckdb")
+        store = cls(_connect(work, folder, memory), folder, is_shared=True)
         try:
             store.connection.execute(f"ATTACH {literal(str(file))} AS {quote(HOME)} (READ_ONLY)")
             store.connection.execute("SET enable_external_access = false")
@@ -152,7 +156,7 @@ class Store:
         snapshot: LocalSnapshot,
         *,
         progress: Progress = QUIET,
-        memory: int | None = None,
+        memory: Memory | None = None,
     ) -> Store | None:
         """A copy of an earlier working copy, `file`, with the rows that the snapshot has beside those kept.
 
@@ -179,6 +183,15 @@ class Store:
             store.close()
             raise
         return store
+
+    def shrink(self, memory: Memory) -> None:
+        """All is read and settled: DuckDB makes room for arrays."""
+        self.connection.execute(f"SET memory_limit = '{memory.duckdb}B'")
+
+    @property
+    def folder(self) -> Path:
+        """A folder for what does not fit into memory; it goes when the store is closed."""
+        return self._folder
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -315,7 +328,7 @@ def load(
     source: Source,
     *,
     progress: Progress = QUIET,
-    memory: int | None = None,
+    memory: Memory | None = None,
     tables: Collection[str] | None = None,
     attempts: int = 2,
 ) -> Store:
@@ -331,12 +344,13 @@ def load(
     raise AssertionError("unreachable")
 
 
-def _connect(where: str, folder: Path, memory: int | None) -> Any:
+def _connect(where: str, folder: Path, memory: Memory | None) -> Any:
     connection = duckdb.connect(where)
     connection.execute(f"SET temp_directory = {literal(str(folder))}")
     connection.execute("SET TimeZone = 'UTC'")
     if memory is not None:
-        connection.execute(f"SET memory_limit = '{memory}B'")
+        connection.execute(f"SET memory_limit = '{memory.reading}B'")
+        connection.execute(f"SET threads = {THREADS_WHEN_SHORT}")
     return connection
 
 
