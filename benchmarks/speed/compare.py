@@ -61,7 +61,7 @@ TOOLS = {
         ("--jobs", "{threads}"),
     ),
     "featuretools-all": Tool(
-        "run_featuretools.py", "Python primitives too", "featuretools", ("--primitives", "all"), 0.02
+        "run_featuretools.py", "Python primitives too", "featuretools", ("--primitives", "all"), 0.01
     ),
     "getml": Tool("run_getml.py", "FastProp, load and transform", "getml"),
     "fastdfs": Tool("run_fastdfs.py", "all history alone", "fastdfs", scale=0.1),

@@ -1,9 +1,9 @@
 """The floor of the machine: read once what the job reads, write once what it writes, and compute nothing.
 
-Read: each event's time (8 bytes), its numbers (float64) and its codes (int32), the columns of the job
-alone, copied piece by piece to a buffer that stays in the processor's cache. Written: a float32 matrix of
-rows times features, filled with a constant, in memory that was touched before (`floor`), or that the system
-still has to hand out (`fresh`). By numpy on as many threads as asked for; the fastest of nine passes.
+Read: each event's time (8 bytes), its numbers (as float64) and its codes (as int32), the columns of the job
+alone, by numpy's maximum of whole numbers, which keeps up with memory. Written: a float32 matrix of rows
+times features, filled with a constant, in memory that was touched before (`floor`), or that the system still
+has to hand out (`fresh`). On as many threads as asked for; the fastest of nine passes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ import numpy as np
 from harness import Run
 from job import Column, wanted
 
-PIECE = 32_768  # bytes
 PASSES = 9
-BYTES = {"amount": 8, "quantity": 8, "discount": 8, "duration": 8}
+NUMBERS = ("amount", "quantity", "discount", "duration")  # 8 bytes each; the others are codes, 4 bytes
 
 
 def main() -> None:
@@ -31,7 +30,7 @@ def main() -> None:
     )
     inputs = [np.ones(n, dtype=np.int64) for n in count.values()]
     for column in columns:
-        dtype = np.float64 if BYTES.get(column.name) else np.int32
+        dtype = np.int64 if column.name in NUMBERS else np.int32
         inputs.append(np.ones(count[column.table], dtype=dtype))
     rows = duckdb.sql(f"SELECT count(*) FROM read_parquet('{run.asked.rows}')").fetchall()[0][0]
     touched = np.ones((len(chosen), rows), dtype=np.float32)
@@ -66,15 +65,12 @@ def _rows(run: Run, table: str) -> int:
 
 
 def _part(inputs: list[np.ndarray], thread: int, threads: int) -> list[np.ndarray]:
-    return [a[len(a) * thread // threads : len(a) * (thread + 1) // threads].view(np.uint8) for a in inputs]
+    return [a[len(a) * thread // threads : len(a) * (thread + 1) // threads] for a in inputs]
 
 
 def _pass(inputs: list[np.ndarray], output: np.ndarray) -> None:
-    near = np.empty(PIECE, dtype=np.uint8)
     for column in inputs:
-        for at in range(0, len(column), PIECE):
-            piece = column[at : at + PIECE]
-            near[: len(piece)] = piece
+        column.max()
     output.fill(1.5)
 
 
