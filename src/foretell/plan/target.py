@@ -39,12 +39,14 @@ _FUNCTIONS = {
 }
 
 
-def population(target: nodes.Target, cutoffs: str, schema: Schema) -> exp.Select:
+def population(target: nodes.Target, cutoffs: str, schema: Schema, entities: str | None = None) -> exp.Select:
     """SELECT entity, cutoff, asked: who exists at each cutoff of the table `cutoffs` (cutoff).
 
-    `asked` is that cutoff; a static target's row has a cutoff of its own, before its own time.
+    `asked` is that cutoff; a static target's row has a cutoff of its own, before its own time. `entities` is
+    the table of the entities' rows, where it is called otherwise than the table itself.
     """
     name = target.population.table
+    rows = table(entities or name, "e")
     bounded = schema.is_timed(name) and target.population.until in (Until.CUTOFF, Until.OWN)
     if target.horizon is None:
         moment: exp.Expr = col("c", "cutoff")
@@ -53,13 +55,13 @@ def population(target: nodes.Target, cutoffs: str, schema: Schema) -> exp.Select
                 this=col("e", TIME), expression=exp.Interval(this="1", unit=exp.Var(this="MICROSECOND"))
             )
         query = exp.select(col("e", ROW).as_("entity"), moment.as_("cutoff"), col("c", "cutoff").as_("asked"))
-        query = query.from_(table(name, "e"))
+        query = query.from_(rows)
         query = query.join(table(cutoffs, "c"), join_type="cross")
         if bounded:
             query = query.where(exp.LTE(this=col("e", TIME), expression=col("c", "cutoff")))
         return query
     query = exp.select(col("e", ROW).as_("entity"), col("c", "cutoff"), col("c", "cutoff").as_("asked"))
-    query = query.from_(table(name, "e"))
+    query = query.from_(rows)
     query = query.join(table(cutoffs, "c"), join_type="cross")
     tests: list[exp.Expr] = []
     if bounded:
@@ -128,16 +130,18 @@ def _mode(node: nodes.TargetAggregate, events: str, rows: str, grid: str | None)
     )
 
 
-def labelled(target: nodes.Target, rows: str, values: dict[int, str], schema: Schema) -> exp.Select:
+def labelled(
+    target: nodes.Target, rows: str, values: dict[int, str], schema: Schema, entities: str | None = None
+) -> exp.Select:
     """SELECT entity, cutoff, label, chosen, assumed for the rows of the population, in a fixed order.
 
     `values` are the tables of the aggregates by index; a formula whose aggregates were not made is NULL.
     `chosen` is what WHERE says, `assumed` what ASSUMING says (TRUE where the query has none; NULL counts as
-    FALSE).
+    FALSE). `entities` is as in `population`.
     """
     query = exp.select(col("r", "entity"), col("r", "cutoff")).from_(table(rows, "r"))
     query = query.join(
-        table(target.population.table, "e"),
+        table(entities or target.population.table, "e"),
         on=exp.EQ(this=col("e", ROW), expression=col("r", "entity")),
         join_type="left",
     )

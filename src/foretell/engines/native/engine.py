@@ -6,14 +6,16 @@ in their order, on one thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
+from sqlglot import exp
 
 from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant
 from foretell.engines.base import Entities, Keys, Labels, Rows
-from foretell.engines.duckdb import DuckDBEngine
+from foretell.engines.labelling import Labelling
 from foretell.engines.native import lookup
 from foretell.engines.native.aggregates import aggregate
 from foretell.engines.native.asof import anchors, as_of
@@ -23,11 +25,13 @@ from foretell.engines.native.inputs import parts
 from foretell.engines.native.labels import Aggregated
 from foretell.engines.native.past import past_input, past_part
 from foretell.engines.past_labels import anchors_of, lattice_of, past_events
+from foretell.engines.workbench import Workbench, as_rows
 from foretell.features.matrix import Matrix, Numeric, Precision, Values
 from foretell.plan import nodes
+from foretell.plan.build import ROW, TIME, col, table
 from foretell.plan.proof import prove
 from foretell.schema.model import Link, Schema
-from foretell.store.columns import Tables
+from foretell.store.columns import FIRST_RANK, Tables
 from foretell.store.working import Store
 
 
@@ -56,15 +60,18 @@ class NativeEngine:
         self._precision = precision
         self._tables = Tables(store, schema, threads=self._threads)
         self._frames = Frames(self._tables, schema, threads=self._threads, most=most)
-        self._formulas = DuckDBEngine(store, schema, threads=threads, aggregated=Aggregated(self._frames))
+        self._aggregated = Aggregated(self._frames)
+        self._bench = Workbench(store, schema, self._threads)
+        self._labelling = Labelling(self._bench, schema, self._entities, self._aggregates)
+        self._loaded: dict[str, tuple[str, frozenset[str]]] = {}
 
     def labels(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Labels:
         prove(target, self._schema)
-        return self._formulas.labels(target, cutoffs)
+        return self._labelling.labels(target, cutoffs)
 
     def population(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Rows:
         prove(target, self._schema)
-        return self._formulas.population(target, cutoffs)
+        return self._labelling.population(target, cutoffs)
 
     def features(self, plan: nodes.FeaturePlan, rows: Rows) -> Matrix:
         prove(plan, self._schema)
@@ -118,6 +125,33 @@ class NativeEngine:
             threads=self._threads,
             precision=self._precision,
         )
+
+    def _entities(self, name: str, columns: frozenset[str]) -> str:
+        """A work table of a table's rows, with the columns that formulas read."""
+        made, held = self._loaded.get(name, ("", frozenset()))
+        if made and columns <= held:
+            return made
+        columns |= held
+        count, times = self._tables.rows(name), self._tables.times(name)
+        arrays = {ROW: pa.array(np.arange(count, dtype=np.int64) + FIRST_RANK)}
+        if times is not None:
+            arrays[TIME] = pa.array(times).cast(pa.timestamp("us"))
+        arrays |= {c: self._tables.arrow(name, c) for c in sorted(columns)}
+        if made:
+            self._bench.drop(made)
+        made = self._bench.name("entities")
+        self._bench.load(made, pa.table(arrays))
+        self._loaded[name] = made, columns
+        return made
+
+    def _aggregates(self, wanted: Mapping[str, nodes.TargetAggregate], rows: str, grid: str | None) -> None:
+        """Work tables of the aggregates of labels, by their names."""
+        if not wanted:
+            return
+        query = exp.select(col("r", "entity"), col("r", "cutoff")).from_(table(rows, "r"))
+        people = as_rows(self._bench.arrow(query.order_by(col("r", "cutoff"), col("r", "entity"))))
+        for name, node in wanted.items():
+            self._bench.load(name, self._aggregated(node, people))
 
     def keys(self, table: str, columns: Sequence[str], entities: Entities) -> dict[str, list[object]]:
         return lookup.keys(self._tables, table, columns, entities)
