@@ -2,7 +2,7 @@
 cutoff.
 
     python benchmarks/quality/relbench.py [task ...] [--seeds 3] [--time-limit 30] [--path FOLDER]
-    [--internal]
+    [--internal] [--features less|standard|more]
 
 The database is read as it is found: the schema is the discovered one. The query says the task (its labels
 equal RelBench's, see ../labels/compare.py); what is learned from are RelBench's own train rows, and
@@ -92,7 +92,7 @@ def scale(metric: Metric, value: float) -> str:
     return f"{100 * value:.2f}" if metric.name == "auroc" else f"{value:.3f}"
 
 
-def run(folder: Path, task: str, seeds: int, limit: float, *, internal: bool) -> None:
+def run(folder: Path, task: str, seeds: int, limit: float, *, internal: bool, features: str | None) -> None:
     told = json.loads((folder / "manifest.json").read_text())["tasks"][task]
     text = next(
         q["query"]
@@ -106,7 +106,7 @@ def run(folder: Path, task: str, seeds: int, limit: float, *, internal: bool) ->
         f"{task}: {metric.name} on val, {train.num_rows:,} train rows, {val.num_rows:,} val rows", flush=True
     )
     with foretell.connect(folder) as database:
-        question = database.query(text, labels=train)
+        question = database.query(text, labels=train, features=features)
         scores, inside = [], []
         for seed in range(seeds):
             began = time.perf_counter()
@@ -141,9 +141,10 @@ def main() -> None:
     parser.add_argument("--time-limit", type=float, default=30.0)
     parser.add_argument("--path", type=Path, default=DATA / "rel-f1")
     parser.add_argument("--internal", action="store_true")
+    parser.add_argument("--features", choices=["less", "standard", "more"])
     given = parser.parse_args()
     for task in given.tasks or list(METRIC):
-        run(given.path, task, given.seeds, given.time_limit, internal=given.internal)
+        run(given.path, task, given.seeds, given.time_limit, internal=given.internal, features=given.features)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory {peak:,.0f} MB")
 
