@@ -19,6 +19,7 @@ from foretell.core.random import derive, generator
 from foretell.core.time import Instant
 from foretell.evaluation.futures import (
     Frames,
+    Keys,
     Moments,
     Row,
     keys_of,
@@ -33,6 +34,7 @@ from foretell.models.base import Context
 from foretell.models.criteria import METRICS
 from foretell.models.dataset import Dataset, concat
 from foretell.models.trees import TreeLearner, TreeRecipe
+from foretell.plan.prepare import one_row_keys
 from foretell.schema.model import Column, DType, Link, Schema, Semantic, Table
 from foretell.task.model import TaskKind
 
@@ -103,8 +105,11 @@ class _Planting:
         """The entities' own rows: what is not known of them yet tells."""
         table, frame = self.schema.table(self.entity), self.frames[self.entity]
         rows = frame.to_pylist()
+        fixed = self.fixed(table)
         for i, row in enumerate(rows):
             for column in table.columns:
+                if column.name in fixed:
+                    continue
                 if column.name in hidden or self.unknown(table, row, column, int(self.until[i])):
                     row[column.name] = told(column, bool(self.heads[i]), row[column.name])
         self.made[self.entity] = pa.Table.from_pylist(rows, frame.schema)
@@ -151,17 +156,16 @@ class _Planting:
     def fixed(self, table: Table) -> set[str]:
         """Columns that keys, links and times are read from."""
         links = {c for k in self.schema.links_up(table.name) for c in k.child_columns}
-        return {*table.primary_key, *links}
+        return links.union(*one_row_keys(table.name, self.schema))
 
     def grown(self, link: Link) -> None:
         """A row one tick after the cutoff for each entity with heads; where rows come late, one tick late."""
         name = link.child
         table, frame = self.schema.table(name), self.frames[name]
         models = frame.slice(0, 200).to_pylist()
-        pointing = {c for k in self.schema.links_up(name) for c in k.child_columns}
-        fresh = [k for k in table.primary_key if k not in pointing]
-        if not models or not self.schema.is_timed(name) or (table.primary_key and not fresh):
+        if not models or not self.schema.is_timed(name):
             return
+        keys = Keys(table, self.schema, self.made[name])
         parents: Mapping[int, Row] = self.added.get(link.parent, {})
         if link.parent == self.entity:
             parents = dict(enumerate(self.frames[self.entity].to_pylist()))
@@ -177,10 +181,10 @@ class _Planting:
             for ours, theirs in zip(link.child_columns, link.parent_columns):
                 text = table.column(ours).dtype is DType.TEXT and parent[theirs] is not None
                 row[ours] = str(parent[theirs]) if text else parent[theirs]
-            for column_name in fresh:
-                whole = table.column(column_name).dtype is DType.INTEGER
-                row[column_name] = 2 * 10**9 + owner if whole else f"canary {owner}"
+            keys.renew(row, 2 * 10**9 + owner)
             self.date(table, row, int(self.until[owner]) + 1, frame)
+            if not keys.claim(row):
+                continue
             rows.append(row)
             self.added.setdefault(name, {})[owner] = row
             self.marks.setdefault(name, []).append(owner)

@@ -22,6 +22,7 @@ from foretell.engines.base import Engine, Rows
 from foretell.engines.choose import make_engine
 from foretell.features.matrix import Matrix, Numeric, Values
 from foretell.plan import nodes
+from foretell.plan.prepare import one_row_keys
 from foretell.schema.model import Column, DType, Schema, Semantic, Table
 from foretell.sources.frames import FramesSource
 from foretell.store.working import Store
@@ -149,6 +150,36 @@ def perturb(frames: Frames, schema: Schema, cutoff: Instant, *, seed: int = 0) -
     return {t.name: change.table(t) for t in schema.tables}
 
 
+class Keys:
+    """The keys of a table's rows: each of them names one row, of the new ones too."""
+
+    def __init__(self, table: Table, schema: Schema, frame: pa.Table) -> None:
+        self.table = table
+        self.taken = {k: set(map(loose, keys_of(frame, k))) for k in one_row_keys(table.name, schema)}
+        pointing = {c for k in schema.links_up(table.name) for c in k.child_columns}
+        named = dict.fromkeys(c for key in self.taken for c in key)
+        self.free = [table.column(c) for c in named if c not in pointing and c != table.time_column]
+
+    def renew(self, row: Row, number: int) -> None:
+        """Give a row a key of its own, as far as its key is free to choose."""
+        for column in self.free:
+            if column.dtype is DType.INTEGER:
+                row[column.name] = number
+            elif column.dtype is DType.TEXT:
+                row[column.name] = f"new {number}"
+
+    def claim(self, row: Row) -> bool:
+        """Whether no other row has this one's keys; from now on it has them."""
+        made = {key: loose(tuple(row[c] for c in key)) for key in self.taken}
+        if made.get(self.table.primary_key, ()) is None:
+            return False
+        if any(value is not None and value in self.taken[key] for key, value in made.items()):
+            return False
+        for key, value in made.items():
+            self.taken[key].add(value)
+        return True
+
+
 class _Change:
     """One random other future."""
 
@@ -174,7 +205,8 @@ class _Change:
                 self.table(self.schema.table(path[0][0].end))
             future = self.visible[name] > self.cutoff
             kept = [r for r in frame.filter(pa.array(future)).to_pylist() if self.rng.random() < 0.7]
-            changed = [self.row(table, r, frame) for r in kept]
+            named = frozenset(c for key in one_row_keys(name, self.schema) for c in key)
+            changed = [self.row(table, r, frame, named) for r in kept]
             self.later[name] = changed + self.added(table, frame, changed)
             past = _revised(
                 frame.filter(pa.array(~future)), table, self.schema, self.cutoff, self.value, self.moment
@@ -191,15 +223,16 @@ class _Change:
     def pick(self, items: Sequence[Any]) -> Any:
         return items[int(self.rng.integers(len(items)))]
 
-    def row(self, table: Table, row: Row, frame: pa.Table) -> Row:
-        """A later row with other values; its key stays, and it stays later."""
+    def row(self, table: Table, row: Row, frame: pa.Table, named: frozenset[str]) -> Row:
+        """A later row with other values; its keys stay, and it stays later."""
         made = dict(row)
         for column in table.columns:
-            if column.name not in table.primary_key and self.rng.random() < 0.8:
+            if column.name not in named and self.rng.random() < 0.8:
                 kind = frame.schema.field(column.name).type
                 made[column.name] = self.value(column, kind, row[column.name])
-        self.point(table, made, frozenset(table.primary_key))
-        self.date(table, made, frame)
+        self.point(table, made, named)
+        if table.time_column not in named:
+            self.date(table, made, frame)
         return made
 
     def date(self, table: Table, row: Row, frame: pa.Table) -> None:
@@ -238,7 +271,7 @@ class _Change:
 
     def added(self, table: Table, frame: pa.Table, changed: list[Row]) -> list[Row]:
         """New rows after the cutoff."""
-        taken = {loose(k) for k in keys_of(frame, table.primary_key)} if table.primary_key else set()
+        keys = Keys(table, self.schema, frame)
         waiting = self.waiting(table)
         models = self.some(table.name)
         made: list[Row] = []
@@ -249,20 +282,12 @@ class _Change:
                 if column.name not in row or self.rng.random() < 0.5:
                     row[column.name] = self.value(column, kind, row.get(column.name))
             self.point(table, row, frozenset())
-            if table.primary_key:
-                awaited = waiting[i] if i < len(waiting) else None
-                for place, name in enumerate(table.primary_key):
-                    pointing = any(name in k.child_columns for k in self.links[table.name])
-                    if awaited is not None:
-                        row[name] = awaited[place]
-                    elif not pointing:
-                        row[name] = 10**6 + i if table.column(name).dtype is DType.INTEGER else f"new {i}"
-                key = loose(tuple(row[name] for name in table.primary_key))
-                if key is None or key in taken:
-                    continue
-                taken.add(key)
+            keys.renew(row, 10**6 + i)
+            if i < len(waiting):
+                row |= {n: v for n, v in zip(table.primary_key, waiting[i]) if n != table.time_column}
             self.date(table, row, frame)
-            made.append(row)
+            if keys.claim(row):
+                made.append(row)
         return made
 
     def waiting(self, table: Table) -> list[tuple[Any, ...]]:

@@ -13,9 +13,19 @@ import pyarrow as pa
 
 from foretell.core.random import generator
 from foretell.core.time import Instant
-from foretell.evaluation.futures import NEVER, Frames, Moments, keys_of, loose, stored, visible_from
+from foretell.evaluation.futures import (
+    NEVER,
+    Frames,
+    Keys,
+    Moments,
+    Row,
+    keys_of,
+    loose,
+    stored,
+    visible_from,
+)
 from foretell.plan import nodes
-from foretell.schema.model import DType, Schema
+from foretell.schema.model import Schema
 
 _MOST_ADDED = 2_000
 
@@ -79,7 +89,10 @@ def _along(
 def _on_the_cutoff(
     rows: pa.Table, schema: Schema, name: str, cutoff: Instant, rng: np.random.Generator
 ) -> pa.Table:
-    """Copies of rows under new keys, visible exactly from the cutoff where their time can say so."""
+    """Copies of rows under new keys, visible exactly from the cutoff where their time can say so.
+
+    Where a key is not free to choose, those that would have another row's are left out.
+    """
     table = schema.table(name)
     if table.time_column is None or rows.num_rows == 0:
         return rows.slice(0, 0)
@@ -89,21 +102,13 @@ def _on_the_cutoff(
             return rows.slice(0, 0)
         at -= round(late.microseconds)
     count = min(_MOST_ADDED, rows.num_rows)
-    copies = rows.take(pa.array(rng.choice(rows.num_rows, count, replace=False)))
     column = table.column(table.time_column)
-    place = rows.schema.get_field_index(column.name)
-    field = rows.schema.field(place)
-    moment = stored(at, column, field.type, schema.timezone)
-    copies = copies.set_column(place, field, pa.array([moment] * count, field.type))
-    pointing = {c for k in schema.links_up(name) for c in k.child_columns}
-    fresh = [k for k in table.primary_key if k not in pointing]
-    if table.primary_key and not fresh:
-        return rows.slice(0, 0)
-    for key in fresh:
-        place = rows.schema.get_field_index(key)
-        whole = table.column(key).dtype is DType.INTEGER
-        new = [10**9 + i if whole else f"on the cutoff {i}" for i in range(count)]
-        copies = copies.set_column(
-            place, rows.schema.field(place), pa.array(new, rows.schema.field(place).type)
-        )
-    return copies
+    moment = stored(at, column, rows.schema.field(column.name).type, schema.timezone)
+    keys = Keys(table, schema, rows)
+    made: list[Row] = []
+    for i, row in enumerate(rows.take(pa.array(rng.choice(rows.num_rows, count, replace=False))).to_pylist()):
+        keys.renew(row, 10**9 + i)
+        row[column.name] = moment
+        if keys.claim(row):
+            made.append(row)
+    return pa.Table.from_pylist(made, rows.schema)

@@ -18,8 +18,8 @@ from foretell.query import ast
 from foretell.schema.model import Schema
 
 HOW = (
-    "only an earlier state shows columns that are changed in place: pass a copy of the database with --then, "
-    "or write row hashes now with --remember FILE, and pass that file with --then next time"
+    "only an earlier state shows columns that were changed in place: pass a copy of the database with "
+    "--then, or write row hashes with --remember FILE now, and pass that file with --then next time"
 )
 DID = "compared with how it stood at {at}"
 

@@ -92,7 +92,9 @@ class Audit:
 def _detections(found: tuple[Detection, ...]) -> RenderableType:
     view = grid("detector", "", "what it did, and found", stretch="what it did, and found")
     for detection in found:
-        said = f"{detection.did}: {detection.found}" if detection.found else detection.did
+        said = ": ".join(filter(None, [detection.did, detection.found]))
+        if detection.outcome is Outcome.SKIPPED:
+            said = detection.found
         view.add_row(
             detection.name, Text(detection.outcome.value, style=_STYLES[detection.outcome]), Text(said)
         )
