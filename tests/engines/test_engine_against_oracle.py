@@ -5,6 +5,7 @@ FORETELL_LONG=1 compares many more of them.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from typing import Any
@@ -25,6 +26,7 @@ from foretell.features.synthesize import Profile, synthesize
 from foretell.plan import rings, target
 from foretell.plan.measures import MEASURES
 from foretell.query.ast import Function
+from foretell.schema.breadth import Breadth, FeatureSettings
 from foretell.sources.frames import FramesSource
 from foretell.store.working import Store
 from foretell.task.model import Task
@@ -60,7 +62,9 @@ def compare(database: RandomDatabase, task: Task, seed: int) -> FeatureSet:
     with Store.load(FramesSource(database.frames).snapshot()) as store:
         engines = [make_engine(store, database.schema, kind=k, precision=np.float64) for k in ENGINES]
         features = synthesize(
-            task, Profile(120.0, lambda t, c: engines[0].frequent(t, c, until=cutoffs[0], limit=6))
+            task,
+            Profile(120.0, lambda t, c: engines[0].frequent(t, c, until=cutoffs[0], limit=6)),
+            FeatureSettings(Breadth.MORE if seed % 6 == 0 else Breadth.STANDARD, budget=400),
         )
         wanted = oracle.features(task, features, rows)
         for engine in engines:
@@ -113,7 +117,7 @@ def cases(first: int, count: int) -> list[tuple[RandomDatabase, Task, int]]:
 
 def test_every_measure_agrees() -> None:
     measures: set[str] = set()
-    for database, task, seed in cases(0, 300 if LONG else 18):
+    for database, task, seed in cases(0, 300 if LONG else 19):
         for feature in compare(database, task, seed).features:
             if isinstance(feature.definition, Aggregated | OwnLabels):
                 measures.add(feature.definition.measure)
@@ -204,3 +208,11 @@ def test_control_labels_with_the_row_at_the_cutoff(monkeypatch: pytest.MonkeyPat
     met = target._met
     monkeypatch.setattr(target, "_met", lambda *a: _swapped(met(*a), exp.GT, exp.GTE))
     assert not all(compare_labels(*case) for case in cases(2000, 60) if not case[1].is_static)
+
+
+def test_control_quantiles_of_another_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = dataclasses.replace(MEASURES["q90"], quantile=0.8)
+    monkeypatch.setitem(MEASURES, "q90", other)
+    with pytest.raises(AssertionError, match="q90"):
+        for case in cases(18, 1):
+            compare(*case)

@@ -11,7 +11,7 @@ from foretell.features.matrix import Categorical, Floats, Matrix
 from foretell.features.model import Aggregated, Attribute, Feature, FeatureSet, OwnLabels
 
 LAST_OUTCOME = "the last known outcome"
-_INVOLVED = frozenset({"decayed_count", "decayed_sum", "trend", "std", "gap"})
+_INVOLVED = frozenset({"decayed_count", "decayed_sum", "trend", "std", "gap", "q10", "q90"})
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Algebra(StrEnum):
     DECAY = "decay"
     DISTINCT = "distinct"
     MODE = "mode"
+    HOLISTIC = "holistic"  # of all the values at once: no parts merge to it
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ class Measure:
     """One aggregate over past events.
 
     `empty` is the value where there is no event (None: no value). `english` is a phrase with {value},
-    {events} and {window}. `final` is SQL over the merged parts.
+    {events} and {window}. `final` is SQL over the merged parts. `quantile` is the share of the values that
+    lie below a quantile, which is continuous: between two values it is interpolated.
     """
 
     name: str
@@ -93,6 +95,11 @@ class Measure:
     empty: float | None
     english: str
     categorical: bool = False
+    quantile: float | None = None
+
+
+def _quantile(name: str, share: float, english: str) -> Measure:
+    return Measure(name, Accepts.NUMBER, Algebra.HOLISTIC, (), "", None, english, quantile=share)
 
 
 _SLOPE = "CASE WHEN n > 2 AND sxx > 1e-9 THEN sxv / sxx END"
@@ -207,6 +214,9 @@ _TABLE = (
         "most frequent {value}{window}",
         categorical=True,
     ),
+    _quantile("median", 0.5, "median {value}{window}"),
+    _quantile("q10", 0.1, "10th percentile of {value}{window}"),
+    _quantile("q90", 0.9, "90th percentile of {value}{window}"),
 )
 MEASURES: dict[str, Measure] = {m.name: m for m in _TABLE}
 

@@ -43,7 +43,7 @@ def aggregate(node: nodes.Aggregate, name: str, events: str, rows: str, stretche
     """
     statements: list[exp.Expr] = []
     queries: list[exp.Select] = []
-    simple = [o for o in node.outputs if MEASURES[o.measure].algebra not in _SETS]
+    simple = [o for o in node.outputs if MEASURES[o.measure].algebra not in _UNMERGED]
     if simple:
         pieces = _pieces(simple, node.windows)
         statements.append(create(f"{name}_units", _units(events, stretches, pieces)))
@@ -60,6 +60,9 @@ def aggregate(node: nodes.Aggregate, name: str, events: str, rows: str, stretche
         queries.append(_windows(f"{name}_rings", simple, node.windows, wide))
     for index in sorted({o.input for o in node.outputs if o.input is not None}):
         chosen = [o for o in node.outputs if o.input == index and MEASURES[o.measure].algebra in _SETS]
+        ordered = [o for o in node.outputs if o.input == index and MEASURES[o.measure].quantile is not None]
+        if ordered:
+            queries.append(_quantiles(events, rows, ordered, node.windows))
         if not chosen:
             continue
         counted = f"{name}_values{index}"
@@ -72,6 +75,7 @@ def aggregate(node: nodes.Aggregate, name: str, events: str, rows: str, stretche
 
 
 _SETS = frozenset({Algebra.DISTINCT, Algebra.MODE})
+_UNMERGED = _SETS | {Algebra.HOLISTIC}
 
 
 @dataclass(frozen=True)
@@ -152,11 +156,12 @@ def _ring(windows: tuple[Offset, ...], at: exp.Expr) -> exp.Expr:
     return case.else_(exp.Literal.number(len(windows)))
 
 
-def _visible(rows: str, units: str) -> exp.Expr:
+def _visible(source: str, at: str) -> exp.Expr:
+    """What a row sees of a source: its anchor's, at or before its cutoff."""
     return conjunction(
         [
-            exp.EQ(this=col("u", "anchor"), expression=col("r", "anchor")),
-            exp.LTE(this=col("u", "at"), expression=col("r", "cutoff")),
+            exp.EQ(this=col(source, "anchor"), expression=col("r", "anchor")),
+            exp.LTE(this=col(source, at), expression=col("r", "cutoff")),
         ]
     )
 
@@ -173,7 +178,7 @@ def _joined(units: str, rows: str, pieces: list[_Piece], windows: tuple[Offset, 
             *(col("u", piece.name) for piece in pieces),
         )
         .from_(table(units, "u"))
-        .join(table(rows, "r"), on=_visible(rows, units))
+        .join(table(rows, "r"), on=_visible("u", "at"))
     )
 
 
@@ -296,7 +301,7 @@ def _value_rings(
         exp.select(col("r", "row"), col("u", "value"), ring.as_("ring"))
         .select(exp.func("SUM", col("u", "n")).as_("n"))
         .from_(units.subquery("u"))
-        .join(table(rows, "r"), on=_visible(rows, "u"))
+        .join(table(rows, "r"), on=_visible("u", "at"))
         .group_by(col("r", "row"), col("u", "value"), ring.copy())
     )
 
@@ -331,3 +336,21 @@ def _mode(values: str, output: nodes.Measured) -> exp.Select:
         .from_(ranked.subquery("m"))
         .where(exp.EQ(this=col("m", "place"), expression=exp.Literal.number(1)))
     )
+
+
+def _quantiles(
+    events: str, rows: str, outputs: list[nodes.Measured], windows: tuple[Offset, ...]
+) -> exp.Select:
+    """Quantiles of one input, from all of its values before each row's cutoff: rings do not merge to them."""
+    value = f"v{outputs[0].input}"
+    joined = (
+        exp.select(col("r", "row"), _ring(windows, col("e", "t")).as_("ring"), col("e", value))
+        .from_(table(events, "e"))
+        .join(table(rows, "r"), on=_visible("e", "t"))
+    )
+    query = exp.select(col("g", "row"))
+    for output in outputs:
+        share = exp.Literal.number(repr(MEASURES[output.measure].quantile))
+        taken = exp.Anonymous(this="QUANTILE_CONT", expressions=[col("g", value), share])
+        query = query.select(_over(taken, "g", output.window).as_(output.name, quoted=True), copy=False)
+    return query.from_(joined.subquery("g")).group_by(col("g", "row"))

@@ -70,6 +70,12 @@ def measured(measure: str, past: list[Event], cutoff: Instant, window: Offset | 
             return float(len(set(values)))
         case "mode":
             return _mode(values)
+        case "median":
+            return _quantile(values, 0.5) if values else None
+        case "q10":
+            return _quantile(values, 0.1) if values else None
+        case "q90":
+            return _quantile(values, 0.9) if values else None
         case "trend":
             return _slope([e.time / _DAY for e in valued], values)
     raise AssertionError(f"the oracle does not know {measure!r}")

@@ -57,9 +57,12 @@ def aggregate(
 
 
 def _output(output: nodes.Measured, block: nodes.Aggregate) -> kernel.Output:
-    window = None if output.window is None else block.windows[output.window]
-    if MEASURES[output.measure].algebra is Algebra.DECAY:
+    measure = MEASURES[output.measure]
+    if measure.algebra is Algebra.DECAY:
+        window = None if output.window is None else block.windows[output.window]
         return kernel.Output(output.measure, output.input, None, decay_rate(window))
+    if measure.quantile is not None:
+        return kernel.Output("quantile", output.input, output.window, measure.quantile)
     return kernel.Output(output.measure, output.input, output.window)
 
 

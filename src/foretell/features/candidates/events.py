@@ -158,6 +158,9 @@ def _column(
             for window in used if wide else ():
                 for measure in ("max", "min", "std", "trend"):
                     yield rank + 0.6, make(measure, value, window)
+            for window in dict.fromkeys((None, middle)) if direct and scope.reach.quantiles else ():
+                for measure in ("median", "q90", "q10"):
+                    yield rank + 0.55, make(measure, value, window)
         case "category":
             yield rank, make("last_category", value, None)
             yield rank + 0.1, make("mode", value, None)

@@ -30,7 +30,8 @@ class Reach:
     `steps` are the look-back windows as multiples of the target's; `categories` how many values of a column
     get features of their own; `far_columns` how many columns are read of a table that is not a direct child,
     `company_columns` of the events around a parent last seen. `every_window`: each measure in each window.
-    `deep`: events of grandparents, and events two links down from a parent.
+    `deep`: events of grandparents, and events two links down from a parent. `quantiles`: medians and tenths
+    of the entity's own events.
     """
 
     budget: int = 400
@@ -40,6 +41,7 @@ class Reach:
     company_columns: int = 12
     every_window: bool = False
     deep: bool = False
+    quantiles: bool = False
 
 
 REACH: Mapping[Breadth, Reach] = {
@@ -53,6 +55,7 @@ REACH: Mapping[Breadth, Reach] = {
         company_columns=24,
         every_window=True,
         deep=True,
+        quantiles=True,
     ),
 }
 
