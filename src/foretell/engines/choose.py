@@ -14,6 +14,7 @@ from foretell.engines.base import Engine
 from foretell.engines.duckdb import DuckDBEngine
 from foretell.features.matrix import Precision
 from foretell.schema.model import Schema
+from foretell.store.memory import Memory
 from foretell.store.working import Store
 
 SETTING = "FORETELL_ENGINE"
@@ -29,11 +30,20 @@ def make_engine(
     progress: Progress = QUIET,
     kind: str | None = None,
     precision: Precision = np.float32,
+    memory: Memory | None = None,
 ) -> Engine:
-    """The engine of that kind; None: as FORETELL_ENGINE says, or else the fastest that this machine runs."""
+    """The engine of that kind; None: as FORETELL_ENGINE says, or else the fastest that this machine runs.
+
+    Under a memory cap tables that are too large for it are gone through in parts.
+    """
     if chosen_kind(kind, progress) == "native":
         from foretell.engines.native.engine import NativeEngine  # needs the extension
+        from foretell.engines.native.parted_engine import PartedEngine
 
+        if memory is not None:
+            return PartedEngine(
+                store, schema, memory, threads=threads, progress=progress, precision=precision
+            )
         return NativeEngine(store, schema, threads=threads, progress=progress, precision=precision)
     return DuckDBEngine(store, schema, threads=threads, progress=progress, precision=precision)
 

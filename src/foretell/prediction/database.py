@@ -54,6 +54,7 @@ class OpenDatabase:
         now: Instant | None,
         changes: tuple[str, ...] = (),
         features: FeatureSettings = DEFAULT,
+        memory: Memory | None = None,
         progress: Progress,
     ) -> None:
         self.name = name
@@ -64,7 +65,7 @@ class OpenDatabase:
         self.features = features
         self.threads = threads
         self.progress = progress
-        self.engine = make_engine(store, schema, threads=threads, progress=progress)
+        self.engine = make_engine(store, schema, threads=threads, progress=progress, memory=memory)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -167,6 +168,7 @@ def open_database(
             now=now,
             changes=changes,
             features=features,
+            memory=shares,
             progress=progress,
         )
     except BaseException:

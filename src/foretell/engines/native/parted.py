@@ -75,13 +75,28 @@ class Parted:
         return None if made is None or self.needs(reads) else made
 
     def links(self, events: nodes.Events) -> tuple[Link, ...] | None:
-        """The links from the event table up to the anchors, if only tables along them are large."""
-        path = nodes.hops(events.rows)
-        along = [nodes.base(events.rows).end, *(step.end for step in path)]
-        if not path or len(set(along)) < len(along):
+        """The links from the event table up to the anchors, where a part holds all that is read of its
+        events: other paths lead to tables that are whole. Else None.
+        """
+        links = tuple(step.hop.link for step in nodes.hops(events.rows))
+        parted = {link.child for link in links}
+        if (
+            not links
+            or len(parted) < len(links)
+            or self.needs([links[-1].parent]) | ({links[-1].parent} & parted)
+        ):
             return None
-        others = {along[-1], *(hop.end for value in events.inputs for hop in value.up)} - set(along[:-1])
-        return None if self.needs(others) - set(along[:-1]) else tuple(step.hop.link for step in path)
+        walks = [(value.up, links) for value in events.inputs]
+        for level, link in enumerate(links):
+            path = self._schema.time_path(link.child)
+            walks.append((path[0] if path else (), links[level:]))
+        for hops, along in walks:
+            apart = [
+                h.end for i, h in enumerate(hops) if tuple(x.link for x in hops[: i + 1]) != along[: i + 1]
+            ]
+            if parted & set(apart) or self.needs(apart):
+                return None
+        return links
 
     def features(self, splits: Sequence[Split], rows: Rows, precision: Precision) -> dict[str, Values]:
         """The outputs of blocks, each part gone through once for all blocks along the same links."""

@@ -69,7 +69,7 @@ class Streamed:
         if held.dtype is DType.TEXT:
             # SQL text ends at a NUL, so such a value cannot be asked for.
             nul = exp.Anonymous(this="CHR", expressions=[_number(0)])
-            has = exp.Anonymous(this="CONTAINS", expressions=[col("e", column), nul])
+            has = exp.Anonymous(this="CONTAINS", expressions=[value.copy(), nul])
             query = query.where(exp.Not(this=has))
         if until is not None:
             bounds = [TIME] if self.schema.is_timed(table) else []
