@@ -12,7 +12,7 @@ import pytest
 from foretell.core.errors import DataError
 from foretell.core.time import Offset, parse_instant
 from foretell.evaluation.detectors import Outcome
-from foretell.evaluation.futures import Difference
+from foretell.evaluation.law import Difference
 from foretell.evaluation.remember import Changes, Memory, changes, is_memory, load, remember, save
 from foretell.evaluation.replay import replayed, skipped
 from foretell.schema.model import Column, DType, Schema, Semantic, Table

@@ -17,7 +17,8 @@ from foretell.core.errors import DataError, UsageError
 from foretell.core.progress import QUIET
 from foretell.core.random import generator
 from foretell.evaluation.detectors import Outcome, open_frames
-from foretell.evaluation.futures import asked, differences, perturb, truncate
+from foretell.evaluation.futures import perturb, truncate
+from foretell.evaluation.law import asked, differences
 from foretell.features.lower import feature_plan, target_plan
 from foretell.features.model import FeatureSet
 from foretell.features.synthesize import Profile, synthesize

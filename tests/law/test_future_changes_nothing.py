@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import foretell.engines.duckdb as engine_room
 from foretell.engines.choose import make_engine
-from foretell.evaluation.futures import answer, differences, perturb, truncate
+from foretell.evaluation.futures import perturb, truncate
+from foretell.evaluation.law import answer, differences
 from foretell.features.lower import feature_plan, target_plan
 from foretell.features.model import FeatureSet
 from foretell.features.synthesize import Profile, synthesize

@@ -22,16 +22,8 @@ from foretell.core.time import Instant, format_instant
 from foretell.engines.base import Engine, Rows
 from foretell.engines.choose import make_engine
 from foretell.evaluation import canary
-from foretell.evaluation.futures import (
-    NEVER,
-    Difference,
-    Frames,
-    asked,
-    differences,
-    perturb,
-    truncate,
-    visible_from,
-)
+from foretell.evaluation.futures import NEVER, Frames, perturb, truncate, visible_from
+from foretell.evaluation.law import Difference, asked, differences
 from foretell.evaluation.pasts import counted, rewrite_past
 from foretell.features.matrix import Matrix
 from foretell.plan import nodes

@@ -7,7 +7,6 @@ value is past when the row is, and its `known_at` too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,14 +17,8 @@ import pyarrow as pa
 
 from foretell.core.random import generator
 from foretell.core.time import Instant, format_instant, from_datetime, to_datetime
-from foretell.engines.base import Engine, Rows
-from foretell.engines.choose import make_engine
-from foretell.features.matrix import Matrix, Numeric, Values
-from foretell.plan import nodes
 from foretell.plan.prepare import one_row_keys
 from foretell.schema.model import Column, DType, Schema, Semantic, Table
-from foretell.sources.frames import FramesSource
-from foretell.store.working import Store
 
 NEVER: Instant = 2**62
 ALWAYS: Instant = -(2**62)
@@ -367,114 +360,3 @@ def _revised(
         place = past.schema.get_field_index(name[1:])
         past = past.set_column(place, past.schema.field(place), past[name]).drop_columns([name])
     return past
-
-
-# ── the law ──
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Something that moved with the future: `what` is 'population' or a feature, `how` the kind of future."""
-
-    what: str
-    how: str
-    rows: int
-
-    def __str__(self) -> str:
-        return f"{self.what!r} changes when the future does ({self.how}; {self.rows:,} rows)"
-
-
-def past_only(
-    frames: Frames,
-    schema: Schema,
-    target: nodes.Target,
-    plan: nodes.FeaturePlan,
-    cutoff: Instant,
-    *,
-    seeds: Sequence[int] = (0, 1),
-    threads: int = 2,
-) -> tuple[Difference, ...]:
-    """Compute who is asked about at the cutoff, and their features, under other futures: what moved.
-
-    Compared bit for bit. An empty answer means that no leak of these kinds was found on these data.
-    """
-    first = answer(frames, schema, target, plan, cutoff, threads=threads)
-    found: list[Difference] = []
-    for seed in seeds:
-        other = answer(
-            perturb(frames, schema, cutoff, seed=seed), schema, target, plan, cutoff, threads=threads
-        )
-        found.extend(differences(first, other, "perturb"))
-    other = answer(truncate(frames, schema, cutoff), schema, target, plan, cutoff, threads=threads)
-    found.extend(differences(first, other, "truncate"))
-    return tuple(found)
-
-
-def answer(
-    frames: Frames,
-    schema: Schema,
-    target: nodes.Target,
-    plan: nodes.FeaturePlan,
-    cutoff: Instant,
-    *,
-    threads: int = 2,
-) -> tuple[Rows, Matrix]:
-    """The rows at a cutoff with their features. A static target's rows are those up to the cutoff."""
-    with Store.load(FramesSource(dict(frames)).snapshot()) as store:
-        return asked(make_engine(store, schema, threads=threads), target, plan, cutoff)
-
-
-def asked(
-    engine: Engine, target: nodes.Target, plan: nodes.FeaturePlan, cutoff: Instant
-) -> tuple[Rows, Matrix]:
-    """The rows at a cutoff with their features, on an engine that is there already."""
-    rows = engine.population(target, [cutoff])
-    if target.horizon is None:
-        labelled = engine.labels(target, [cutoff]).rows
-        rows = Rows(
-            np.concatenate([rows.entities, labelled.entities]),
-            np.concatenate([rows.cutoffs, labelled.cutoffs]),
-        )
-    return rows, engine.features(plan, rows)
-
-
-def differences(first: tuple[Rows, Matrix], other: tuple[Rows, Matrix], how: str) -> tuple[Difference, ...]:
-    """What differs, bit for bit (missing equals missing)."""
-    (rows, matrix), (rows_, matrix_) = first, other
-    same = np.array_equal(rows.entities, rows_.entities) and np.array_equal(rows.cutoffs, rows_.cutoffs)
-    if not same:
-        return (Difference("population", how, max(len(rows), len(rows_))),)
-    found = []
-    for name in matrix.names:
-        count = int((~_equal(matrix[name], matrix_[name])).sum())
-        if count:
-            found.append(Difference(name, how, count))
-    return tuple(found)
-
-
-def _equal(a: Values, b: Values) -> npt.NDArray[np.bool_]:
-    if isinstance(a, Numeric) and isinstance(b, Numeric):
-        same = (a.values == b.values) | (np.isnan(a.values) & np.isnan(b.values))
-        return np.asarray(same, dtype=np.bool_)
-    assert not isinstance(a, Numeric) and not isinstance(b, Numeric)
-    words = [np.array([*v.categories, None], dtype=object)[v.codes] for v in (a, b)]
-    return np.asarray(words[0] == words[1], dtype=np.bool_)
-
-
-def replay(
-    then: Frames,
-    now: Frames,
-    schema: Schema,
-    target: nodes.Target,
-    plan: nodes.FeaturePlan,
-    cutoff: Instant,
-    *,
-    threads: int = 2,
-) -> tuple[Difference, ...]:
-    """What moved between a copy of the database taken at the cutoff and the database now.
-
-    It finds columns that are updated in place, which no change of later rows can show. `cutoff` is the
-    instant of the earlier copy.
-    """
-    first = answer(then, schema, target, plan, cutoff, threads=threads)
-    return differences(first, answer(now, schema, target, plan, cutoff, threads=threads), "replay")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from foretell.core.text import listing, plural
 from foretell.core.time import Instant, format_instant
 from foretell.evaluation.detectors import SHOWN, Detection, Outcome
-from foretell.evaluation.futures import Difference
+from foretell.evaluation.law import Difference
 from foretell.evaluation.remember import Changes
 from foretell.plan import nodes
 from foretell.query import ast

@@ -21,7 +21,7 @@ from foretell.evaluation import detectors, replay
 from foretell.evaluation import remember as memories
 from foretell.evaluation.audit import suspects
 from foretell.evaluation.detectors import SHOWN, Detection, Outcome, Subject
-from foretell.evaluation.futures import Difference, asked, differences
+from foretell.evaluation.law import Difference, asked, differences
 from foretell.evaluation.sample import ENTITIES, sample
 from foretell.features.lower import feature_plan, target_plan
 from foretell.prediction import learn
