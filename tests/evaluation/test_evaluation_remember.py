@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from foretell.core.errors import DataError
-from foretell.core.time import Offset, parse_instant
+from foretell.core.time import DAY, Offset, parse_instant
 from foretell.evaluation.detectors import Outcome
 from foretell.evaluation.law import Difference
 from foretell.evaluation.remember import Changes, Memory, changes, is_memory, load, remember, save
@@ -89,6 +89,7 @@ def test_rows_that_are_gone_new_and_late() -> None:
         **{n: [*orders()[n][1:], None, None] for n in ("amount", "status", "settled")},
     }
     found = since(memory, held)
+    assert found.lateness == 2 * DAY
     assert (found.gone, found.late) == (1, 1), "one of the new rows is dated before what was remembered"
     waits = Schema((replace(ORDERS, available_after=Offset(3)),))
     assert since(memory, held, waits).late == 0
@@ -151,9 +152,10 @@ def test_a_column_that_features_read_fails_and_another_is_told() -> None:
 
 
 def test_gone_and_late_rows_fail_where_features_read_the_table() -> None:
-    found = (Changes("orders", 10, {}, 3, 2),)
+    found = (Changes("orders", 10, {}, 3, 2, 3 * DAY + 1),)
     judged = replayed(AT, found, (), {"orders": {"at"}}, SCHEMA)
-    assert "3 rows of orders are gone" in judged.found and "available_after" in judged.mend
+    assert "3 rows of orders are gone" in judged.found
+    assert 'available_after = "4 days"' in judged.mend
     assert replayed(AT, found, (), {}, SCHEMA).outcome is Outcome.PASSED
 
 

@@ -34,10 +34,14 @@ def test_a_clean_audit_says_so_first() -> None:
 def test_a_leak_is_the_verdict_and_is_told_how_to_mend() -> None:
     found = audit(PASSED, FAILED, SKIPPED)
     text = to_text(found.view())
-    assert text.startswith("Leak found by single feature: 1 feature tells the outcome alone.")
+    assert text.startswith("Leak suspected by single feature: 1 feature tells the outcome alone.")
     assert "· 'closed_at' alone separates the outcomes" in text
-    assert "To mend it: say known_at in foretell.toml" in text
+    assert "To mend it:\n  say known_at in foretell.toml" in text
     assert not found.clean
+    other = Detection("canary", Outcome.FAILED, "tossed", "the future reaches the model")
+    assert audit(other, FAILED).verdict == (
+        "Leak found by canary and single feature: the future reaches the model."
+    )
 
 
 def test_in_a_notebook_names_are_escaped() -> None:

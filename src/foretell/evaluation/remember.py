@@ -65,7 +65,8 @@ class Memory:
 class Changes:
     """What became of a table's rows: `columns` counts the cells that changed without saying so.
 
-    `gone` rows are not there any more; `late` ones are new, but dated before what was remembered.
+    `gone` rows are not there any more; `late` ones are new, but dated before what was remembered: by up to
+    `lateness` microseconds.
     """
 
     table: str
@@ -73,6 +74,7 @@ class Changes:
     columns: Mapping[str, int]
     gone: int
     late: int
+    lateness: int = 0
 
 
 def remember(store: Store, schema: Schema, at: Instant, *, most: int = MOST_ROWS) -> Memory:
@@ -168,7 +170,7 @@ def _compared(was: Remembered, at: Instant, store: Store, schema: Schema, table:
         moment = exp.func("EPOCH_US", read(table.column(column), schema))
         query = query.select(moment.as_(f"{_AT}{column}", quoted=True))
     if table.time_column is not None:
-        query = query.select(_past(table, schema, at).as_(_AT, quoted=True))
+        query = query.select(_moment(table, schema).as_(_AT, quoted=True))
     if not was.whole:
         last = int(was.keys.max(initial=0))
         query = query.where(exp.LTE(this=_key_hash(table), expression=exp.Literal.string(f"{last:016x}")))
@@ -183,12 +185,13 @@ def _compared(was: Remembered, at: Instant, store: Store, schema: Schema, table:
             known = frame[f"{_AT}{teller}"].fill_null(at + 1).to_numpy()[right]
             moved &= known <= at
         found[name] = int(moved.sum())
-    late = 0
+    late = np.empty(0, dtype=np.int64)
     if table.time_column is not None:
-        early = frame[_AT].fill_null(False).to_numpy()
-        late = int((early & ~np.isin(now, was.keys)).sum())
+        moments = frame[_AT].fill_null(at + 1).to_numpy()
+        late = moments[(moments <= at) & ~np.isin(now, was.keys)]
     gone = len(was.keys) - len(left)
-    return Changes(table.name, len(left), {n: c for n, c in found.items() if c}, gone, late)
+    lateness = at - int(late.min()) if len(late) else 0
+    return Changes(table.name, len(left), {n: c for n, c in found.items() if c}, gone, len(late), lateness)
 
 
 def _teller(table: Table, name: str) -> str | None:
@@ -212,9 +215,13 @@ def _key_hash(table: Table) -> exp.Expr:
 
 def _past(table: Table, schema: Schema, at: Instant) -> exp.Expr:
     """Whether a row was visible at an instant."""
+    return exp.LTE(this=_moment(table, schema), expression=exp.Literal.number(at))
+
+
+def _moment(table: Table, schema: Schema) -> exp.Expr:
+    """The instant from which a row with a time of its own is visible."""
     assert table.time_column is not None
-    moment = exp.func("EPOCH_US", visible_from(table, read(table.column(table.time_column), schema)))
-    return exp.LTE(this=moment, expression=exp.Literal.number(at))
+    return exp.func("EPOCH_US", visible_from(table, read(table.column(table.time_column), schema)))
 
 
 def _fetch(store: Store, query: exp.Select) -> pa.Table:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from foretell.core.text import listing, plural
-from foretell.core.time import Instant, format_instant
+from foretell.core.time import DAY, Instant, format_instant
 from foretell.evaluation.detectors import SHOWN, Detection, Outcome
 from foretell.evaluation.law import Difference
 from foretell.evaluation.remember import Changes
@@ -59,7 +59,7 @@ def replayed(
             found.append(
                 f"{plural(change.late, 'row')} of {change.table} came later than their own time says"
             )
-            mends.append(f'in foretell.toml: [tables.{change.table}] available_after = "2 days"')
+            mends.append(_wait(change))
     examples = [f"{d.what} differs in {plural(d.rows, 'row')}" for d in moved[:SHOWN]]
     if not found and not moved:
         told = "nothing that the features read was changed"
@@ -68,6 +68,13 @@ def replayed(
         return Detection("replay", Outcome.PASSED, did, told)
     said = "; ".join(found[: 2 * SHOWN]) or f"{plural(len(moved), 'feature')} differ from what they were"
     return Detection("replay", Outcome.FAILED, did, said, tuple(examples), "\n".join(dict.fromkeys(mends)))
+
+
+def _wait(change: Changes) -> str:
+    """How to say in foretell.toml that rows come late: by more than the latest of these."""
+    unit, length = ("days", DAY) if change.lateness > DAY else ("hours", DAY // 24)
+    wait = f"{change.lateness // length + 1} {unit}"
+    return f'in foretell.toml: [tables.{change.table}] available_after = "{wait}", or longer'
 
 
 def _mend(table: str, column: str, schema: Schema) -> str:
@@ -123,6 +130,10 @@ def read_columns(plan: nodes.FeaturePlan, target: nodes.Target, schema: Schema) 
                     add(block.source.end, output.column, output.known_at)
             case nodes.Aggregate(events=nodes.Events() as read):
                 walk(block.anchor)
+                events(read)
+            case nodes.Nested(members=members, inner=nodes.Aggregate(events=nodes.Events() as read)):
+                walk(block.anchor)
+                events(members)
                 events(read)
             case nodes.Aggregate(events=nodes.PastLabels() as past):
                 for aggregate in past.target.aggregates:

@@ -124,7 +124,7 @@ def single_feature(lesson: learn.Lesson) -> Detection:
         "single feature",
         Outcome.FAILED,
         did,
-        f"{plural(len(known), 'feature')} tell the outcome alone",
+        f"{plural(len(known), 'feature tells', 'features tell')} the outcome alone",
         tuple(str(s) for s in known[:SHOWN]),
         "if a value is filled in after the outcome, say so in foretell.toml: known_at (when it is known), or "
         f"ignore, for columns of {', '.join(tables)}",

@@ -42,8 +42,9 @@ class Audit:
         left = f", {listing([d.name for d in skipped])} skipped" if skipped else ""
         if not failed:
             return f"No leak found: {plural(len(self.of(Outcome.PASSED)), 'detector')} passed{left}."
-        names = listing([d.name for d in failed])
-        return f"Leak found by {names}: {failed[0].found}."
+        names = [d.name for d in failed]
+        word = "suspected" if names == ["single feature"] else "found"
+        return f"Leak {word} by {listing(names)}: {failed[0].found}."
 
     def of(self, outcome: Outcome) -> tuple[Detection, ...]:
         """The detectors that came to this."""
@@ -107,5 +108,5 @@ def _failure(detection: Detection) -> RenderableType:
     if detection.examples:
         parts.append(bullets(detection.examples))
     if detection.mend:
-        parts.append(indented(Text(f"To mend it: {detection.mend}")))
+        parts += [Text("To mend it:"), indented(Text(detection.mend))]
     return Group(*parts)
