@@ -86,6 +86,13 @@ def test_few_outcomes_unlike_the_others_prove_nothing() -> None:
     assert len(suspects(matrix(leak=Numeric(y)), y, TaskKind.REGRESSION)) == 1
 
 
+def test_one_entity_with_an_outcome_of_its_own_proves_nothing() -> None:
+    """Whatever is true of that entity alone separates its rows from the others."""
+    X, rows = matrix(leak=Numeric(BINARY)), np.arange(ROWS)
+    assert suspects(X, BINARY, TaskKind.BINARY, groups=np.where(BINARY == 1, 0, rows)) == ()
+    assert len(suspects(X, BINARY, TaskKind.BINARY, groups=rows)) == 1
+
+
 def test_rows_without_a_label_are_left_out() -> None:
     y = BINARY.copy()
     y[::2] = np.nan

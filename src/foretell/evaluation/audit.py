@@ -42,14 +42,21 @@ class Suspect:
 
 
 def suspects(
-    X: Matrix, y: Floats, kind: TaskKind, names: Sequence[str] = (), *, seed: int = 0
+    X: Matrix,
+    y: Floats,
+    kind: TaskKind,
+    names: Sequence[str] = (),
+    *,
+    groups: npt.NDArray[np.int64] | None = None,
+    seed: int = 0,
 ) -> tuple[Suspect, ...]:
     """Features that alone separate the outcomes (AUROC > 0.99) or order them (|rank correlation| > 0.995).
 
     `y` is 0 or 1 for a binary task, a class's index for a multiclass one (each class against the rest), a
-    number otherwise; rows without a label (NaN) are left out. `names` are the classes' names. A missing value
+    number otherwise; rows without a label (NaN) are left out. `names` are the classes' names. `groups` tell
+    the entity of each row: an outcome that fewer than five entities have proves nothing. A missing value
     counts as one of its own, below or above all others, whichever tells more. Looks at 10,000 rows at most,
-    the same one for a seed. The strongest come first.
+    the same ones for a seed. The strongest come first.
 
     >>> X = Matrix(("age", "closed_at"), (Numeric(np.arange(40.0) % 7), Numeric(np.arange(40.0))), 40)
     >>> for found in suspects(X, (np.arange(40.0) > 29).astype(float), TaskKind.BINARY):
@@ -57,6 +64,8 @@ def suspects(
     'closed_at' alone separates the outcomes (AUROC 1.000): it may be known only after the outcome
     """
     known = np.flatnonzero(np.isfinite(y))
+    if groups is not None:
+        known = known[_shared(y[known], groups[known])]
     if kind is TaskKind.BINARY:
         kept = _of_each_class(y, known, seed)
         ones = y[kept, None] > 0.5  # (rows, 1)
@@ -71,6 +80,17 @@ def suspects(
         kept = _some(known, _ROWS, seed)
         found = _ordering(X.take(kept), y[kept])
     return tuple(sorted(found, key=lambda s: (-s.value, s.column)))
+
+
+def _shared(y: Floats, groups: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Rows of outcomes that enough entities have; where outcomes are many, enough have an uncommon one."""
+    outcomes, place, counts = np.unique(y, return_inverse=True, return_counts=True)
+    if len(outcomes) > _CLASSES * _FEWEST:
+        uncommon = place != np.argmax(counts)
+        return np.full(len(y), len(np.unique(groups[uncommon])) >= _FEWEST)
+    pairs = np.unique(np.stack([place, groups]), axis=1)
+    entities = np.bincount(pairs[0], minlength=len(outcomes))
+    return np.asarray(entities[place] >= _FEWEST)
 
 
 def one_row_each(X: Matrix, rows: int) -> None:

@@ -115,7 +115,7 @@ def single_feature(lesson: learn.Lesson) -> Detection:
     """Look for a feature that alone tells the outcome."""
     X, y = lesson.matrix, lesson.y
     did = f"compared each of {plural(len(X.names), 'feature')} with the outcomes of {plural(X.rows, 'row')}"
-    known = suspects(X, y, lesson.task.kind, lesson.classes)
+    known = suspects(X, y, lesson.task.kind, lesson.classes, groups=lesson.labels.rows.entities)
     if not known:
         return Detection("single feature", Outcome.PASSED, did, "none tells the outcome alone")
     groups = {f.name: f.group for f in lesson.features.features}

@@ -366,7 +366,7 @@ def suspicions(
     without them where they matter; what was left out.
     """
     train = lesson.dataset(lesson.folds.train | lesson.folds.valid)
-    found = [str(s) for s in audit.suspects(train.X, train.y, lesson.task.kind)]
+    found = [str(s) for s in audit.suspects(train.X, train.y, lesson.task.kind, groups=train.groups)]
     if lesson.exposed:
         found.append(_exposure(database, lesson, model, measured, budget, progress))
     found.extend(lesson.features.remarks)
