@@ -186,8 +186,8 @@ def _swapped(made: exp.Expr, old: type[exp.Binary], new: type[exp.Binary]) -> ex
 
 def test_control_features_without_the_row_at_the_cutoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison notices an edge that is off by one row."""
-    visible = rings._visible
-    monkeypatch.setattr(rings, "_visible", lambda *a: _swapped(visible(*a), exp.LTE, exp.LT))
+    visible = rings.visible
+    monkeypatch.setattr(rings, "visible", lambda *a: _swapped(visible(*a), exp.LTE, exp.LT))
     with pytest.raises(AssertionError, match="DuckDBEngine"):
         for case in cases(0, 18):
             compare(*case)

@@ -24,7 +24,7 @@ from foretell.engines.labelling import Labelling
 from foretell.engines.past_labels import NUMERIC, anchors_of, as_text, lattice_of, past_events
 from foretell.engines.workbench import Workbench, fetch
 from foretell.features.matrix import Categorical, Matrix, Numeric, Precision, Values
-from foretell.plan import asof, events, nodes, prepare, rings, target
+from foretell.plan import asof, events, nested, nodes, prepare, rings, target
 from foretell.plan.build import DIALECT, ROW, TIME, after, col, create, table, template
 from foretell.plan.lattice import Lattice
 from foretell.plan.measures import MEASURES
@@ -101,6 +101,8 @@ class DuckDBEngine:
                 case nodes.Aggregate():
                     script = self._aggregate(block, given, rows, made)
                     jobs.append(_run(script))
+                case nodes.Nested():
+                    jobs.append(_run(self._nested(block, given, rows, made)))
         # One thread each from here on: a sum's order of additions is fixed.
         self._bench.connection.execute("SET threads = 1")
         found: dict[str, Values] = {}
@@ -240,13 +242,33 @@ class DuckDBEngine:
             source, extracting = self._extract_for(block.events)
             self._bench.execute(create(anchored, asof.anchors(block.anchor, given, self._schema)))
         made.append(anchored)
-        stretches = None
-        if len(np.unique(rows.cutoffs)) <= _GRID:
-            stretches = f"{name}_breaks"
-            self._bench.execute(create(stretches, rings.breaks(block.windows, anchored)))
-            made.append(stretches)
+        stretches = self._stretches(f"{name}_breaks", block.windows, anchored, rows, made)
         script = rings.aggregate(block, name, source, anchored, stretches)
         return rings.Script((*extracting, *script.statements), script.queries)
+
+    def _nested(self, block: nodes.Nested, given: str, rows: Rows, made: list[str]) -> rings.Script:
+        name = self._bench.name("block")
+        for step in nodes.steps(block.anchor):
+            self._prepare(step.end)
+        assert isinstance(block.inner.events, nodes.Events), "earlier labels are of entities, not of members"
+        members, first = self._extract_for(block.members)
+        source, then = self._extract_for(block.inner.events)
+        anchored = f"{name}_rows"
+        self._bench.execute(create(anchored, asof.anchors(block.anchor, given, self._schema)))
+        made.append(anchored)
+        stretches = self._stretches(f"{name}_breaks", block.inner.windows, anchored, rows, made)
+        script = nested.nested(block, name, members, source, anchored, stretches)
+        return rings.Script((*first, *then, *script.statements), script.queries)
+
+    def _stretches(
+        self, name: str, windows: tuple[Offset, ...], anchored: str, rows: Rows, made: list[str]
+    ) -> str | None:
+        """The table of instants that divide time for these rows; None where they are too many to share."""
+        if len(np.unique(rows.cutoffs)) > _GRID:
+            return None
+        self._bench.execute(create(name, rings.breaks(windows, anchored)))
+        made.append(name)
+        return name
 
     def _past_labels(self, past: nodes.PastLabels, lattice: Lattice, *, words: bool) -> str:
         """Earlier labels as an events table."""
@@ -334,7 +356,7 @@ def _columns(
     empties = {
         o.name: MEASURES[o.measure].empty
         for block in plan.blocks
-        if isinstance(block, nodes.Aggregate)
+        if isinstance(block, nodes.Aggregate | nodes.Nested)
         for o in block.outputs
     }
     found: dict[str, Values] = {}

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretell.features.matrix import Categorical, Floats, Matrix
-from foretell.features.model import Aggregated, Attribute, Feature, FeatureSet, OwnLabels
+from foretell.features.model import Aggregated, Attribute, Feature, FeatureSet, Nested, OwnLabels, Value
+from foretell.schema.model import Hop
 
 LAST_OUTCOME = "the last known outcome"
 _INVOLVED = frozenset({"decayed_count", "decayed_sum", "trend", "std", "gap", "q10", "q90"})
@@ -43,17 +44,23 @@ def story(feature: Feature) -> str:
     """What features have in common that say one thing: the path and the value, whatever window or measure."""
     match feature.definition:
         case Aggregated(up=up, down=down, value=value):
-            path = ">".join(str(h) for h in (*up, *down))
-            if value is None:
-                return path
-            read = ">".join(str(h) for h in value.up) + value.column
-            return f"{path}:{read}{'=' + value.equals if value.equals is not None else ''}"
+            return _events_story((*up, *down), value)
+        case Nested(up=up, down=hop, inner=inner):
+            return f"each {_events_story((*up, hop, *inner.down), inner.value)}"
         case Attribute(up=up, column=column):
             return ">".join(str(h) for h in up) + f".{column}"
         case OwnLabels():
             return "past labels"
         case _:
             return feature.name
+
+
+def _events_story(path: tuple[Hop, ...], value: Value | None) -> str:
+    walked = ">".join(str(h) for h in path)
+    if value is None:
+        return walked
+    read = ">".join(str(h) for h in value.up) + value.column
+    return f"{walked}:{read}{'=' + value.equals if value.equals is not None else ''}"
 
 
 def reasons(
@@ -108,7 +115,7 @@ def _plainness(feature: Feature | None) -> float:
     """How readily a person takes a feature in: a count or a date at once, a decayed sum or a slope hardly."""
     definition = feature.definition if feature is not None else None
     measure = definition.measure if isinstance(definition, Aggregated | OwnLabels) else ""
-    return 0.3 if measure in _INVOLVED else 1.0
+    return 0.3 if measure in _INVOLVED or isinstance(definition, Nested) else 1.0
 
 
 def number(value: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from foretell.core.time import ABBREVIATIONS, Offset
-from foretell.features.model import LeftOut, Value
+from foretell.features.model import LeftOut, Nested, Value
 from foretell.plan.measures import MEASURES
 from foretell.schema.model import Hop, Schema
 
@@ -54,6 +54,27 @@ def path_name(hops: tuple[Hop, ...], schema: Schema) -> str:
             last = "[last]" if any(later.up for later in hops[i + 1 :]) else ""
             parts.append(hop.link.child + link + last)
     return ">".join(parts)
+
+
+def aggregate_name(
+    measure: str, path: tuple[Hop, ...], value: Value | None, window: Offset | None, schema: Schema
+) -> str:
+    """An aggregate as a name: the path to the events, what is read of them, the measure, the window."""
+    parts = [path_name(path, schema)]
+    if value is not None:
+        read = "outcome" if value.target else value.column
+        if value.up:
+            read = f"{path_name(value.up, schema)}>{read}"
+        parts.append(read if value.equals is None else f"{read}={value.equals}")
+    return ".".join((*parts, measure, short(window)))
+
+
+def nested_name(definition: Nested, schema: Schema) -> str:
+    """A nested aggregate as a name: the path to its members, the inner aggregate, the measure, the window."""
+    inner = definition.inner
+    each = aggregate_name(inner.measure, inner.down, inner.value, inner.window, schema)
+    path = path_name((*definition.up, definition.down), schema)
+    return f"{path}.{each}.{definition.measure}.{short(definition.window)}"
 
 
 def left_out_words(left_out: Iterable[LeftOut]) -> str:
@@ -105,7 +126,22 @@ def aggregate_words(
 ) -> str:
     """What an aggregate is, in English."""
     events = role(down, schema) + owner(up)
-    when = window_words(window, measure)
+    return _measured(measure, events, value, window_words(window, measure), target)
+
+
+def nested_words(definition: Nested, schema: Schema, target: str) -> str:
+    """What a nested aggregate is, in English: 'mean over its orders of the number of order items'."""
+    inner, window = definition.inner, definition.window
+    head = MEASURES[definition.measure].english.partition("{value}")[0].strip().removesuffix(" of")
+    members = role((definition.down,), schema)
+    whose = f"{members}{owner(definition.up)}" if definition.up else f"its {members}"
+    when = "" if window is None else window_words(window, definition.measure)
+    within = "" if inner.window is None else window_words(inner.window, inner.measure)
+    each = _measured(inner.measure, role(inner.down, schema), inner.value, within, target)
+    return f"{head} over {whose}{when} of the {each}"
+
+
+def _measured(measure: str, events: str, value: Value | None, when: str, target: str) -> str:
     if value is None:
         return MEASURES[measure].english.format(value="", events=events, window=when)
     if value.equals is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from foretell.features.model import Aggregated, Attribute, FeatureSet, Value
+from foretell.features.model import Aggregated, Attribute, FeatureSet, Nested, Value
 from foretell.schema.model import Schema
 from foretell.task.model import Task
 
@@ -25,7 +25,10 @@ def exposed(task: Task, features: FeatureSet, changing: Collection[str] = ()) ->
         match feature.definition:
             case Attribute() as read:
                 table, column = read.up[-1].end if read.up else task.entity.name, read.column
-            case Aggregated(value=Value() as value, down=down):
+            case (
+                Aggregated(value=Value() as value, down=down)
+                | Nested(inner=Aggregated(value=Value() as value, down=down))
+            ):
                 table, column = value.up[-1].end if value.up else down[-1].end, value.column
         if table is None or (schema.is_timed(table) and table not in changing):
             continue

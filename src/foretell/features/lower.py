@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from foretell.core.errors import ForetellError
 from foretell.core.time import Offset, Window
-from foretell.features.model import Aggregated, Attribute, CutoffPart, Feature, FeatureSet, OwnLabels, Value
+from foretell.features.model import (
+    Aggregated,
+    Attribute,
+    CutoffPart,
+    Feature,
+    FeatureSet,
+    Nested,
+    OwnLabels,
+    Value,
+)
 from foretell.plan import nodes
 from foretell.plan.measures import MEASURES, Accepts
 from foretell.plan.nodes import Until
@@ -74,6 +83,7 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
     blocks: list[nodes.Block] = []
     attributes: dict[tuple[Hop, ...], list[Feature]] = {}
     paths: dict[tuple[tuple[Hop, ...], tuple[Hop, ...], tuple[str, ...]], list[Feature]] = {}
+    nested: dict[tuple[tuple[Hop, ...], Hop, tuple[Hop, ...], tuple[str, ...]], list[Feature]] = {}
     labels: dict[bool, list[Feature]] = {}
     parts: list[tuple[str, str]] = []
     for feature in features.features:
@@ -83,6 +93,8 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
             case Aggregated(up=up, down=down) as aggregated:
                 delays = _delays(aggregated, task)
                 paths.setdefault((up, down, delays), []).append(feature)
+            case Nested(up=up, down=hop, inner=inner):
+                nested.setdefault((up, hop, inner.down, _delays(inner, task)), []).append(feature)
             case OwnLabels(everyone=everyone):
                 labels.setdefault(everyone, []).append(feature)
             case CutoffPart(part=part):
@@ -90,7 +102,10 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
     for up, chosen in attributes.items():
         blocks.append(_as_of(up, chosen, task))
     for (up, down, delays), chosen in paths.items():
-        blocks.append(_aggregate(up, down, delays, chosen, task))
+        wanted = [(f.name, f.definition) for f in chosen if isinstance(f.definition, Aggregated)]
+        blocks.append(_aggregate(_anchor(up, task), down, delays, wanted, task))
+    for (up, hop, _, delays), chosen in nested.items():
+        blocks.append(_nested(up, hop, delays, chosen, task))
     for everyone, chosen in labels.items():
         blocks.append(_own_labels(chosen, task, everyone=everyone))
     if parts:
@@ -180,45 +195,56 @@ def _as_of(up: tuple[Hop, ...], features: list[Feature], task: Task) -> nodes.As
 
 
 def _aggregate(
-    up: tuple[Hop, ...], down: tuple[Hop, ...], delays: tuple[str, ...], features: list[Feature], task: Task
+    anchor: nodes.Relation,
+    down: tuple[Hop, ...],
+    delays: tuple[str, ...],
+    wanted: Sequence[tuple[str, Aggregated]],
+    task: Task,
 ) -> nodes.Aggregate:
-    anchor = _anchor(up, task)
     inputs: dict[nodes.Input, int] = {}
-    windows = _windows(features)
+    windows = _windows(definition for _, definition in wanted)
     outputs = []
-    for feature in features:
-        definition = feature.definition
-        assert isinstance(definition, Aggregated)
+    for name, definition in wanted:
         index = None
         if definition.value is not None:
             read = _input(definition.value, definition.measure, down[-1].end, task)
             index = inputs.setdefault(read, len(inputs))
-        outputs.append(_measured(feature.name, definition.measure, index, definition.window, windows))
+        outputs.append(_measured(name, definition.measure, index, definition.window, windows))
     relation = _events_relation(anchor.end, down, Until.CUTOFF, task.schema)
     events = nodes.Events(relation, tuple(inputs), None, delays)
     return nodes.Aggregate(anchor, events, windows, tuple(outputs))
 
 
+def _nested(
+    up: tuple[Hop, ...], down: Hop, delays: tuple[str, ...], features: list[Feature], task: Task
+) -> nodes.Nested:
+    schema, anchor = task.schema, _anchor(up, task)
+    definitions = [(f.name, f.definition) for f in features if isinstance(f.definition, Nested)]
+    inner = {each: i for i, each in enumerate(dict.fromkeys(d.inner for _, d in definitions))}
+    windows = _windows(definition for _, definition in definitions)
+    members = nodes.Events(_events_relation(anchor.end, (down,), Until.CUTOFF, schema))
+    wanted = [(f"v{i}", definition) for definition, i in inner.items()]
+    each = _aggregate(nodes.base(members.rows), wanted[0][1].down, delays, wanted, task)
+    outputs = [_measured(name, d.measure, inner[d.inner], d.window, windows) for name, d in definitions]
+    return nodes.Nested(anchor, members, each, windows, tuple(outputs))
+
+
 def _own_labels(features: list[Feature], task: Task, *, everyone: bool) -> nodes.Aggregate:
     if task.step is None:
         raise ForetellError("a static target has no past labels")
-    windows = _windows(features)
+    definitions = [(f.name, f.definition) for f in features if isinstance(f.definition, OwnLabels)]
+    windows = _windows(definition for _, definition in definitions)
     outputs = []
-    for feature in features:
-        assert isinstance(feature.definition, OwnLabels)
-        measure, window = feature.definition.measure, feature.definition.window
+    for name, definition in definitions:
+        measure, window = definition.measure, definition.window
         index = None if MEASURES[measure].accepts is Accepts.ROWS else 0
-        outputs.append(_measured(feature.name, measure, index, window, windows))
+        outputs.append(_measured(name, measure, index, window, windows))
     past = nodes.PastLabels(target_plan(task), task.step, PAST_STEPS, Until.CUTOFF, everyone)
     return nodes.Aggregate(_scan(task), past, windows, tuple(outputs))
 
 
-def _windows(features: list[Feature]) -> tuple[Offset, ...]:
-    found = {
-        f.definition.window
-        for f in features
-        if isinstance(f.definition, Aggregated | OwnLabels) and f.definition.window is not None
-    }
+def _windows(definitions: Iterable[Aggregated | Nested | OwnLabels]) -> tuple[Offset, ...]:
+    found = {d.window for d in definitions if d.window is not None}
     return tuple(sorted(found, key=lambda w: w.microseconds))
 
 

@@ -61,6 +61,21 @@ class Aggregated:
 
 
 @dataclass(frozen=True)
+class Nested:
+    """A measure, over the rows that point at the anchor, of what each of them comes to at the cutoff.
+
+    `down` leads from the anchor to those rows, of which a window takes the latest; `inner` is an aggregate of
+    each one, its `up` empty.
+    """
+
+    measure: str
+    down: Hop
+    inner: Aggregated
+    up: tuple[Hop, ...] = ()
+    window: Offset | None = None
+
+
+@dataclass(frozen=True)
 class OwnLabels:
     """A measure of the entity's own labels whose windows have closed at the cutoff; or of everyone's."""
 
@@ -76,7 +91,7 @@ class CutoffPart:
     part: str
 
 
-Definition: TypeAlias = Attribute | Aggregated | OwnLabels | CutoffPart
+Definition: TypeAlias = Attribute | Aggregated | Nested | OwnLabels | CutoffPart
 
 
 @dataclass(frozen=True)
@@ -207,6 +222,15 @@ def _definition_to_json(definition: Definition) -> dict[str, Any]:
                 "value": read,
                 "window": _offset(window),
             }
+        case Nested(measure=measure, down=hop, inner=inner, up=up, window=window):
+            return {
+                "of": "nested",
+                "measure": measure,
+                "down": _hops((hop,)),
+                "inner": _definition_to_json(inner),
+                "up": _hops(up),
+                "window": _offset(window),
+            }
         case OwnLabels(measure=measure, window=window, everyone=everyone):
             return {"of": "labels", "measure": measure, "window": _offset(window), "everyone": everyone}
         case CutoffPart(part=part):
@@ -225,6 +249,12 @@ def _definition_from_json(r: dict[str, Any], schema: Schema) -> Definition:
             return Aggregated(
                 r["measure"], _path(r["down"], schema), _path(r["up"], schema), value, _window(r["window"])
             )
+        case "nested":
+            inner = _definition_from_json(r["inner"], schema)
+            (hop,) = _path(r["down"], schema)
+            if not isinstance(inner, Aggregated):
+                raise ValueError("a nested feature is of events")
+            return Nested(r["measure"], hop, inner, _path(r["up"], schema), _window(r["window"]))
         case "labels":
             return OwnLabels(r["measure"], _window(r["window"]), r["everyone"])
         case "cutoff":

@@ -14,7 +14,7 @@ from foretell.core.text import listing
 from foretell.features.budget import choose
 from foretell.features.candidates import candidates
 from foretell.features.candidates.scope import REACH, Profile, Reach, Scope, Vocabulary, windows_for
-from foretell.features.model import Aggregated, Feature, FeatureSet, LeftOut
+from foretell.features.model import Aggregated, Feature, FeatureSet, LeftOut, Nested
 from foretell.features.patterns import chosen
 from foretell.schema.breadth import DEFAULT, FeatureSettings
 from foretell.task.model import Task
@@ -52,7 +52,7 @@ def synthesize(
         out.append(
             LeftOut(f"beyond the budget of {reach.budget:,}{_from(left)}", tuple(f.name for f in left))
         )
-    windowed = (isinstance(f.definition, Aggregated) and f.definition.window for _, f in ranked)
+    windowed = (isinstance(f.definition, Aggregated | Nested) and f.definition.window for _, f in ranked)
     if settings.windows and not any(windowed):
         notes.append("no feature of this question has a look-back window, so those asked for change nothing")
     return FeatureSet(tuple(kept), tuple(out), tuple(notes))

@@ -130,6 +130,22 @@ class Aggregate:
 
 
 @dataclass(frozen=True)
+class Nested:
+    """Measures, over the rows that point at an anchor, of what each of them comes to at the row's cutoff.
+
+    `members` are those rows, of which nothing but the time is read; windows look at it. `inner` starts at
+    their table and is taken of each member at each cutoff. Input i of `outputs` is its output i, always a
+    number.
+    """
+
+    anchor: Relation
+    members: Events
+    inner: Aggregate
+    windows: tuple[Offset, ...]
+    outputs: tuple[Measured, ...]
+
+
+@dataclass(frozen=True)
 class Read:
     """One output column of an as-of lookup; `age` gives the days from a time column to the cutoff."""
 
@@ -207,7 +223,7 @@ class PastLabels:
     everyone: bool = False
 
 
-Block: TypeAlias = Aggregate | AsOf | Calendar
+Block: TypeAlias = Aggregate | Nested | AsOf | Calendar
 
 
 @dataclass(frozen=True)

@@ -40,17 +40,29 @@ def prove(plan: nodes.FeaturePlan | nodes.Target, schema: Schema) -> None:
                 _target(past.target, schema)
                 _closed(past.target, schema)
             case nodes.Aggregate(events=nodes.Events() as events):
-                _anchor(block.anchor, schema)
-                _events(events, schema, Until.CUTOFF)
-                for value in events.inputs:
-                    end = value.up[-1].end if value.up else events.table
-                    _not_asked_for(end, _names(value.expr), plan, schema)
-                if events.rows.end != block.anchor.end:
-                    raise LeakError(
-                        f"events of {events.table!r} end at {events.rows.end!r}, not at {block.anchor.end!r}"
-                    )
+                _past_events(block.anchor, events, plan, schema)
+            case nodes.Nested(members=members, inner=inner):
+                _past_events(block.anchor, members, plan, schema)
+                if members != nodes.Events(members.rows) or len(nodes.hops(members.rows)) != 1:
+                    raise LeakError(f"rows of {members.table!r} are taken for others than they are")
+                if inner.anchor != nodes.base(members.rows) or not isinstance(inner.events, nodes.Events):
+                    raise LeakError(f"what is nested does not start at the rows of {members.table!r}")
+                _past_events(inner.anchor, inner.events, plan, schema)
             case nodes.Calendar():
                 pass
+
+
+def _past_events(
+    anchor: nodes.Relation, events: nodes.Events, plan: nodes.FeaturePlan, schema: Schema
+) -> None:
+    """Both the way to the anchor and the events that point at it end at the cutoff."""
+    _anchor(anchor, schema)
+    _events(events, schema, Until.CUTOFF)
+    for value in events.inputs:
+        end = value.up[-1].end if value.up else events.table
+        _not_asked_for(end, _names(value.expr), plan, schema)
+    if events.rows.end != anchor.end:
+        raise LeakError(f"events of {events.table!r} end at {events.rows.end!r}, not at {anchor.end!r}")
 
 
 def _not_asked_for(table: str, columns: Iterable[str], plan: nodes.FeaturePlan, schema: Schema) -> None:

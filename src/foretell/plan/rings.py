@@ -35,7 +35,9 @@ def breaks(windows: tuple[Offset, ...], rows: str) -> exp.Expr:
     return query
 
 
-def aggregate(node: nodes.Aggregate, name: str, events: str, rows: str, stretches: str | None) -> Script:
+def aggregate(
+    node: nodes.Aggregate | nodes.Nested, name: str, events: str, rows: str, stretches: str | None
+) -> Script:
     """The SQL of an aggregate over the table `events`, for the table `rows` (row, anchor, cutoff).
 
     `name` prefixes the tables it creates; `stretches` is the table of dividing instants (at), or None where
@@ -156,7 +158,7 @@ def _ring(windows: tuple[Offset, ...], at: exp.Expr) -> exp.Expr:
     return case.else_(exp.Literal.number(len(windows)))
 
 
-def _visible(source: str, at: str) -> exp.Expr:
+def visible(source: str, at: str) -> exp.Expr:
     """What a row sees of a source: its anchor's, at or before its cutoff."""
     return conjunction(
         [
@@ -178,7 +180,7 @@ def _joined(units: str, rows: str, pieces: list[_Piece], windows: tuple[Offset, 
             *(col("u", piece.name) for piece in pieces),
         )
         .from_(table(units, "u"))
-        .join(table(rows, "r"), on=_visible("u", "at"))
+        .join(table(rows, "r"), on=visible("u", "at"))
     )
 
 
@@ -301,7 +303,7 @@ def _value_rings(
         exp.select(col("r", "row"), col("u", "value"), ring.as_("ring"))
         .select(exp.func("SUM", col("u", "n")).as_("n"))
         .from_(units.subquery("u"))
-        .join(table(rows, "r"), on=_visible("u", "at"))
+        .join(table(rows, "r"), on=visible("u", "at"))
         .group_by(col("r", "row"), col("u", "value"), ring.copy())
     )
 
@@ -346,7 +348,7 @@ def _quantiles(
     joined = (
         exp.select(col("r", "row"), _ring(windows, col("e", "t")).as_("ring"), col("e", value))
         .from_(table(events, "e"))
-        .join(table(rows, "r"), on=_visible("e", "t"))
+        .join(table(rows, "r"), on=visible("e", "t"))
     )
     query = exp.select(col("g", "row"))
     for output in outputs:

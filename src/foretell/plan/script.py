@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlglot import exp
 
 from foretell.core.time import Instant, format_instant
-from foretell.plan import asof, nodes, prepare, rings, target
+from foretell.plan import asof, nested, nodes, prepare, rings, target
 from foretell.plan.build import DIALECT, SPACE, TIME, col, create, table
 from foretell.plan.events import events
 from foretell.plan.lattice import Lattice, looking_back
@@ -187,11 +187,13 @@ class _Writer:
                     found.append(self._keep(asof.calendar(block, self.all_rows)))
                 case nodes.Aggregate():
                     found.extend(self._aggregate(block, cutoffs))
+                case nodes.Nested():
+                    found.extend(self._nested(block))
         self.say("The features, one row for each (entity, cutoff).")
         empties = {
             o.name: MEASURES[o.measure].empty
             for b in plan.blocks
-            if isinstance(b, nodes.Aggregate)
+            if isinstance(b, nodes.Aggregate | nodes.Nested)
             for o in b.outputs
         }
         keys = [col("e", k) for k in plan.key]
@@ -234,9 +236,24 @@ class _Writer:
         else:
             source = self.events(block.events)
             self.put(create(f"{name}_rows", asof.anchors(block.anchor, self.all_rows, self.schema)))
-        for statement in rings.aggregate(block, name, source, f"{name}_rows", None).statements:
+        yield from self._run(rings.aggregate(block, name, source, f"{name}_rows", None))
+
+    def _nested(self, block: nodes.Nested) -> Iterator[tuple[str, list[str]]]:
+        for step in nodes.steps(block.anchor):
+            self.prepare(step.end)
+        assert isinstance(block.inner.events, nodes.Events), "earlier labels are of entities, not of members"
+        name, members, source = (
+            self.name("block"),
+            self.events(block.members),
+            self.events(block.inner.events),
+        )
+        self.put(create(f"{name}_rows", asof.anchors(block.anchor, self.all_rows, self.schema)))
+        yield from self._run(nested.nested(block, name, members, source, f"{name}_rows", None))
+
+    def _run(self, made: rings.Script) -> Iterator[tuple[str, list[str]]]:
+        for statement in made.statements:
             self.put(statement)
-        for query in rings.aggregate(block, name, source, f"{name}_rows", None).queries:
+        for query in made.queries:
             yield self._keep(query)
 
     def _phased(self, past: nodes.PastLabels, lattice: Lattice) -> exp.Select:

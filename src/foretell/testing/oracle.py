@@ -16,7 +16,16 @@ import pyarrow as pa
 
 from foretell.core.time import Instant, Offset, from_datetime
 from foretell.features.lower import PAST_STEPS
-from foretell.features.model import Aggregated, Attribute, CutoffPart, Feature, FeatureSet, OwnLabels, Value
+from foretell.features.model import (
+    Aggregated,
+    Attribute,
+    CutoffPart,
+    Feature,
+    FeatureSet,
+    Nested,
+    OwnLabels,
+    Value,
+)
 from foretell.query import ast
 from foretell.query.ast import Function
 from foretell.schema.model import Column, Hop, Schema, Semantic
@@ -272,6 +281,8 @@ class Oracle:
                 return [self._attribute(name, e - 1, t, column, up, age, text) for e, t in rows]
             case Aggregated() as made:
                 return self._aggregated(task, made, rows)
+            case Nested() as made:
+                return self._nested(task, made, rows)
             case OwnLabels(measure=measure, window=window, everyone=everyone):
                 return [self._past_labels(task, measure, window, None if everyone else e, t) for e, t in rows]
             case CutoffPart(part=part):
@@ -316,7 +327,8 @@ class Oracle:
                 return i
         return None
 
-    def _aggregated(self, task: Task, made: Aggregated, rows: Sequence[tuple[int, Instant]]) -> list[Any]:
+    def _events_read(self, task: Task, made: Aggregated) -> dict[int, list[Event]]:
+        """The events of an aggregate by anchor, with what it reads of them."""
         table = made.down[-1].end
         delays: set[str | None] = set()
         if made.value is not None and not made.value.up:
@@ -326,12 +338,33 @@ class Oracle:
         def read(index: int, moment: Instant | None) -> Any:
             return self._value(task, made.value, table, index, moment, CATEGORICAL.get(made.measure, False))
 
-        events = self.events(made.down, table, read, None, [d for d in delays if d is not None])
+        return self.events(made.down, table, read, None, [d for d in delays if d is not None])
+
+    def _aggregated(self, task: Task, made: Aggregated, rows: Sequence[tuple[int, Instant]]) -> list[Any]:
+        events = self._events_read(task, made)
         found = []
         for entity, cutoff in rows:
             anchor = self._ancestor(task.entity.name, entity - 1, made.up, cutoff)
             past = [e for e in events.get(anchor, []) if e.time <= cutoff] if anchor is not None else []
             found.append(measured(made.measure, past, cutoff, made.window))
+        return found
+
+    def _nested(self, task: Task, made: Nested, rows: Sequence[tuple[int, Instant]]) -> list[Any]:
+        """Each visible member's own aggregate at the cutoff, as an event of the row."""
+        members = self.events((made.down,), made.down.end, lambda index, _: index)
+        events = self._events_read(task, made.inner)
+
+        def worth(member: Event, cutoff: Instant) -> Event:
+            past = [e for e in events.get(member.value, []) if e.time <= cutoff]
+            value = measured(made.inner.measure, past, cutoff, made.inner.window)
+            known = value is not None and abs(value) < LARGEST
+            return Event(member.time, member.place, value if known else None)
+
+        found = []
+        for entity, cutoff in rows:
+            anchor = self._ancestor(task.entity.name, entity - 1, made.up, cutoff)
+            seen = [m for m in members.get(anchor, []) if m.time <= cutoff] if anchor is not None else []
+            found.append(measured(made.measure, [worth(m, cutoff) for m in seen], cutoff, made.window))
         return found
 
     def _value(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foretell import kernel
+from foretell.core.time import Offset
 from foretell.engines.native.asof import categorical
 from foretell.engines.native.edges import edges
 from foretell.engines.native.inputs import Column, Part
@@ -28,9 +29,9 @@ def aggregate(
     precision: Precision,
 ) -> dict[str, Values]:
     """Each output by its name, for rows of (anchor, cutoff); an anchor of -1 has no events."""
-    wanted = [_output(o, block) for o in block.outputs]
+    wanted = [output_of(o, block.windows) for o in block.outputs]
     bounds = edges(cutoffs, block.windows)
-    found = [_nothing(o, len(cutoffs), precision) for o in block.outputs]
+    found = [nothing(o, len(cutoffs), precision) for o in block.outputs]
     columns: list[Column] = []
     for part in parts:
         size = len(part.events.offsets) - 1
@@ -56,17 +57,18 @@ def aggregate(
     return {o.name: _values(o, v, columns, precision) for o, v in zip(block.outputs, found)}
 
 
-def _output(output: nodes.Measured, block: nodes.Aggregate) -> kernel.Output:
+def output_of(output: nodes.Measured, windows: Sequence[Offset]) -> kernel.Output:
+    """An output as the kernel is asked for it."""
     measure = MEASURES[output.measure]
     if measure.algebra is Algebra.DECAY:
-        window = None if output.window is None else block.windows[output.window]
+        window = None if output.window is None else windows[output.window]
         return kernel.Output(output.measure, output.input, None, decay_rate(window))
     if measure.quantile is not None:
         return kernel.Output("quantile", output.input, output.window, measure.quantile)
     return kernel.Output(output.measure, output.input, output.window)
 
 
-def _nothing(output: nodes.Measured, rows: int, precision: Precision) -> npt.NDArray[Any]:
+def nothing(output: nodes.Measured, rows: int, precision: Precision) -> npt.NDArray[Any]:
     """The measure of rows without events."""
     measure = MEASURES[output.measure]
     if measure.categorical:

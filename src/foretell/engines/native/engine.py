@@ -23,6 +23,7 @@ from foretell.engines.native.edges import calendar
 from foretell.engines.native.frames import KEPT, Frames
 from foretell.engines.native.inputs import parts
 from foretell.engines.native.labels import Aggregated
+from foretell.engines.native.nested import nested
 from foretell.engines.native.past import past_input, past_part
 from foretell.engines.past_labels import anchors_of, lattice_of, past_events
 from foretell.engines.workbench import Workbench, as_rows
@@ -94,6 +95,15 @@ class NativeEngine:
                         events.inputs,
                         parts(self._frames, events),
                         at,
+                        rows.cutoffs,
+                        threads=self._threads,
+                        precision=self._precision,
+                    )
+                case nodes.Nested():
+                    found |= nested(
+                        self._frames,
+                        block,
+                        anchors(self._frames, block.anchor, rows).astype(np.int64),
                         rows.cutoffs,
                         threads=self._threads,
                         precision=self._precision,

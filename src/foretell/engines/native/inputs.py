@@ -83,7 +83,7 @@ class Whole:
 
         def numbers() -> npt.NDArray[np.float64] | npt.NDArray[np.float32]:
             found = self.frames.tables.numbers(table, value.expr)
-            return _narrowed(found if value.dtype is DType.BOOLEAN else _bounded(found))
+            return _narrowed(found if value.dtype is DType.BOOLEAN else bounded(found))
 
         return Column(Numbers(*self._arranged(("numbers", value.expr, value.dtype), numbers, index)))
 
@@ -126,7 +126,8 @@ class Whole:
         return at
 
 
-def _bounded(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def bounded(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The values, NaN for those that are too large."""
     if np.fmax.reduce(values, initial=0.0) < LARGEST and np.fmin.reduce(values, initial=0.0) > -LARGEST:
         return values
     return np.where(np.abs(values) < LARGEST, values, np.nan)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from foretell.features.candidates.company import company
 from foretell.features.candidates.events import events_nearby, events_of_grandparents, events_of_parents
+from foretell.features.candidates.nested import nested
 from foretell.features.candidates.past import calendar, everyones_labels, past_labels
 from foretell.features.candidates.rows import own_columns, parents_columns
 from foretell.features.candidates.scope import Candidate, Scope
@@ -23,6 +24,7 @@ SOURCES: tuple[Callable[[Scope], Iterator[Candidate]], ...] = (
     company,
     events_of_parents,
     events_of_grandparents,
+    nested,
 )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from foretell.core.time import Offset, Unit
-from foretell.features.describe import aggregate_words, owner, path_name, short, words
+from foretell.features.describe import aggregate_name, aggregate_words, owner, words
 from foretell.features.model import Aggregated, Feature, Kind, Value
 from foretell.plan.measures import MEASURES
 from foretell.schema.breadth import Breadth
@@ -31,7 +31,7 @@ class Reach:
     get features of their own; `far_columns` how many columns are read of a table that is not a direct child,
     `company_columns` of the events around a parent last seen. `every_window`: each measure in each window.
     `deep`: events of grandparents, and events two links down from a parent. `quantiles`: medians and tenths
-    of the entity's own events.
+    of the entity's own events. `nested`: measures over its own rows of what each of them comes to.
     """
 
     budget: int = 400
@@ -42,6 +42,7 @@ class Reach:
     every_window: bool = False
     deep: bool = False
     quantiles: bool = False
+    nested: bool = False
 
 
 REACH: Mapping[Breadth, Reach] = {
@@ -56,6 +57,7 @@ REACH: Mapping[Breadth, Reach] = {
         every_window=True,
         deep=True,
         quantiles=True,
+        nested=True,
     ),
 }
 
@@ -127,16 +129,9 @@ class Maker:
     def __call__(self, measure: str, value: Value | None, window: Offset | None) -> Feature:
         schema = self.task.schema
         kind = Kind.CATEGORICAL if MEASURES[measure].categorical else Kind.NUMERIC
-        parts = [path_name((*self.up, *self.down), schema)]
-        if value is not None:
-            read = "outcome" if value.target else value.column
-            if value.up:
-                read = f"{path_name(value.up, schema)}>{read}"
-            parts.append(read if value.equals is None else f"{read}={value.equals}")
-        parts += [measure, short(window)]
         text = aggregate_words(measure, self.up, self.down, value, window, schema, outcome_words(self.task))
         return Feature(
-            ".".join(parts),
+            aggregate_name(measure, (*self.up, *self.down), value, window, schema),
             kind,
             Aggregated(measure, self.down, self.up, value, window),
             text,
