@@ -53,6 +53,7 @@ class Tables:
     Several threads may ask at once. A key that repeats is a SchemaError as soon as its table is touched.
 
     >>> from foretell.sources.frames import FramesSource
+    >>> from foretell.store.working import Store
     >>> from foretell.discovery.discover import discover
     >>> import pyarrow as pa
     >>> orders = pa.table({"id": [2, 1], "at": pa.array([7, 5], pa.timestamp("s")), "status": ["new", None]})
