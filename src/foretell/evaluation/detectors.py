@@ -278,7 +278,12 @@ def listen(subject: Subject, progress: Progress = QUIET) -> Detection:
     did = "tossed a coin for each entity, planted the outcome in its future, and trained a model to tell it"
     heard = canary.listen(parts, seed=subject.seed)
     if heard is None:
-        return Detection("canary", Outcome.SKIPPED, did, "there are too few rows to judge a model on")
+        return Detection(
+            "canary",
+            Outcome.SKIPPED,
+            did,
+            "there are too few rows to judge a model on; more --cutoffs give more",
+        )
     if heard.biased:
         found = f"the future chooses who is asked about: nearly all of {plural(heard.rows, 'row')} fell alike"
         return Detection("canary", Outcome.FAILED, did, found, mend=FAULT)
