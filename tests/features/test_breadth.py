@@ -151,6 +151,8 @@ def test_less_is_the_best_of_standard_and_more_looks_further() -> None:
         "events0.c0.max.30d",  # each measure in each window
         "events0>lines.price.std.30d",
         "region>holidays.length.trend.30d",
+        "events0.c0.q90.all",
+        "events0.lines.price.sum.all.max.all",
     ):
         assert name in extra, name
 

@@ -6,8 +6,9 @@ import pytest
 
 from foretell.core.errors import ModelFileError
 from foretell.features.lower import feature_plan
-from foretell.features.model import Aggregated, Attribute, FeatureSet, from_json, to_json
+from foretell.features.model import Aggregated, Attribute, FeatureSet, Nested, from_json, to_json
 from foretell.features.synthesize import Profile, synthesize
+from foretell.schema.breadth import Breadth, FeatureSettings
 from foretell.task.model import Task
 from foretell.testing.random_databases import make_database, make_task
 
@@ -32,6 +33,15 @@ def test_names_are_unique_and_each_has_its_column() -> None:
 def test_round_trip() -> None:
     for task, features in MADE:
         assert from_json(to_json(features), task.schema).features == features.features
+
+
+def test_round_trip_of_more() -> None:
+    nested = 0
+    for task, _ in MADE[::3]:
+        features = synthesize(task, PROFILE, FeatureSettings(Breadth.MORE))
+        assert from_json(to_json(features), task.schema).features == features.features
+        nested += sum(isinstance(f.definition, Nested) for f in features.features)
+    assert nested
 
 
 def test_damaged_records_are_refused() -> None:

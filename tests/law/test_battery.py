@@ -26,7 +26,7 @@ from foretell.prediction import learn
 from foretell.prediction.database import OpenDatabase
 from foretell.prediction.inspect import inspect
 from foretell.prediction.labels import computed_labels
-from foretell.schema.breadth import DEFAULT
+from foretell.schema.breadth import DEFAULT, Breadth, FeatureSettings
 from foretell.sources.frames import FramesSource
 from foretell.store.working import Store
 from foretell.task.model import Task
@@ -49,7 +49,8 @@ def questions(rows: int, *, first: int = 0) -> Iterator[tuple[int, RandomDatabas
 
 
 def some_features(task: Task, seed: int) -> FeatureSet:
-    every = synthesize(task, Profile(120.0, lambda table, column: ("red", "it's", "1", "2")))
+    profile = Profile(120.0, lambda table, column: ("red", "it's", "1", "2"))
+    every = synthesize(task, profile, FeatureSettings(Breadth.MORE))
     drawn = generator(seed, "battery").permutation(len(every))[:FEATURES]
     return every.select([every.names[i] for i in drawn])
 

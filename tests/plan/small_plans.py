@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from foretell.core.time import Instant, Offset, parse_instant
 from foretell.features.lower import feature_plan, target_plan
-from foretell.features.model import FeatureSet
+from foretell.features.model import FeatureSet, Nested
 from foretell.features.synthesize import Profile, synthesize
 from foretell.plan import nodes
 from foretell.query.parser import parse
+from foretell.schema.breadth import Breadth, FeatureSettings
 from foretell.schema.model import Column, DType, Link, Schema, Semantic, Table
 from foretell.task.bind import bind
 from foretell.task.model import Task
@@ -92,3 +93,10 @@ def features(name: str) -> FeatureSet:
 
 def plans(name: str) -> tuple[nodes.Target, nodes.FeaturePlan]:
     return target_plan(task(name)), feature_plan(task(name), features(name))
+
+
+def nested_features() -> FeatureSet:
+    """A few aggregates of aggregates: over a customer's orders, of their lines."""
+    asked = FeatureSettings(Breadth.MORE, budget=5_000)
+    every = synthesize(task("churn"), Profile(365.0, lambda table, column: ()), asked).features
+    return FeatureSet(tuple(f for f in every if isinstance(f.definition, Nested))[::5])

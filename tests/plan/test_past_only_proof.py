@@ -138,3 +138,44 @@ def test_what_is_asked_for_is_not_read() -> None:
     prove(open_plan, SCHEMA)
     with pytest.raises(LeakError, match="which is being asked for"):
         prove(replace(open_plan, hidden=(column,)), SCHEMA)
+
+
+def lines(until: Until, **more: object) -> nodes.Events:
+    rows = up(nodes.Scan("lines", until), "lines.order", Until.CUTOFF)
+    return nodes.Events(rows, **more)  # type: ignore[arg-type]
+
+
+def nested(
+    members: nodes.Events, inner: nodes.Events | nodes.PastLabels, start: str = "orders"
+) -> nodes.Nested:
+    measured = (nodes.Measured("n", "count"),)
+    each = nodes.Aggregate(nodes.Scan(start, Until.CUTOFF), inner, (), measured)
+    return nodes.Nested(CUSTOMERS, members, each, (), (nodes.Measured("n", "mean", 0),))
+
+
+@pytest.mark.parametrize("until", [u for u in Until if u is not Until.CUTOFF])
+def test_members_and_what_they_come_to_end_at_the_cutoff(until: Until) -> None:
+    sound = nested(orders(Until.CUTOFF), lines(Until.CUTOFF))
+    prove(block(sound), SCHEMA)
+    with pytest.raises(LeakError, match="'orders'"):
+        prove(block(replace(sound, members=orders(until))), SCHEMA)
+    with pytest.raises(LeakError, match="'lines'"):
+        prove(block(nested(orders(Until.CUTOFF), lines(until))), SCHEMA)
+
+
+def test_members_are_rows_as_they_are() -> None:
+    late = orders(Until.CUTOFF, delays=("delivered",))
+    with pytest.raises(LeakError, match="for others than they are"):
+        prove(block(nested(late, lines(Until.CUTOFF))), SCHEMA)
+    far = nodes.Events(up(lines(Until.CUTOFF).rows, "orders.customer", Until.CUTOFF))
+    with pytest.raises(LeakError, match="for others than they are"):
+        prove(block(nested(far, lines(Until.CUTOFF), "lines")), SCHEMA)
+
+
+def test_what_is_nested_starts_at_its_members() -> None:
+    with pytest.raises(LeakError, match="does not start"):
+        prove(block(nested(orders(Until.CUTOFF), lines(Until.CUTOFF), "visits")), SCHEMA)
+    with pytest.raises(LeakError, match="does not start"):
+        prove(block(nested(orders(Until.CUTOFF), past(target_plan(task("churn"))))), SCHEMA)
+    with pytest.raises(LeakError, match="not at 'orders'"):
+        prove(block(nested(orders(Until.CUTOFF), orders(Until.CUTOFF))), SCHEMA)
