@@ -23,6 +23,7 @@ from foretell.engines.native.inputs import parts
 from foretell.engines.native.labels import Aggregated
 from foretell.features.matrix import Categorical, Numeric, Precision, Values
 from foretell.plan import nodes
+from foretell.plan.nodes import Until
 from foretell.schema.model import Link, Schema
 from foretell.store.columns import FIRST_RANK
 from foretell.store.memory import Memory
@@ -60,19 +61,38 @@ class Parted:
 
     def split(self, block: nodes.Block) -> Split | None:
         """How a block is made in parts; None where it cannot be."""
-        if isinstance(block, nodes.Aggregate) and isinstance(block.events, nodes.Events):
-            links = self.links(block.events)
-            made = None if links is None else Split(block, links, block.anchor)
-            reads = [step.end for step in nodes.steps(block.anchor)]
-        elif isinstance(block, nodes.AsOf):
-            steps = [s for s in nodes.hops(block.source) if s.end in self.large]
-            if len(steps) != 1 or not isinstance(steps[0], nodes.Latest):
-                return None
-            made = Split(block, (steps[0].hop.link,), steps[0].source)
-            reads = [s.end for s in nodes.steps(block.source) if s is not steps[0]]
-        else:
+        if isinstance(block, nodes.AsOf):
+            latest = self._latest(block.source)
+            return None if latest is None else Split(block, (latest.hop.link,), latest.source)
+        if not isinstance(block, nodes.Aggregate) or not isinstance(block.events, nodes.Events):
             return None
-        return None if made is None or self.needs(reads) else made
+        links, reads = self.links(block.events), [s.end for s in nodes.steps(block.anchor)]
+        if links is None or (self.needs(reads) and self._latest(block.anchor) is None):
+            return None
+        return Split(block, links, block.anchor)
+
+    def _latest(self, relation: nodes.Relation) -> nodes.Latest | None:
+        """The one step of a relation that needs a large table: to the latest of the rows that point at a row
+        of a whole one.
+        """
+        steps = list(nodes.steps(relation))
+        large = [s for s in steps if self.needs([s.end])]
+        if len(large) != 1 or not isinstance(large[0], nodes.Latest):
+            return None
+        pointing = nodes.Follow(nodes.Scan(large[0].end, large[0].until), large[0].hop.reversed(), Until.NOW)
+        return large[0] if self.links(nodes.Events(pointing)) is not None else None
+
+    def _places(self, relation: nodes.Relation, rows: Rows) -> npt.NDArray[np.int32]:
+        """The place of the row, of a whole table, at the end of a relation; -1 where there is none."""
+        latest = self._latest(relation)
+        if latest is None or latest is relation:
+            return anchors(self._frames, relation if latest is None else latest.source, rows)
+        from_ = anchors(self._frames, latest.source, rows)
+        found = np.full(len(rows), -1, dtype=np.int32)
+        for first, stop, frames in self._each((latest.hop.link,)):
+            inside = np.flatnonzero((from_ >= first) & (from_ < stop))
+            found[inside] = anchors(frames, relation, rows.take(inside))
+        return found
 
     def links(self, events: nodes.Events) -> tuple[Link, ...] | None:
         """The links from the event table up to the anchors, where a part holds all that is read of its
@@ -103,7 +123,7 @@ class Parted:
         found: dict[str, _Gathered] = {}
         for links in dict.fromkeys(s.links for s in splits):
             chosen = [s for s in splits if s.links == links]
-            at = [anchors(self._frames, s.anchor, rows) for s in chosen]
+            at = [self._places(s.anchor, rows) for s in chosen]
             for number, (first, stop, frames) in enumerate(self._each(links)):
                 for split, places in zip(chosen, at):
                     inside = (places >= first) & (places < stop)
