@@ -86,3 +86,34 @@ def test_the_detectors_run_on_it(frames: Frames) -> None:
     audited = Subject(frames, SCHEMA, target_plan(task), target_plan(task), plan, (CUTOFF,))
     found = [*detectors.other_futures(audited), detectors.labels(audited), detectors.listen(audited)]
     assert {d.outcome for d in found} == {Outcome.PASSED}, found
+
+
+def test_who_is_asked_about_may_depend_on_what_is_known_when_it_is_asked() -> None:
+    """A static target's WHERE reads its own row as of the asking: the canary leaves that alone."""
+    table = Table(
+        "claims",
+        (
+            Column("id", DType.INTEGER, Semantic.IDENTIFIER),
+            Column("at", DType.TIMESTAMP, Semantic.TIME),
+            Column("cost", DType.FLOAT, Semantic.NUMERIC),
+            Column("open", DType.BOOLEAN, Semantic.BOOLEAN, known_at="decided"),
+            Column("decided", DType.TIMESTAMP, Semantic.TIME),
+        ),
+        ("id",),
+        "at",
+    )
+    days = np.arange(60) * DAY + START
+    frame = pa.table(
+        {
+            "id": range(60),
+            "at": pa.array(days).cast(pa.timestamp("us")),
+            "cost": np.ones(60),
+            "open": [True, False] * 30,
+            "decided": pa.array(days + DAY).cast(pa.timestamp("us")),
+        }
+    )
+    planted = plant(
+        {"claims": frame}, Schema((table,)), "claims", ("id",), CUTOFF, hidden=("cost",), own=True
+    )
+    assert planted["claims"]["open"].to_pylist()[:29] == frame["open"].to_pylist()[:29]
+    assert set(planted["claims"]["cost"].to_pylist()) == {1e6, -1e6}

@@ -110,7 +110,8 @@ class _Planting:
             for column in table.columns:
                 if column.name in fixed:
                     continue
-                if column.name in hidden or self.unknown(table, row, column, int(self.until[i])):
+                # Who is asked about may depend on all that is known of a row when it is asked.
+                if column.name in hidden or self.unknown(table, row, column, self.cutoff):
                     row[column.name] = told(column, bool(self.heads[i]), row[column.name])
         self.made[self.entity] = pa.Table.from_pylist(rows, frame.schema)
 

@@ -29,6 +29,7 @@ from foretell.features.matrix import Matrix
 from foretell.plan import nodes
 from foretell.plan.prepare import one_row_keys
 from foretell.plan.proof import prove
+from foretell.query import ast
 from foretell.schema.model import Schema, Semantic
 from foretell.sources.frames import FramesSource
 from foretell.store.working import Store
@@ -258,6 +259,8 @@ def listen(subject: Subject, progress: Progress = QUIET) -> Detection:
     static = subject.target.horizon is None
     parts = []
     key = subject.target.key
+    where = subject.target.where
+    choosing = {c.name for c in ast.columns(where.expr)} if where is not None else set()
     for cutoff in subject.cutoffs[-1:] if static else subject.cutoffs:
         future = canary.plant(
             subject.frames,
@@ -265,7 +268,7 @@ def listen(subject: Subject, progress: Progress = QUIET) -> Detection:
             subject.target.population.table,
             key,
             cutoff,
-            hidden=subject.plan.hidden,
+            hidden=tuple(c for c in subject.plan.hidden if c not in choosing),
             own=static,
             seed=subject.seed,
         )
