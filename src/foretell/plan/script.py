@@ -247,7 +247,9 @@ class _Writer:
             self.events(block.members),
             self.events(block.inner.events),
         )
-        self.say(f"Each of {block.members.table} that a row sees, what it comes to, and the measures over them.")
+        self.say(
+            f"Each of {block.members.table} that a row sees, what it comes to, and the measures over them."
+        )
         self.put(create(f"{name}_rows", asof.anchors(block.anchor, self.all_rows, self.schema)))
         yield from self._run(nested.nested(block, name, members, source, f"{name}_rows", None))
 
