@@ -197,9 +197,9 @@ static void sweep_block(Scratch *s, const Block *block) {
             continue;
         }
         const Input *input = &sweep->input[from->input];
-        const Output *shared = sweep_shares(s, block, from, last);
-        if (shared > from) {
-            to = shared;
+        const Output *counted = sweep_tallies(s, block, from, last);
+        if (counted > from) {
+            to = counted;
         } else if (input->kind == CODES && input->equals < 0) {
             sweep_categories(s, block, from, to);
         } else {

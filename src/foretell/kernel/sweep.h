@@ -171,8 +171,8 @@ void sweep_categories(Scratch *, const Block *, const Output *from, const Output
 /* The decayed outputs of all inputs. */
 void sweep_decays(Scratch *, const Block *); /* decays.c */
 
-/* shares.c: sums and means of inputs that are 1 where the same codes equal different categories. Returns the end of
- * the outputs that it took: `from` where the outputs there are not of that kind. */
-const Output *sweep_shares(Scratch *, const Block *, const Output *from, const Output *to);
+/* tallies.c: outputs of inputs that share their codes. Returns the end of those that it took: `from` where the
+ * outputs there are not of that kind, or there is too much to count. */
+const Output *sweep_tallies(Scratch *, const Block *, const Output *from, const Output *to);
 
 #endif

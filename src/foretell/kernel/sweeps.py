@@ -120,13 +120,12 @@ def _of_nothing(output: Output) -> float:
 def _in_order(inputs: Sequence[Input], outputs: Sequence[Output]) -> list[tuple[int, int, Output]]:
     """(source, place, output), those of one source together, then those of one input, shorter windows first.
 
-    Categories of the same codes are one source: they are counted together.
+    Inputs of the same codes are one source: they are counted together.
     """
     first: dict[tuple[int, int], int] = {}
     source = {-1: -1}
     for i, given in enumerate(inputs):
-        counted = isinstance(given, Codes) and given.equals is not None
-        key = (id(_told(given)[0]), id(given.index)) if counted else (-1, i)
+        key = (id(given.codes), id(given.index)) if isinstance(given, Codes) else (-1, i)
         source[i] = first.setdefault(key, i)
     windows = 1 + max((_or(o.window, -1) for o in outputs), default=0)
 
