@@ -27,7 +27,7 @@ from foretell.features.lower import feature_plan, target_plan
 from foretell.features.matrix import Categorical, Matrix, Numeric, Values
 from foretell.features.model import Aggregated, Feature, FeatureSet, Kind, Nested, Value
 from foretell.features.synthesize import Profile, synthesize
-from foretell.plan import rings
+from foretell.plan import nodes, rings
 from foretell.plan.script import script
 from foretell.query.parser import parse
 from foretell.schema.breadth import Breadth, FeatureSettings
@@ -173,6 +173,27 @@ def test_control_native_without_the_rows_at_the_cutoff(monkeypatch: pytest.Monke
     with pytest.raises(AssertionError, match="native"):
         for case in cases(0, 9):
             compare("native", *case)
+
+
+@native
+def test_bits_are_the_same_in_parts() -> None:
+    """Where every table but that of the entities is too large for memory."""
+    from foretell.engines.native.parted_engine import PartedEngine
+    from foretell.store.memory import CODE, Memory
+
+    split = 0
+    for database, task, features, seed in cases(100, 40 if LONG else 8):
+        plan, cutoffs = feature_plan(task, features), database.cutoffs(seed, 3)
+        with Store.load(FramesSource(database.frames).snapshot()) as store:
+            engine = make_engine(store, database.schema, kind="native")
+            rows = engine.labels(target_plan(task), cutoffs).rows
+            under = PartedEngine(store, database.schema, Memory(CODE + 6_000))
+            under._parted.large = frozenset(t.name for t in database.schema.tables) - {plan.entity}
+            parted = [b for b in plan.blocks if under._parted.split(b) is not None]
+            names = tuple(n for b in parted for n in nodes.output_names(b))
+            assert_same(under.features(plan, rows).select(names), engine.features(plan, rows).select(names))
+            split += len(names) * len(rows)
+    assert split > 100
 
 
 # ── the law ──

@@ -9,7 +9,7 @@ the disk.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from foretell.engines.native.asof import anchors, as_of
 from foretell.engines.native.frames import Frames
 from foretell.engines.native.inputs import parts
 from foretell.engines.native.labels import Aggregated
+from foretell.engines.native.nested import nested
 from foretell.features.matrix import Categorical, Numeric, Precision, Values
 from foretell.plan import nodes
 from foretell.plan.nodes import Until
@@ -64,9 +65,12 @@ class Parted:
         if isinstance(block, nodes.AsOf):
             latest = self._latest(block.source)
             return None if latest is None else Split(block, (latest.hop.link,), latest.source)
-        if not isinstance(block, nodes.Aggregate) or not isinstance(block.events, nodes.Events):
+        if not isinstance(block, nodes.Aggregate | nodes.Nested):
             return None
-        links, reads = self.links(block.events), [s.end for s in nodes.steps(block.anchor)]
+        events = _events(block)
+        if events is None:
+            return None
+        links, reads = self.links(events), [s.end for s in nodes.steps(block.anchor)]
         if links is None or (self.needs(reads) and self._latest(block.anchor) is None):
             return None
         return Split(block, links, block.anchor)
@@ -211,11 +215,32 @@ class _Gathered:
         return Categorical(codes, tuple(words)) if numbers is None else Numeric(numbers)
 
 
+def _events(block: nodes.Aggregate | nodes.Nested) -> nodes.Events | None:
+    """The events that an aggregate is made of, up to its anchor: of what is nested, by way of the members."""
+    match block:
+        case nodes.Aggregate(events=nodes.Events() as events):
+            return events
+        case nodes.Nested(members=members, inner=nodes.Aggregate(events=nodes.Events() as events)):
+            (step,) = nodes.hops(members.rows)
+            assert isinstance(step, nodes.Follow)
+            return replace(events, rows=replace(step, source=events.rows))
+    return None
+
+
 def _made(
     frames: Frames, block: nodes.Block, rows: Rows, places: npt.NDArray[np.int32], precision: Precision
 ) -> dict[str, Values]:
     if isinstance(block, nodes.AsOf):
         return as_of(frames, block, rows, precision)
+    if isinstance(block, nodes.Nested):
+        return nested(
+            frames,
+            block,
+            places.astype(np.int64),
+            rows.cutoffs,
+            threads=frames.threads,
+            precision=precision,
+        )
     assert isinstance(block, nodes.Aggregate) and isinstance(block.events, nodes.Events)
     return aggregate(
         block,

@@ -152,4 +152,6 @@ def _tables(block: nodes.Block) -> set[str]:
             ups = {hop.end for value in events.inputs for hop in value.up}
             steps = (*nodes.steps(block.anchor), *nodes.steps(events.rows))
             return ups | {step.end for step in steps}
+        case nodes.Nested(members=members, inner=inner):
+            return _tables(replace(inner, anchor=block.anchor)) | {s.end for s in nodes.steps(members.rows)}
     return set()
