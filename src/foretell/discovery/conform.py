@@ -6,7 +6,7 @@ from foretell.core.errors import SchemaError
 from foretell.core.text import did_you_mean, listing
 from foretell.discovery.keys import Key, verify_key
 from foretell.discovery.links import LinkFinder
-from foretell.discovery.profile import measure_table
+from foretell.discovery.profile import unmeasured
 from foretell.schema.model import DType, Evidence, Origin, Schema
 from foretell.sources.naming import quote
 from foretell.store import Store
@@ -49,7 +49,7 @@ def conform(store: Store, schema: Schema) -> tuple[str, ...]:
     extra = [n for n in store.tables if not schema.has(n)]
     if extra:
         notes.append(f"new tables, which the model does not use: {listing(extra)}")
-    facts = {t.name: measure_table(store, store.tables[t.name]) for t in schema.tables if not t.ignored}
+    facts = {t.name: unmeasured(store.tables[t.name]) for t in schema.tables if not t.ignored}
     keys = {t.name: Key(t.primary_key, Evidence(Origin.DECLARED)) for t in schema.tables}
     finder = LinkFinder(store, facts, keys)
     finder.check(schema.active_links)

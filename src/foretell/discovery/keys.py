@@ -20,7 +20,7 @@ from foretell.discovery.names import (
     vocabulary,
     words,
 )
-from foretell.discovery.profile import ColumnFacts, TableFacts, is_unique
+from foretell.discovery.profile import ColumnFacts, TableFacts, are_dense, is_unique
 from foretell.discovery.times import epoch_unit
 from foretell.schema.model import DType, Evidence, Origin
 from foretell.sources.naming import quote
@@ -56,6 +56,9 @@ _SAID = {
 
 def verify_key(store: Store, table: str, columns: tuple[str, ...], evidence: Evidence) -> None:
     """Refuse a declared or configured key that the data contradict."""
+    dtypes = store.tables[table].dtypes
+    if len(columns) == 1 and dtypes[columns[0]] is DType.INTEGER and are_dense(store, table, columns[0]):
+        return
     said = _SAID[evidence.origin]
     names = ", ".join(quote(c) for c in columns)
     where = " OR ".join(f"{quote(c)} IS NULL" for c in columns)

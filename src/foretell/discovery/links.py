@@ -142,11 +142,9 @@ class LinkFinder:
             f"c.{quote(a)} = p.{quote(b)}" for a, b in zip(link.child_columns, link.parent_columns)
         )
         filled = " AND ".join(f"c.{quote(a)} IS NOT NULL" for a in link.child_columns)
-        rows, found = self.store.connection.execute(
-            f"SELECT count(*), "
-            f"count(*) FILTER (WHERE EXISTS (SELECT 1 FROM {quote(link.parent)} p WHERE {on})) "
-            f"FROM {quote(link.child)} c WHERE {filled}"
-        ).fetchall()[0]
+        run, child = self.store.connection.execute, f"{quote(link.child)} c"
+        rows = run(f"SELECT count(*) FROM {child} WHERE {filled}").fetchall()[0][0]
+        found = run(f"SELECT count(*) FROM {child} SEMI JOIN {quote(link.parent)} p ON {on}").fetchall()[0][0]
         if found < rows:
             self.notes.append(
                 f"{link.name}: {plural(rows - found, 'row')} of {rows:,} point at no row of {link.parent} "

@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from foretell.core.progress import Progress
 from foretell.discovery.names import shared_prefix
 from foretell.schema.model import DType
+from foretell.sources.arrow import duckdb_reader
 from foretell.sources.naming import quote
 from foretell.store import Store, StoredTable
 
 BIG = 2_000_000
 """Tables beyond this are counted approximately where exactness is not needed."""
 COLUMNS_AT_ONCE = 100
+DENSE = 4
+"""Whole numbers are ticked off where there are at most so many possible for each row."""
 
 
 @dataclass
@@ -98,6 +103,12 @@ def measure_table(store: Store, stored: StoredTable) -> TableFacts:
     return table
 
 
+def unmeasured(stored: StoredTable) -> TableFacts:
+    """One table of which only the columns' types and the number of rows are known: enough to check links."""
+    columns = {n: ColumnFacts(n, dtype, stored.rows, 0, 0) for n, dtype in stored.dtypes.items()}
+    return TableFacts(stored, columns, shared_prefix(tuple(stored.dtypes)))
+
+
 def recast(store: Store, table: TableFacts, column: ColumnFacts, dtype: DType) -> None:
     """Change a column's type in the store and measure it again, in place."""
     store.recast(table.name, column.name, dtype)
@@ -125,8 +136,28 @@ def _questions(name: str, dtype: DType, rows: int) -> list[str]:
     ]
 
 
+def are_dense(store: Store, table: str, column: str) -> bool:
+    """Whether whole numbers differ from row to row, without NULL, and lie as close as counted keys do.
+
+    They are ticked off, which is several times as fast as grouping them.
+    """
+    name = quote(column)
+    rows, filled, low, high = store.connection.execute(
+        f"SELECT count(*), count({name}), min({name}), max({name}) FROM {quote(table)}"
+    ).fetchall()[0]
+    if filled < rows or not rows or high - low >= DENSE * rows:
+        return False
+    seen = np.zeros(high - low + 1, dtype=np.bool_)
+    for batch in duckdb_reader(store.cursor(), f"SELECT {name} FROM {quote(table)}"):
+        seen[batch.column(0).to_numpy() - low] = True
+    return bool(np.count_nonzero(seen) == rows)
+
+
 def is_unique(store: Store, table: str, columns: tuple[str, ...], rows: int) -> bool:
     """Exactly: no two rows agree in `columns` (which hold no NULL). A prefix of the rows is tried first."""
+    dtypes = store.tables[table].dtypes
+    if len(columns) == 1 and dtypes[columns[0]] is DType.INTEGER and are_dense(store, table, columns[0]):
+        return True
     names = ", ".join(quote(c) for c in columns)
     value = names if len(columns) == 1 else f"({names})"
     for limit in (50_000, None):

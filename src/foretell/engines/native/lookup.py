@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from foretell import kernel
 from foretell.core.time import DAY, Instant
 from foretell.engines.base import Entities, Keys
-from foretell.engines.native.inputs import code_of
 from foretell.engines.past_labels import as_text
 from foretell.schema.model import DType, Link, Schema
 from foretell.store.columns import FIRST_RANK, Tables
@@ -31,7 +31,7 @@ def keys(tables: Tables, table: str, columns: Sequence[str], entities: Entities)
 def find(tables: Tables, table: str, wanted: Keys) -> Entities:
     """The entities that keys name, the last of several, -1 where there is none. Values meet as text."""
     words = [tables.words(table, column) for column in wanted]
-    asked = list(zip(*([_code(v, w) for v in wanted[c]] for c, w in zip(wanted, words))))
+    asked = list(zip(*(_codes(wanted[c], w) for c, w in zip(wanted, words))))
     likely = np.ones(tables.rows(table), dtype=np.bool_)
     for i, held in enumerate(words):
         likely &= np.isin(held.codes, [codes[i] for codes in asked if codes[i] >= 0])
@@ -40,10 +40,11 @@ def find(tables: Tables, table: str, wanted: Keys) -> Entities:
     return np.array([found.get(codes, -1) for codes in asked], dtype=np.int64)
 
 
-def _code(value: Any, words: Words) -> int:
-    """The code of a key's value, -1 where no row has it."""
-    text = as_text(value)
-    return -1 if text is None else code_of(text, words)
+def _codes(values: Sequence[Any], words: Words) -> list[int]:
+    """The codes of a key's values, -1 where no row has it."""
+    texts = pa.array([as_text(v) for v in values], words.array.type)
+    found: list[int] = pc.index_in(texts, words.array).fill_null(-1).to_pylist()
+    return found
 
 
 def frequent(
