@@ -27,7 +27,7 @@ def told(statement: exp.Expr) -> Iterator[None]:
         if isinstance(error, duckdb.OutOfMemoryException):
             raise DataError(
                 f"computing{about} does not fit into the memory limit: {said}",
-                mend="raise memory_limit, or ask for fewer cutoffs with EVERY",
+                mend="raise the memory cap, or ask for fewer cutoffs with EVERY",
             ) from error
         raise DataError(
             f"a value cannot be computed{about}: {said}", mend="correct the data, or ignore the column"
