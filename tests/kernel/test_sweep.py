@@ -359,3 +359,11 @@ def test_no_outputs_no_windows_and_no_anchors() -> None:
     assert kernel.sweep(Events(np.array([0]), nothing), [], [], **rows) == []
     (count,) = kernel.sweep(Events(np.array([0]), nothing), [], [Output("count")], threads=2, **rows)
     assert count.tolist() == [0.0]
+
+
+def test_a_column_without_a_value_has_no_categories() -> None:
+    events = Events(np.array([0, 2]), np.array([10, 20]))
+    nothing = Codes(np.full(2, -1, dtype=np.int32), 0)
+    asked = [Output("distinct", 0), Output("mode", 0), Output("last_category", 0)]
+    rows = {"anchors": np.array([0]), "cutoffs": np.array([20]), "edges": np.empty((0, 1), dtype=np.int64)}
+    assert [float(c[0]) for c in kernel.sweep(events, [nothing], asked, **rows)] == [0.0, -1.0, -1.0]

@@ -139,6 +139,7 @@ const Output *sweep_tallies(Scratch *s, const Block *block, const Output *from, 
     if (end == from) return from;
     Tally tally = {.input = &sweep->input[from->input]};
     int64_t width = tally.input->size > MOST ? name_columns(s, sweep, &tally, from, end) : tally.input->size;
+    if (width < 1) width = 1; /* a column without a value has no categories */
     tally.width = (width + LANES - 1) / LANES * LANES;
     int held = fits(block, tally.width);
     int64_t most = 0;
