@@ -23,7 +23,7 @@ from foretell import kernel
 from foretell.core.errors import DataError, SchemaError
 from foretell.core.time import Offset, Unit
 from foretell.engines.duckdb import DuckDBEngine
-from foretell.plan.build import DIALECT, ROW, TIME, col, joined_on, table
+from foretell.plan.build import ROW, TIME, col, joined_on, table
 from foretell.query import ast
 from foretell.schema.model import Column, DType, Link, Schema, Semantic, Table
 from foretell.sources.frames import FramesSource
@@ -43,7 +43,7 @@ class Prepared:
         self.engine = DuckDBEngine(store, schema)
 
     def query(self, query: exp.Select) -> pa.Table:
-        return self.engine._connection.sql(query.sql(dialect=DIALECT)).to_arrow_table()
+        return self.engine._bench.arrow(query)
 
     def table(self, name: str) -> pa.Table:
         self.engine._prepare(name)
