@@ -64,7 +64,7 @@ def compare(database: RandomDatabase, task: Task, seed: int) -> FeatureSet:
         features = synthesize(
             task,
             Profile(120.0, lambda t, c: engines[0].frequent(t, c, until=cutoffs[0], limit=6)),
-            FeatureSettings(Breadth.MORE if seed % 6 == 0 else Breadth.STANDARD, budget=400),
+            FeatureSettings(Breadth.MORE if seed % 9 == 0 else Breadth.STANDARD, budget=400),
         )
         wanted = oracle.features(task, features, rows)
         for engine in engines:
