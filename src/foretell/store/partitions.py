@@ -94,6 +94,8 @@ class Partitions:
             store = _PartStore(self._store, held)
             yield Part(first, stop, _PartTables(self._whole, store, self._schema, self._threads))
             first = stop
+            del held, store
+            pa.default_memory_pool().release_unused()
 
     def close(self) -> None:
         """Remove the files."""
@@ -269,6 +271,9 @@ class _PartStore:
     def table(self, name: str) -> StoredTable:
         found = self._store.table(name)
         return replace(found, rows=self.held[name].num_rows) if name in self.held else found
+
+    def arrow(self, table: str) -> pa.Table | None:
+        return self.held[table] if table in self.held else self._store.arrow(table)
 
     def cursor(self) -> Any:
         """A connection in which the part's rows go under the tables' names."""

@@ -30,9 +30,14 @@ from foretell.store.memory import Memory
 from foretell.store.scan import Scan
 from foretell.store.working import Store
 
+LABEL_BYTES = 150
+"""About what one label takes while it is made."""
+
 
 class PartedEngine(NativeEngine):
     """Runs plans on one snapshot, whatever its size. See `engines.base.Engine` for the methods."""
+
+    reads_ahead = False
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class PartedEngine(NativeEngine):
             most=memory.arrays // 4,
         )
         self._store = store
+        self._memory = memory
         self._parted = Parted(store, schema, self._frames, memory)
         self._streamed = Streamed(Scan(store, schema, self._threads), schema)
 
@@ -70,7 +76,15 @@ class PartedEngine(NativeEngine):
     def labels(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Labels:
         if self._is_left(target):
             return self._on_disk.labels(target, cutoffs)
-        return super().labels(target, cutoffs)
+        if target.horizon is None:
+            return super().labels(target, cutoffs)
+        # A few cutoffs at a time: labels are few bytes, what they are made of is many.
+        moments = sorted(set(cutoffs))
+        people = max(1, self._tables.rows(target.population.table))
+        step = max(1, self._memory.arrays // (people * LABEL_BYTES))
+        make = super().labels
+        made = [make(target, moments[i : i + step]) for i in range(0, len(moments), step)]
+        return joined(made) if made else make(target, cutoffs)
 
     def population(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Rows:
         if self._is_left(target):
@@ -141,6 +155,19 @@ class PartedEngine(NativeEngine):
         if self._parted.needs([link.child]):
             return self._streamed.fellows(link)
         return super().fellows(link)
+
+
+def joined(labels: Sequence[Labels]) -> Labels:
+    """Labels at ascending cutoffs, in one."""
+    dropped: dict[str, int] = {}
+    for made in labels:
+        for reason, count in made.dropped.items():
+            dropped[reason] = dropped.get(reason, 0) + count
+    rows = Rows(
+        np.concatenate([made.rows.entities for made in labels]),
+        np.concatenate([made.rows.cutoffs for made in labels]),
+    )
+    return Labels(rows, np.concatenate([made.values for made in labels]), dropped)
 
 
 def _tables(block: nodes.Block) -> set[str]:
