@@ -125,7 +125,10 @@ class NativeEngine:
         key = (past.target, cutoffs)
         if cutoffs and key not in earlier:
             earlier[key] = self.labels(past.target, cutoffs)
-        part, at = past_part(past_events(past, lattice, earlier.get(key)), anchors_of(past, lattice, rows))
+        known = earlier.get(key)
+        if known is not None and not past.everyone:
+            known = _of(known, rows)
+        part, at = past_part(past_events(past, lattice, known), anchors_of(past, lattice, rows))
         return aggregate(
             block,
             [past_input(block, past)],
@@ -182,3 +185,12 @@ class NativeEngine:
 
     def fellows(self, link: Link) -> float:
         return lookup.fellows(self._tables, link)
+
+
+def _of(labels: Labels, rows: Rows) -> Labels:
+    """The labels of those entities alone that the rows are of."""
+    most = max(int(e.max(initial=0)) for e in (labels.rows.entities, rows.entities))
+    there = np.zeros(most + 1, dtype=np.bool_)
+    there[rows.entities] = True
+    asked = there[labels.rows.entities]
+    return Labels(labels.rows.take(asked), labels.values[asked], labels.dropped)
