@@ -267,12 +267,15 @@ def test_a_locked_database_says_by_whom(tmp_path: Path) -> None:
         holder.wait()
 
 
-def test_a_memory_cap_is_an_error_and_not_the_end_of_the_process() -> None:
+def test_a_memory_cap_is_an_error_and_not_the_end_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     tables = shop(people=5)
     wide = ["x" * 10_000 + str(i) for i in range(3_000)]
     tables["notes"] = pa.table({"note_id": range(3_000), "text": wide})
-    with pytest.raises((SourceError, DataError), match="memory limit"):
+    with pytest.raises(UsageError, match="expected at least"):
         foretell.connect(tables, memory="8MB")
+    monkeypatch.setattr("foretell.store.memory.LEAST", 0)
+    with pytest.raises((SourceError, DataError), match="memory limit"):
+        foretell.connect(tables, memory="404MB")
     with pytest.raises(UsageError, match="write it as '4GB'"):
         foretell.connect(tables, memory="lots")
 
