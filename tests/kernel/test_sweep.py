@@ -85,6 +85,8 @@ def random_case(
         Numbers(np.full(events, np.nan)),
         Codes(labels, codes),
         Codes(far, codes, at),
+        Codes(labels, 300),  # more than are counted one by one
+        Codes(labels, 300, equals=1),
         Codes(labels, 100_000),  # many codes for few events: found by hash
         Codes(labels, codes, equals=1),
         Codes(far, codes, at, equals=0),
@@ -277,6 +279,7 @@ def test_long_segments_and_many_segments() -> None:
         outputs=(
             Output("distinct", 4, 0),
             Output("distinct", 6, 0),
+            Output("distinct", 8, 0),
             Output("mode", 4, 0),
             Output("std", 0, 0),
         ),
@@ -285,6 +288,45 @@ def test_long_segments_and_many_segments() -> None:
         edges=(START + np.arange(1, 3001, 30) * DAY - 2000 * DAY)[None],
     )
     assert differences(many) == []
+
+
+def test_counts_that_would_fill_memory_are_made_otherwise() -> None:
+    """One anchor with a cutoff at each of its events, and as many categories as are counted one by one."""
+    rng, events = np.random.default_rng(23), 20_000
+    codes, times = rng.integers(-1, 256, events).astype(np.int32), START + np.arange(events) * DAY
+    cutoffs = times
+    outputs = tuple(Output(m, 0, w) for m in slow_sweep.ACCEPTS["category"] for w in (0, None))
+    outputs += tuple(Output(m, 1, w) for m in ("sum", "mean") for w in (0, None))
+    few, more = (
+        Case(
+            Events(np.array([0, events]), times),
+            (Codes(codes, size), Codes(codes, size, equals=7)),
+            outputs,
+            np.zeros(events, dtype=np.int64),
+            cutoffs,
+            (cutoffs - 40 * DAY)[None],
+        )
+        for size in (256, 257)
+    )
+    assert same(few.run(), more.run())
+    some = slice(0, events, events // 50)
+    arrays = {"anchors": few.anchors[some], "cutoffs": cutoffs[some], "edges": few.edges[:, some]}
+    picked = replace(few, **{name: array.copy() for name, array in arrays.items()})
+    assert same([c[some] for c in few.run()], picked.run())
+
+
+def test_what_is_too_large_becomes_the_largest() -> None:
+    case = Case(
+        Events(np.array([0, 2]), np.array([5, 6])),
+        (Numbers(np.array([1e300, np.inf])), Numbers(np.array([-1e300, -1e300]))),
+        (Output("min", 0), Output("max", 0), Output("sum", 1)),
+        np.zeros(1, dtype=np.int64),
+        np.array([9]),
+        np.zeros((0, 1), dtype=np.int64),
+    )
+    most = float(np.finfo(np.float32).max)
+    assert [c.tolist() for c in case.run(dtype=np.float32)] == [[most], [most], [-most]]
+    assert [c.tolist() for c in case.run()] == [[1e300], [float(np.finfo(np.float64).max)], [-2e300]]
 
 
 def test_instants_at_the_ends_of_time_are_safe() -> None:
@@ -298,8 +340,8 @@ def test_instants_at_the_ends_of_time_are_safe() -> None:
         np.array([[low, low, -6, low]]),
     )
     count, window = (case.run()[case.outputs.index(Output("sum", 0, w, 0.02))] for w in (None, 0))
-    assert count.tolist() == [np.inf, 1.0, 3.0, 7.0]
-    assert window.tolist() == [np.inf, 0.0, 2.0, 6.0]
+    assert count.tolist() == [np.finfo(np.float64).max, 1.0, 3.0, 7.0]
+    assert window.tolist() == [np.finfo(np.float64).max, 0.0, 2.0, 6.0]
 
 
 WRONG = {

@@ -1,4 +1,4 @@
-/* Last, distinct and most frequent categories.
+/* Last, distinct and most frequent categories where they are too many for a count of each.
  *
  * One pass goes forward over an anchor's events and stops at every boundary to serve the rows there. A value
  * holds one unit, which moves to the latest segment that it occurs in: the units after a window's edge are its
@@ -125,7 +125,7 @@ static void serve(const Block *block, const Anchor *a, const Pass *pass, int64_t
         int64_t lo = block->lo[o->window * block->rows + r] - a->first;
         if (o->measure == LAST_CATEGORY)
             put_code(o, row, pass->values > pass->known[lo] ? pass->latest : -1);
-        else if (o->measure == DISTINCT)
+        else if (o->measure == DISTINCT && pass->asks_distinct)
             put(o, row, o->window == all ? (double)pass->distinct : units_between(pass, lo, hi));
         else if (o->measure == MODE && o->window == all)
             put_code(o, row, pass->mode.code);
@@ -198,11 +198,14 @@ static void sweep_anchor(Scratch *s, const Block *block, const Anchor *a, Pass *
 
 void sweep_categories(Scratch *s, const Block *block, const Output *from, const Output *to) {
     Pass pass = {.input = &block->sweep->input[from->input], .from = from, .to = to};
+    int served = sweep_distinct(s, block, from, to), asked = 0;
     for (const Output *o = from; o < to; o++) {
-        pass.asks_distinct |= o->measure == DISTINCT;
+        pass.asks_distinct |= o->measure == DISTINCT && !served;
+        asked |= o->measure != DISTINCT || !served;
         pass.asks_mode |= o->measure == MODE;
         pass.asks_window_mode |= o->measure == MODE && o->window < block->sweep->windows;
     }
     pass.raw = room(s, RAW, CHUNK, sizeof(double));
-    for (int64_t i = 0; i < block->anchors && !s->fault; i++) sweep_anchor(s, block, &block->anchor[i], &pass);
+    for (int64_t i = 0; asked && i < block->anchors && !s->fault; i++)
+        sweep_anchor(s, block, &block->anchor[i], &pass);
 }

@@ -8,6 +8,7 @@
 #ifndef FORETELL_SWEEP_H
 #define FORETELL_SWEEP_H
 
+#include <float.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -95,7 +96,8 @@ enum {
     MARKS,
     SLOTS,
     NAMES,
-    LAST_ZEROED = NAMES,
+    STAMPS,
+    LAST_ZEROED = STAMPS,
     ANCHORS,
     BOUNDS,
     ROWS,
@@ -143,12 +145,17 @@ static inline double ticks(int64_t from, int64_t to) {
 
 static inline double days(int64_t from, int64_t to) { return ticks(from, to) / DAY; }
 
-/* An output's value of one row. */
+static inline double within(double value, double most) {
+    value = value > most ? most : value;
+    return value < -most ? -most : value;
+}
+
+/* An output's value of one row; one that is too large for the column becomes the largest that it holds. */
 static inline void put(const Output *output, int64_t row, double value) {
     if (output->wide)
-        ((double *)output->column)[row] = value;
+        ((double *)output->column)[row] = within(value, DBL_MAX);
     else
-        ((float *)output->column)[row] = (float)value;
+        ((float *)output->column)[row] = (float)within(value, FLT_MAX);
 }
 
 static inline void put_code(const Output *output, int64_t row, int32_t code) {
@@ -167,6 +174,9 @@ void sweep_rows(const Block *, const Output *from, const Output *to);           
 void sweep_numbers(Scratch *, const Block *, const Output *from, const Output *to);    /* numbers.c */
 void sweep_quantiles(Scratch *, const Block *, const Output *from, const Output *to);  /* quantiles.c */
 void sweep_categories(Scratch *, const Block *, const Output *from, const Output *to); /* categories.c */
+
+/* distinct.c: the same, of distinct alone. Returns whether it took them: not where categories are very many. */
+int sweep_distinct(Scratch *, const Block *, const Output *from, const Output *to);
 
 /* The decayed outputs of all inputs. */
 void sweep_decays(Scratch *, const Block *); /* decays.c */

@@ -42,8 +42,9 @@ def sweep(
 
     A row asks for its anchor's events at or before its cutoff: `anchors` (rows,), -1 where there is no
     anchor; `cutoffs` (rows,). An event is in window w where `edges[w, row] < t <= cutoff`: `edges` (windows,
-    rows), the shortest window first. NULLs are left out of every measure of an input. Values do not depend on
-    `threads`, nor on any event after a row's cutoff. ValueError where arrays do not fit one another.
+    rows), the shortest window first. NULLs are left out of every measure of an input. A value that is too
+    large for `dtype` becomes the largest that it holds. Values do not depend on `threads`, nor on any event
+    after a row's cutoff. ValueError where arrays do not fit one another.
 
     >>> events = Events(offsets=np.array([0, 3, 3]), times=np.array([10, 20, 30]))
     >>> prices = Numbers(np.array([5.0, 7.0, 9.0]))

@@ -54,7 +54,7 @@ def aggregate(
             break
         for held, values in zip(found, made):
             held[at] = values
-    return {o.name: _values(o, v, columns, precision) for o, v in zip(block.outputs, found)}
+    return {o.name: _values(o, v, columns) for o, v in zip(block.outputs, found)}
 
 
 def output_of(output: nodes.Measured, windows: Sequence[Offset]) -> kernel.Output:
@@ -76,11 +76,9 @@ def nothing(output: nodes.Measured, rows: int, precision: Precision) -> npt.NDAr
     return np.full(rows, np.nan if measure.empty is None else measure.empty, dtype=precision)
 
 
-def _values(
-    output: nodes.Measured, found: npt.NDArray[Any], columns: Sequence[Column], precision: Precision
-) -> Values:
+def _values(output: nodes.Measured, found: npt.NDArray[Any], columns: Sequence[Column]) -> Values:
     if not MEASURES[output.measure].categorical:
-        return Numeric.of(found, precision)
+        return Numeric(found)
     assert output.input is not None
     words = columns[output.input].words
     assert words is not None, f"{output.name}: its input is not text"
