@@ -246,6 +246,7 @@ def _run_sql(text: str, database: OpenDatabase, task: Task) -> pa.Table:
     last = database.end_of_data(tables)
     cutoffs = learning_cutoffs(min(s[0] for s in spans), last, horizon, horizon, limit=24)
     parts = []
+    database.store.materialise()  # so that main.<table> is there
     cursor = database.store.cursor()
     _refuse_all_but_select(_PARAMETER.sub(r"$\1", text))
     for cutoff in cutoffs:

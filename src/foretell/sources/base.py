@@ -101,6 +101,17 @@ class InPlaceSnapshot(Protocol):
         ...
 
 
+@runtime_checkable
+class WholeSnapshot(Protocol):
+    """A snapshot that can give some tables as Arrow sooner than DuckDB copies them."""
+
+    def whole(self, table: str) -> pa.Table | None:
+        """All rows of a table, its columns BIGINT, DOUBLE, VARCHAR (or a dictionary of it), BOOLEAN and
+        TIMESTAMP as Arrow has them; None where it has others.
+        """
+        ...
+
+
 class LocalSnapshot(Snapshot, Protocol):
     """A snapshot of files. `kept` are the tables whose first rows an earlier reading holds already, and how
     many: `read` then gives the rows after them.

@@ -15,6 +15,7 @@ from foretell.core.text import listing
 from foretell.sources.arrow import duckdb_reader, stream
 from foretell.sources.base import Closing, RawColumn, RawTable, Reading, T
 from foretell.sources.naming import literal, quote
+from foretell.sources.parquet import read_plain
 from foretell.sources.state import State, digest, inside
 
 READERS = {
@@ -208,6 +209,14 @@ class FilesSnapshot(Closing):
         except duckdb.Error as error:
             self._unchanged(table)
             raise self._unreadable(table, error) from None
+        self._unchanged(table)
+        return found
+
+    def whole(self, table: str) -> pa.Table | None:
+        files, raw = self._new[table], next(t for t in self.tables if t.name == table)
+        if {READERS[ending(f) or ""] for f in files} != {"parquet"}:
+            return None
+        found = read_plain(files, raw.columns)
         self._unchanged(table)
         return found
 

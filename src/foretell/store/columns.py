@@ -25,7 +25,7 @@ from foretell.schema.model import Link, Schema
 from foretell.store.links import find_parents, one_row_each
 from foretell.store.order import Sortable, settled, sorted_rows
 from foretell.store.scan import Loaded, Scan, absent, doubles, longs
-from foretell.store.words import Words, encode, roomy
+from foretell.store.words import Words, encode, is_text, plain, roomy
 
 _NUMBERS = (pa.float64(), pa.int64(), pa.bool_())
 _BITS = (pa.float64(), pa.int64(), pa.timestamp("us"))
@@ -121,7 +121,7 @@ class Tables:
     def arrow(self, table: str, expr: ast.Expr | str) -> pa.Array:
         """A column, or an expression over the table's columns, with its own type; it is not kept. (rows,)"""
         places = self._order(table).places
-        column = roomy(self._scan.column(table, self._scan.value(table, expr)))
+        column = roomy(plain(self._scan.column(table, self._scan.value(table, expr))))
         return (column if places is None else column.take(pa.array(places))).combine_chunks()
 
     def parents(self, link: Link) -> Ints:
@@ -132,7 +132,7 @@ class Tables:
         def make() -> Ints:
             found = self._arranged(link.child, self._parents_as_loaded(link))
             with self._lock:
-                del self._kept["parents as loaded", link.name]
+                self._kept.pop(("parents as loaded", link.name), None)
             return found
 
         return self._once(("parents", link.name), make)
@@ -154,12 +154,13 @@ class Tables:
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
         with making:
-            if key not in self._kept:
-                made = make()
-                _freeze(made)
+            with self._lock:
+                found: T | None = self._kept.get(key)
+            if found is None:
+                found = make()
+                _freeze(found)
                 with self._lock:
-                    self._kept[key] = made
-            found: T = self._kept[key]
+                    self._kept[key] = found
             return found
 
     def _arranged(self, table: str, values: NDArray[Item]) -> NDArray[Item]:
@@ -168,7 +169,7 @@ class Tables:
 
     def _encode(self, column: pa.ChunkedArray, again: Callable[[], pa.ChunkedArray]) -> Words:
         """A column's words. Of values of 64 bits only the different are spelt; others are read again."""
-        if pa.types.is_string(column.type):
+        if is_text(column):
             return encode(column, threads=self._threads)
         if column.type not in _BITS:
             return encode(again(), threads=self._threads)
@@ -237,7 +238,7 @@ class Tables:
         found = self._scan.column(name, self._scan.value(name, column))
         unknown = absent(found)
         last = [] if unknown is None else [unknown]
-        if pa.types.is_string(found.type):
+        if is_text(found):
             return [*last, encode(found, threads=self._threads).codes]
         if pa.types.is_floating(found.type):
             return [*last, doubles(found.fill_null(0.0))]

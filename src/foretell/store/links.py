@@ -35,6 +35,8 @@ def one_row_each(scan: Scan, name: str, key: tuple[str, ...], order: Ints | None
     column = _told_apart(scan, name, key)
     values = column.to_numpy() if not column.null_count else column.fill_null(0).to_numpy()
     known = absent(column)
+    if known is None and ascending(values, strictly=True):
+        return
     if order is not None:
         values, known = values[order], None if known is None else known[order]
     if known is not None:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Whole: TypeAlias = NDArray[np.uint64]
 Places: TypeAlias = NDArray[np.int64]
+_UNITS = tuple(np.uint64(n) for n in (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000))
+_SAMPLE = 1_000
 Sortable: TypeAlias = Callable[[], list[NDArray[Any]]]
 """Gives a column's values as numbers in its order, over all rows, when it is needed; several arrays are
 compared one after the other.
@@ -67,15 +69,19 @@ def sorted_rows(rows: Places, columns: Iterable[Sortable]) -> Places:
     >>> sorted_rows(np.arange(4), [lambda: [first], lambda: [second]]).tolist()
     [3, 1, 2, 0]
     """
+    columns = list(columns)
+    if settled(rows, columns[1:]):
+        del columns[1:]  # ties are in order already
     order = rows.copy()
-    tied: Places | slice = slice(None)  # the places in `order` that are not settled yet,
+    tied: Places | None = None  # the places in `order` that are not settled yet (None: all),
     runs: Whole = np.zeros(len(rows), dtype=np.uint64)  # and the run of equals that each is in
     for column in columns:
         if len(runs) < 2:
             break
-        for values in column():
-            left = whole(values[order[tied]])
-            left -= left.min(initial=np.iinfo(np.uint64).max)
+        arrays = column()
+        for i, values in enumerate(arrays):
+            is_last = column is columns[-1] and i + 1 == len(arrays)
+            left = _counted(whole(values[order if tied is None else order[tied]]))
             width = _bits(left)
             while len(runs) > 1:
                 room = 64 - _bits(runs) - (len(runs) - 1).bit_length()
@@ -83,16 +89,35 @@ def sorted_rows(rows: Places, columns: Iterable[Sortable]) -> Places:
                 digits = left >> np.uint64(low) if low else left
                 if not _in_order(runs, digits):
                     found = _argsort(runs, digits, min(width, room))
-                    order[tied] = order[tied][found]
+                    if tied is None:
+                        order = order[found]
+                    else:
+                        order[tied] = order[tied][found]
+                    if is_last and not low:
+                        return order
                     left, digits = left[found], digits[found]
                 again, runs = _ties(runs, digits)
                 if len(again) < len(digits):
-                    tied = again if isinstance(tied, slice) else tied[again]
+                    tied = again if tied is None else tied[again]
                     left = left[again]
                 if not low:
                     break
                 left, width = left & np.uint64((1 << low) - 1), low
     return order
+
+
+def _counted(values: Whole) -> Whole:
+    """Numbers from 0 in the order of the values: instants as so many days, hours, minutes, seconds or
+    milliseconds where all are whole ones, which leaves fewer bits to sort by.
+    """
+    values -= values.min(initial=np.iinfo(np.uint64).max)
+    some = values[:: max(1, len(values) // _SAMPLE)]
+    for unit in _UNITS:
+        if not (some % unit).any():
+            counts = values // unit
+            if np.array_equal(counts * unit, values):
+                return counts
+    return values
 
 
 def _bits(values: Whole) -> int:

@@ -30,6 +30,10 @@ class Loaded(Protocol):
 
     def table(self, name: str) -> StoredTable: ...
 
+    def arrow(self, table: str) -> pa.Table | None:
+        """A table's columns as loaded, where they are held as Arrow."""
+        ...
+
     def cursor(self) -> Any:
         """A DuckDB connection of one's own, in which the tables go under their names."""
         ...
@@ -56,11 +60,14 @@ class Scan:
         return to_sql(expr, lambda c: read(source.column(c.name), self._schema))
 
     def column(self, table: str, value: exp.Expr) -> pa.ChunkedArray:
-        """The values of an expression over a raw row `r`."""
+        """The values of an expression over a raw row `r`; text of a column itself may be a dictionary."""
+        held = self._store.arrow(table) if isinstance(value, exp.Column) and value.table == "r" else None
+        if held is not None:
+            return held[value.name]
         if self.rows(table) <= _SMALL:
-            held = self._whole(table).get(value.sql())
-            if held is not None:
-                return held
+            small = self._whole(table).get(value.sql())
+            if small is not None:
+                return small
         query = exp.select(value.as_("value")).from_(raw(table, "r"))
         return self.query(query, rows=self.rows(table))["value"]
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from foretell.core.errors import SourceError
 from foretell.core.text import plural
+from foretell.core.time import parse_instant
 from foretell.schema.model import DType
 from foretell.sources.naming import quote
 
@@ -33,6 +35,7 @@ SQL_TYPES = {
 }
 _WIDE = ("UBIGINT", "HUGEINT")
 _FIRST, _LAST = "TIMESTAMP '0001-01-01 00:00:00'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
+_FIRST_INSTANT, _LAST_INSTANT = parse_instant("0001-01-01"), parse_instant("9999-12-31T23:59:59.999999")
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,29 @@ def stage_in_place(
     return rows, [Tally(nulls[p.name], t.kept, t.largest) for p, t in zip(plans, tallies)]
 
 
+def take_whole(table: pa.Table) -> tuple[pa.Table, list[ColumnPlan], list[Tally]]:
+    """As `stage`, of a table whose columns have their types already; what cannot be carried over is NULL."""
+    plain = [pa.field(f.name, _value_type(f.type)) for f in table.schema]
+    plans = plan_columns(pa.schema(plain))
+    columns = [_carried(c) for c in table.columns]
+    tallies = [Tally(old.null_count, len(new) - new.null_count) for old, new in zip(table.columns, columns)]
+    return pa.Table.from_arrays(columns, names=table.column_names), plans, tallies
+
+
+def _carried(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column; NULL where it is infinite, NaN, or a time outside the years 1..9999."""
+    if pa.types.is_floating(column.type):
+        sound = pc.is_finite(column)
+    elif pa.types.is_timestamp(column.type):
+        first, last = (pa.scalar(m, pa.int64()).cast(column.type) for m in (_FIRST_INSTANT, _LAST_INSTANT))
+        sound = pc.and_(pc.greater_equal(column, first), pc.less_equal(column, last))
+    else:
+        return column
+    if pc.all(sound).as_py() in (True, None):  # NULLs are left out, and None says that there is nothing else
+        return column
+    return pc.if_else(sound, column, pa.scalar(None, column.type))
+
+
 def _count(connection: Any, table: str, plans: Sequence[ColumnPlan]) -> tuple[int, list[Tally]]:
     """How many rows a staged table has, and its columns' tallies but for the NULLs that came."""
     asked = ["count(*)"]
@@ -179,10 +205,8 @@ def remarks(table: str, plans: Sequence[ColumnPlan], tallies: Sequence[Tally], r
 
 
 def _plan(field: pa.Field[Any]) -> ColumnPlan:
-    name, kind = field.name, field.type
+    name, kind = field.name, _value_type(field.type)
     here = quote(name)
-    while pa.types.is_dictionary(kind):
-        kind = kind.value_type
     is_ = pa.types
     if is_.is_boolean(kind):
         return ColumnPlan(name, DType.BOOLEAN, "BOOLEAN", here)
@@ -210,6 +234,12 @@ def _plan(field: pa.Field[Any]) -> ColumnPlan:
         return ColumnPlan(name, DType.TEXT, "VARCHAR", f"CAST({here} AS VARCHAR)")
     dropped = "" if is_.is_null(kind) else f"of type {kind}" if not is_.is_binary(kind) else "binary"
     return ColumnPlan(name, DType.OTHER, "VARCHAR", "CAST(NULL AS VARCHAR)", dropped=dropped)
+
+
+def _value_type(kind: Any) -> Any:
+    while pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return kind
 
 
 def _chunks(reader: pa.RecordBatchReader, chunk_rows: int) -> Iterator[pa.Table]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,30 +52,52 @@ class Words:
 
     def take(self, rows: Ints, threads: int = 1) -> Words:
         """The words of those rows alone."""
-        codes = kernel.gather(self.codes, rows, threads)
-        found = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=self.size))
-        if len(found) == self.size:
-            return Words(codes, self.array)
-        place = np.full(self.size, -1, dtype=np.int32)
-        place[found] = np.arange(len(found), dtype=np.int32)
-        return Words(kernel.gather(place, codes, threads), self.array.take(pa.array(found)))
+        return _used(kernel.gather(self.codes, rows, threads), self.array, threads)
+
+
+def _used(codes: Ints, array: Any, threads: int) -> Words:
+    """Words of which some may be of no row."""
+    found = np.flatnonzero(np.bincount(codes + np.int32(1), minlength=len(array) + 1)[1:])
+    if len(found) == len(array):
+        return Words(codes, array)
+    place = np.full(len(array), -1, dtype=np.int32)
+    place[found] = np.arange(len(found), dtype=np.int32)
+    return Words(kernel.gather(place, codes, threads), array.take(pa.array(found)))
+
+
+def is_text(column: pa.ChunkedArray) -> bool:
+    """Whether a column holds text, or places in a dictionary of it."""
+    return bool(pa.types.is_string(column.type) or pa.types.is_dictionary(column.type))
+
+
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column without a dictionary."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def encode(column: pa.ChunkedArray, spell: Spell = lambda values: values, threads: int = 1) -> Words:
     """A column's words; `spell` is asked once for each different value.
 
-    Slices of the rows are encoded side by side, each with words of its own, which are then merged.
+    Slices of the rows are encoded side by side, each with words of its own, which are then merged. A column
+    of dictionaries is so already.
     """
+    if pa.types.is_dictionary(column.type):
+        return _used(*_merged([[c] for c in column.chunks], len(column), spell, threads), threads)
     column, rows = roomy(column), len(column)
     threads = min(threads, rows // _SLICE + 1)
     cuts = [rows * i // threads for i in range(threads + 1)]
     slices = [column.slice(a, b - a) for a, b in itertools.pairwise(cuts) if b > a]
     with ThreadPoolExecutor(threads) as pool:
         each = pool.map if threads > 1 else map
-        encoded = list(each(lambda piece: piece.dictionary_encode(), slices))
-    values = [piece.chunk(0).dictionary for piece in encoded]
+        pieces = list(each(lambda piece: piece.dictionary_encode().chunks, slices))
+    return Words(*_merged(pieces, rows, spell, threads))
+
+
+def _merged(pieces: Sequence[Any], rows: int, spell: Spell, threads: int) -> tuple[Ints, Any]:
+    """The codes and the words of a column in pieces, of each of which the chunks share a dictionary."""
+    values = [chunks[0].dictionary for chunks in pieces]
     if not values:
-        return Words(np.empty(0, dtype=np.int32), pa.array([], pa.string()))
+        return np.empty(0, dtype=np.int32), pa.array([], pa.string())
     merged = spell(pa.chunked_array(values).combine_chunks()).dictionary_encode()
     order = pc.sort_indices(merged.dictionary)
     rank = np.empty(len(order), dtype=np.int32)
@@ -84,14 +106,14 @@ def encode(column: pa.ChunkedArray, spell: Spell = lambda values: values, thread
 
     codes = np.empty(rows, dtype=np.int32)
     at = first = 0
-    for piece, words in zip(encoded, values):
+    for chunks, words in zip(pieces, values):
         here = place[first : first + len(words)]
         first += len(words)
-        for chunk in piece.chunks:
+        for chunk in chunks:
             indices = chunk.indices.fill_null(-1) if chunk.null_count else chunk.indices
             codes[at : at + len(chunk)] = kernel.gather(here, indices.to_numpy(), threads)
             at += len(chunk)
-    return Words(codes, merged.dictionary.take(order))
+    return codes, merged.dictionary.take(order)
 
 
 def roomy(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -17,13 +17,21 @@ from types import TracebackType
 from typing import Any, Self
 
 import duckdb
+import pyarrow as pa
 
 from foretell.core.errors import SchemaError, SourceError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.text import did_you_mean, plural
 from foretell.plan.build import ROW, TIME
 from foretell.schema.model import DType
-from foretell.sources.base import InPlaceSnapshot, LocalSnapshot, RawTable, Snapshot, Source
+from foretell.sources.base import (
+    InPlaceSnapshot,
+    LocalSnapshot,
+    RawTable,
+    Snapshot,
+    Source,
+    WholeSnapshot,
+)
 from foretell.sources.naming import literal, quote
 from foretell.store.memory import Memory
 from foretell.store.staging import (
@@ -36,10 +44,15 @@ from foretell.store.staging import (
     settle,
     stage,
     stage_in_place,
+    take_whole,
 )
 
 IN_MEMORY_ROWS = 20_000_000
 """A snapshot with more rows is kept in a temporary file instead of in memory."""
+HELD_ROWS = 50_000
+"""A table of so many rows is held as Arrow where the copy is in memory and its source gives it so."""
+HELD = "\u2205 held "
+"""What begins the name of a table held as Arrow, of which the table itself is a view."""
 THREADS_WHEN_SHORT = 2
 """Under a memory cap DuckDB works with so many threads: each holds buffers of its own."""
 HOME = "\u2205 cached"
@@ -83,6 +96,8 @@ class Store:
         self._folder = folder
         self._is_shared = is_shared
         self._values: dict[tuple[str, str], str] = {}
+        self._held: dict[str, pa.Table] = {}
+        self._may_hold = False
 
     @classmethod
     def load(
@@ -104,6 +119,7 @@ class Store:
         if file is None and (rows > IN_MEMORY_ROWS or memory is not None):
             file = folder / "working.duckdb"
         store = cls(_connect(str(file or ":memory:"), folder, memory), folder)
+        store._may_hold = file is None
         try:
             progress.stage("reading", total=float(rows) or None)
             for raw in chosen:
@@ -209,7 +225,23 @@ class Store:
 
     def cursor(self) -> Any:
         """Another DuckDB connection to the same working copy, for use in another thread."""
-        return self.connection.cursor()
+        connection = self.connection.cursor()
+        for name, table in self._held.items():
+            _view(connection, name, table)
+        return connection
+
+    def arrow(self, table: str) -> pa.Table | None:
+        """The rows of a table that is held as Arrow, text perhaps as a dictionary; None for any other."""
+        return self._held.get(table)
+
+    def materialise(self, *tables: str) -> None:
+        """Make tables of DuckDB's own of what is held as Arrow: of these tables, or of all."""
+        for name in tables or tuple(self._held):
+            if name in self._held:
+                self.connection.execute(f"DROP VIEW {quote(name)}")
+                self.connection.execute(f"CREATE TABLE {quote(name)} AS SELECT * FROM {quote(HELD + name)}")
+                self.connection.unregister(HELD + name)
+                del self._held[name]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -226,6 +258,7 @@ class Store:
     def recast(self, table: str, column: str, dtype: DType) -> None:
         """Change a column's type in place; values that do not fit become NULL, so check them first."""
         _ = self.fingerprint  # it speaks of the data as loaded
+        self.materialise(table)
         found, name = self.table(table), quote(column)
         before = self._values.get((table, column), name)
         value = f"TRY_CAST({before} AS {SQL_TYPES[dtype]})"
@@ -291,6 +324,15 @@ class Store:
         self, name: str, place: str, snapshot: Snapshot, progress: Progress
     ) -> tuple[list[ColumnPlan], int, list[Tally]]:
         """Make the staged table `place` of what the snapshot reads of a table."""
+        if self._may_hold and isinstance(snapshot, WholeSnapshot):
+            large = (snapshot.estimate(name) or 0) >= HELD_ROWS
+            whole = snapshot.whole(name) if large else None
+            if whole is not None:
+                held, plans, tallies = take_whole(whole)
+                self._held[name] = held
+                _view(self.connection, name, held)
+                progress.advance(float(held.num_rows))
+                return plans, held.num_rows, tallies
         if not isinstance(snapshot, InPlaceSnapshot):
             reader = snapshot.read(name)
             plans = plan_columns(reader.schema)
@@ -342,6 +384,12 @@ def load(
                 raise
             progress.note(f"{error.message}; reading everything again")
     raise AssertionError("unreachable")
+
+
+def _view(connection: Any, name: str, table: pa.Table) -> None:
+    """Show a table held as Arrow to one connection."""
+    connection.register(HELD + name, table)
+    connection.execute(f"CREATE TEMP VIEW {quote(name)} AS SELECT * FROM {quote(HELD + name)}")
 
 
 def _connect(where: str, folder: Path, memory: Memory | None) -> Any:
