@@ -21,7 +21,7 @@ from foretell.engines.native.aggregates import aggregate
 from foretell.engines.native.asof import anchors, as_of
 from foretell.engines.native.edges import calendar
 from foretell.engines.native.frames import KEPT, Frames
-from foretell.engines.native.inputs import parts
+from foretell.engines.native.inputs import parts, read_ahead
 from foretell.engines.native.labels import Aggregated
 from foretell.engines.native.nested import nested
 from foretell.engines.native.past import past_input, past_part
@@ -36,6 +36,12 @@ from foretell.store.columns import FIRST_RANK, Tables
 from foretell.store.working import Store
 
 
+def _events(plan: nodes.FeaturePlan) -> list[nodes.Events]:
+    """The events that aggregates of a plan read."""
+    aggregates = [b for b in plan.blocks if isinstance(b, nodes.Aggregate)]
+    return [b.events for b in aggregates if isinstance(b.events, nodes.Events)]
+
+
 class NativeEngine:
     """Runs plans on one snapshot's columns. See `engines.base.Engine` for the methods.
 
@@ -44,6 +50,8 @@ class NativeEngine:
     """
 
     sweeps = True
+    reads_ahead = True
+    """Whether the columns of a plan are read side by side, which takes memory."""
 
     def __init__(
         self,
@@ -79,6 +87,8 @@ class NativeEngine:
         self._frames.kept.begin()
         found: dict[str, Values] = {}
         earlier: dict[tuple[nodes.Target, tuple[Instant, ...]], Labels] = {}
+        if self.reads_ahead and self._threads > 1:
+            read_ahead(self._frames, _events(plan), self._threads)
         for block in plan.blocks:
             match block:
                 case nodes.AsOf():

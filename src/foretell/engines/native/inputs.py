@@ -6,7 +6,8 @@ range of anchors; the whole path is one part here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,6 +28,7 @@ from foretell.store.words import Words
 LARGEST = 1e150
 """Numbers beyond this are left out: their squares overflow."""
 _BLOCK = 1 << 16
+_EVENT, _VALUE = 12, 8  # bytes of one, at most
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,32 @@ class Part(Protocol):
 def parts(frames: Frames, node: nodes.Events) -> Iterable[Part]:
     """The events of a path, in one part at least; each anchor is in one of them."""
     return (Whole(frames, frames.key(node)),)
+
+
+def read_ahead(frames: Frames, wanted: Iterable[nodes.Events], threads: int) -> None:
+    """Make what paths' events and their inputs consist of, side by side, where there is room for all: much of
+    each is one thread's work.
+    """
+    inputs: dict[nodes.Events, dict[nodes.Input, None]] = {}
+    for node in wanted:
+        inputs.setdefault(frames.key(node), {}).update(dict.fromkeys(node.inputs))
+    with ThreadPoolExecutor(threads) as pool:
+        rows = pool.map(lambda node: frames.tables.rows(node.table), inputs)
+        size = sum(n * (_EVENT + _VALUE * len(values)) for n, values in zip(rows, inputs.values()))
+        if not frames.kept.has_room(size):
+            return
+        list(pool.map(frames.of, inputs))
+        list(pool.map(lambda pair: Whole(frames, pair[0]).read(pair[1]), _pairs(inputs)))
+
+
+def _pairs(inputs: Mapping[nodes.Events, Iterable[nodes.Input]]) -> list[tuple[nodes.Events, nodes.Input]]:
+    """Each input once, whatever words its column is compared with."""
+    found: dict[Any, tuple[nodes.Events, nodes.Input]] = {}
+    for node, values in inputs.items():
+        for value in values:
+            column, _ = equality(value) or (value.expr, "")
+            found.setdefault((node, value.up, value.until, value.known_at, column), (node, value))
+    return list(found.values())
 
 
 @dataclass(frozen=True)
