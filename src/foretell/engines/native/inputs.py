@@ -66,12 +66,13 @@ def read_ahead(frames: Frames, wanted: Iterable[nodes.Events], threads: int) -> 
     for node in wanted:
         inputs.setdefault(frames.key(node), {}).update(dict.fromkeys(node.inputs))
     with ThreadPoolExecutor(threads) as pool:
-        rows = pool.map(lambda node: frames.tables.rows(node.table), inputs)
-        size = sum(n * (_EVENT + _VALUE * len(values)) for n, values in zip(rows, inputs.values()))
+        rows = dict(zip(inputs, pool.map(lambda node: frames.tables.rows(node.table), inputs)))
+        pairs = _pairs(inputs)
+        size = sum(_EVENT * n for n in rows.values()) + sum(_VALUE * rows[node] for node, _ in pairs)
         if not frames.kept.has_room(size):
             return
         list(pool.map(frames.of, inputs))
-        list(pool.map(lambda pair: Whole(frames, pair[0]).read(pair[1]), _pairs(inputs)))
+        list(pool.map(lambda pair: Whole(frames, pair[0]).read(pair[1]), pairs))
 
 
 def _pairs(inputs: Mapping[nodes.Events, Iterable[nodes.Input]]) -> list[tuple[nodes.Events, nodes.Input]]:
