@@ -48,10 +48,14 @@ def main() -> None:
     lines = []
     for run in results.runs:
         ended = run["ended"] == "ok"
-        size = [f"{run['rows']:,}", str(run["features"]), f"{seconds(run):.1f}", f"{seconds(run, 'cpu'):.1f}"]
-        lines.append(
-            [run["memory"], *(size if ended else [run["said"][:80], "", "", ""]), f"{run['peak_mb']:.0f}"]
-        )
+        size = [run.get("said", "")[:80], "", "", ""]
+        if ended:
+            size = [
+                f"{run['rows']:,}",
+                str(run["features"]),
+                *(f"{seconds(run, k):.1f}" for k in ("seconds", "cpu")),
+            ]
+        lines.append([run["memory"], *size, f"{run['peak_mb']:.0f}"])
         kept &= run["memory"] != asked.memory or (ended and run["peak_mb"] <= bound)
     print(f"{job.orders:,} orders, {job.clicks:,} clicks; {asked.threads} threads\n")
     print(markdown(["cap", "rows", "features", "time, s", "CPU, s", "peak, MB"], lines))
