@@ -32,6 +32,7 @@ from foretell.sources.arrow import duckdb_reader
 from foretell.store.columns import Order, Tables
 from foretell.store.refusals import refuse_repeats, told
 from foretell.store.scan import Scan
+from foretell.store.staging import chunks
 from foretell.store.words import Words
 from foretell.store.working import Store, StoredTable
 
@@ -166,7 +167,7 @@ class Partitions:
                 files.enter_context(pa.ipc.new_file(str(self._file(name, i)), schema, options=options))
                 for i in range(len(self._stops))
             ]
-            for table in _batches(reader):
+            for table in chunks(reader, BATCH_ROWS):
                 of = table[PART].to_numpy().astype(small)
                 order = np.argsort(of, kind="stable")
                 sorted_rows = table.drop_columns([PART]).take(pa.array(order))
@@ -225,19 +226,6 @@ def _cuts(weights: npt.NDArray[np.int64], most: int) -> list[int]:
         at = max(at + 1, int(np.searchsorted(total, done + most, side="right")))
         stops.append(at)
     return stops or [0]
-
-
-def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
-    waiting: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in reader:
-        waiting.append(batch)
-        rows += batch.num_rows
-        if rows >= BATCH_ROWS:
-            yield pa.Table.from_batches(waiting)
-            waiting, rows = [], 0
-    if waiting:
-        yield pa.Table.from_batches(waiting)
 
 
 def _load(file: Path) -> pa.Table:

@@ -91,7 +91,7 @@ def stage(
     connection.execute(f"CREATE TABLE {table} ({fields})")
     nulls = dict.fromkeys((p.name for p in plans), 0)
     values = ", ".join(p.value for p in plans)
-    for chunk in _chunks(reader, chunk_rows):
+    for chunk in chunks(reader, chunk_rows):
         for name in nulls:
             nulls[name] += chunk.column(name).null_count
         connection.register(CHUNK, chunk)
@@ -242,7 +242,7 @@ def _value_type(kind: Any) -> Any:
     return kind
 
 
-def _chunks(reader: pa.RecordBatchReader, chunk_rows: int) -> Iterator[pa.Table]:
+def chunks(reader: pa.RecordBatchReader, chunk_rows: int) -> Iterator[pa.Table]:
     """The reader's batches, put together until they are worth a statement."""
     waiting: list[pa.RecordBatch] = []
     rows = 0
