@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ Reals: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 Precision: TypeAlias = type[np.float32] | type[np.float64]
 Codes: TypeAlias = npt.NDArray[np.int32]
 Instants: TypeAlias = npt.NDArray[np.int64]
+Selection: TypeAlias = npt.NDArray[np.intp] | npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,41 @@ class Categorical:
 Values: TypeAlias = Numeric | Categorical
 
 
+class Neighbours(Protocol):
+    """Where each row of a matrix finds what is related to it: what a relational net reads beside the
+    columns.
+    """
+
+    def __len__(self) -> int: ...
+
+    def take(self, index: Selection) -> Self:
+        """Those of the rows at `index` (positions or a mask)."""
+        ...
+
+    def join(self, other: Self) -> Self:
+        """Those of these rows, then those of the other's."""
+        ...
+
+
 @dataclass(frozen=True)
 class Matrix:
-    """Feature values, one row per (entity, cutoff) in the order of the rows that were asked for."""
+    """Feature values, one row per (entity, cutoff) in the order of the rows that were asked for.
+
+    `around` is there where a learner wants to look beyond the columns.
+    """
 
     names: tuple[str, ...]
     columns: tuple[Values, ...]
     rows: int
+    around: Neighbours | None = None
 
     def __post_init__(self) -> None:
         assert len(self.names) == len(self.columns)
         for name, column in zip(self.names, self.columns):
             held = column.values if isinstance(column, Numeric) else column.codes
             assert held.shape == (self.rows,), f"{name}: {held.shape}, expected ({self.rows},)"
+        if self.around is not None:
+            assert len(self.around) == self.rows, f"{len(self.around)} neighbourhoods of {self.rows} rows"
 
     def __contains__(self, name: str) -> bool:
         return name in self.names
@@ -65,7 +88,7 @@ class Matrix:
     def __getitem__(self, name: str) -> Values:
         return self.columns[self.names.index(name)]
 
-    def take(self, index: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Matrix:
+    def take(self, index: Selection) -> Matrix:
         """The rows at `index` (positions or a mask)."""
         columns: list[Values] = []
         for column in self.columns:
@@ -74,8 +97,9 @@ class Matrix:
             else:
                 columns.append(Categorical(column.codes[index], column.categories))
         rows = int(index.sum()) if index.dtype == np.bool_ else len(index)
-        return Matrix(self.names, tuple(columns), rows)
+        around = None if self.around is None else self.around.take(index)
+        return Matrix(self.names, tuple(columns), rows, around)
 
     def select(self, names: Sequence[str]) -> Matrix:
         """The named columns, in that order."""
-        return Matrix(tuple(names), tuple(self[n] for n in names), self.rows)
+        return Matrix(tuple(names), tuple(self[n] for n in names), self.rows, self.around)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from foretell.core.errors import DataError
 from foretell.core.random import generator
-from foretell.features.matrix import Categorical, Floats, Instants, Matrix, Numeric, Values
+from foretell.features.matrix import Categorical, Floats, Instants, Matrix, Neighbours, Numeric, Values
 
 Groups = npt.NDArray[np.int64]
 Index = npt.NDArray[np.intp]
@@ -63,11 +63,17 @@ def concat(first: Dataset, second: Dataset) -> Dataset:
         raise DataError("two datasets have different columns", examples=odd, mend="build both with one plan")
     columns = tuple(_join(n, a, b) for n, a, b in zip(first.X.names, first.X.columns, second.X.columns))
     return Dataset(
-        Matrix(first.X.names, columns, first.rows + second.rows),
+        Matrix(first.X.names, columns, first.rows + second.rows, _joined(first.X.around, second.X.around)),
         np.concatenate([first.y, second.y]),
         np.concatenate([first.cutoffs, second.cutoffs]),
         np.concatenate([first.groups, second.groups]),
     )
+
+
+def _joined(a: Neighbours | None, b: Neighbours | None) -> Neighbours | None:
+    if (a is None) != (b is None):
+        raise DataError("one of two datasets has neighbourhoods, the other has none")
+    return None if a is None or b is None else a.join(b)
 
 
 def _join(name: str, a: Values, b: Values) -> Values:
