@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from foretell.features.matrix import Floats, Matrix
 from foretell.models.criteria import Metric
 from foretell.models.dataset import Dataset
 from foretell.task.model import TaskKind
+
+Files: TypeAlias = Mapping[str, str | bytes]
+"""A member's files by name: JSON and text (`.json`, `.txt`) as text, anything else as bytes."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,18 @@ def onto_columns(outputs: Floats, sources: Sequence[str], names: Sequence[str]) 
     return out
 
 
+def text_of(files: Files, name: str) -> str:
+    """The text in a file, which must hold text.
+
+    >>> text_of({"booster.txt": "tree"}, "booster.txt")
+    'tree'
+    """
+    held = files[name]
+    if isinstance(held, bytes):
+        raise TypeError(f"{name} holds bytes, not text")
+    return held
+
+
 class Fitted(Protocol):
     """A trained member. Scoring needs nothing but itself and a matrix with the columns it was trained on."""
 
@@ -83,12 +98,12 @@ class Fitted(Protocol):
         """The same choices, trained anew on other rows; no validation is looked at."""
         ...
 
-    def dump(self) -> dict[str, str]:
-        """Files by name: JSON, or a booster's own text."""
+    def dump(self) -> Files:
+        """Files by name: JSON, a booster's own text, a net's weights."""
         ...
 
     @classmethod
-    def load(cls, files: Mapping[str, str]) -> Self: ...
+    def load(cls, files: Files) -> Self: ...
 
 
 class Learner(Protocol):

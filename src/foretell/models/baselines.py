@@ -7,14 +7,13 @@ They read the entity's own past labels, where the matrix has them: `label.last`,
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from foretell.features.matrix import Categorical, Codes, Floats, Matrix
-from foretell.models.base import Context, Contributions
+from foretell.models.base import Context, Contributions, Files
 from foretell.models.dataset import Dataset, recode
 from foretell.models.encode import frozen, numeric
 from foretell.models.links import to_link
@@ -107,7 +106,7 @@ class Baseline:
         return {"baseline.json": json.dumps(asdict(self))}
 
     @classmethod
-    def load(cls, files: Mapping[str, str]) -> Self:
+    def load(cls, files: Files) -> Self:
         held = frozen(json.loads(files["baseline.json"]))
         return cls(**{**held, "kind": TaskKind(held["kind"])})
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
 from foretell.core.errors import DataError, ModelFileError, UsageError
+from foretell.core.lazy import require
 from foretell.core.progress import QUIET, Progress
 from foretell.features.matrix import Floats, Matrix
 from foretell.models.abreast import abreast
-from foretell.models.base import Context, Contributions, Fitted
+from foretell.models.base import Context, Contributions, Files, Fitted
 from foretell.models.baselines import Baseline
 from foretell.models.calibrate import IDENTITY, Calibration, fit_calibration
 from foretell.models.criteria import criterion_for
@@ -28,12 +30,22 @@ from foretell.task.model import TaskKind
 
 FORMAT = 1
 FEW_POSITIVES = 50
-_LOADERS: dict[str, type[Baseline] | type[LinearFitted] | type[RestFitted] | type[TreeFitted]] = {
-    "rest.json": RestFitted,  # it holds a tree.json too, so it comes first
-    "baseline.json": Baseline,
-    "linear.json": LinearFitted,
-    "tree.json": TreeFitted,
+
+
+def _load_net(files: Files) -> Fitted:
+    require("torch", extra="deep")
+    held: Fitted = importlib.import_module("foretell.models.net").NetFitted.load(files)
+    return held
+
+
+_LOADERS: Mapping[str, Callable[[Files], Fitted]] = {
+    "rest.json": RestFitted.load,  # it holds a tree.json too, so it comes first
+    "baseline.json": Baseline.load,
+    "linear.json": LinearFitted.load,
+    "tree.json": TreeFitted.load,
+    "net.json": _load_net,
 }
+"""How a member is read, by the file that tells what it is."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +146,7 @@ class FittedModel:
         calibration, conformal, _ = settle(self.kind, raw, data, self.floor)
         return replace(self, calibration=calibration, conformal=conformal)
 
-    def dump(self) -> dict[str, str]:
+    def dump(self) -> dict[str, str | bytes]:
         """Files by name: model.json, and a folder for every member."""
         held = {
             "format": FORMAT,
@@ -153,15 +165,15 @@ class FittedModel:
             "rows": self.rows,
             "floor": self.floor,
         }
-        files = {"model.json": json.dumps(held, indent=1)}
+        files: dict[str, str | bytes] = {"model.json": json.dumps(held, indent=1)}
         for i, member in enumerate(self.members):
-            files.update({f"members/{i}/{name}": text for name, text in member.dump().items()})
+            files.update({f"members/{i}/{name}": held for name, held in member.dump().items()})
         for name, baseline in self.baselines.items():
             files.update({f"baselines/{name}/{n}": text for n, text in baseline.dump().items()})
         return files
 
     @classmethod
-    def load(cls, files: Mapping[str, str]) -> FittedModel:
+    def load(cls, files: Files) -> FittedModel:
         """The model that `dump` wrote."""
         try:
             held = json.loads(files["model.json"])
@@ -190,18 +202,18 @@ class FittedModel:
             raise ModelFileError(f"the model's files are damaged or incomplete ({error})") from error
 
 
-def _folders(files: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    out: dict[str, dict[str, str]] = {}
-    for path, text in files.items():
+def _folders(files: Files) -> dict[str, dict[str, str | bytes]]:
+    out: dict[str, dict[str, str | bytes]] = {}
+    for path, part in files.items():
         folder, _, name = path.rpartition("/")
-        out.setdefault(folder, {})[name] = text
+        out.setdefault(folder, {})[name] = part
     return out
 
 
-def _load_member(files: Mapping[str, str]) -> Fitted:
-    for marker, loader in _LOADERS.items():
+def _load_member(files: Files) -> Fitted:
+    for marker, load in _LOADERS.items():
         if marker in files:
-            return loader.load(files)
+            return load(files)
     raise ModelFileError(f"no member of a known kind among {sorted(files)}")
 
 

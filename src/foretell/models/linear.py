@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -13,7 +12,7 @@ import numpy as np
 from foretell.core.lazy import require
 from foretell.core.random import generator
 from foretell.features.matrix import Floats, Matrix
-from foretell.models.base import Context, Contributions, onto_columns
+from foretell.models.base import Context, Contributions, Files, onto_columns
 from foretell.models.dataset import Dataset
 from foretell.models.encode import LinearEncoder, fit_linear_encoder
 from foretell.models.links import sigmoid, softmax, to_link
@@ -112,7 +111,7 @@ class LinearFitted:
         return {"linear.json": json.dumps(held)}
 
     @classmethod
-    def load(cls, files: Mapping[str, str]) -> Self:
+    def load(cls, files: Files) -> Self:
         held = json.loads(files["linear.json"])
         k = len(held["intercept"])
         arrays = {n: np.asarray(held[n], dtype=np.float64) for n in _ARRAYS}

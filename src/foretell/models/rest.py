@@ -7,14 +7,13 @@ followed by its own past mean, which the trees then correct (benchmarks/LOG.md h
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from foretell.features.matrix import Floats, Matrix
-from foretell.models.base import Context, Contributions
+from foretell.models.base import Context, Contributions, Files
 from foretell.models.baselines import Baseline, fit_baselines
 from foretell.models.dataset import Dataset
 from foretell.models.trees import TreeFitted, TreeLearner, TreeRecipe
@@ -51,7 +50,7 @@ class RestFitted:
         return {"rest.json": json.dumps(held), **self.trees.dump()}
 
     @classmethod
-    def load(cls, files: Mapping[str, str]) -> Self:
+    def load(cls, files: Files) -> Self:
         held = json.loads(files["rest.json"])
         return cls(held["name"], Baseline.load(held["rule"]), TreeFitted.load(files), held["share"])
 

@@ -6,7 +6,7 @@ Columns get plain internal names f0…fn, so that no name from a database reache
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -16,7 +16,7 @@ import numpy as np
 from foretell.core.lazy import require
 from foretell.core.random import derive, generator
 from foretell.features.matrix import Floats, Instants, Matrix
-from foretell.models.base import Context, Contributions, onto_columns
+from foretell.models.base import Context, Contributions, Files, onto_columns, text_of
 from foretell.models.bins import binned, design, give_back
 from foretell.models.dataset import Dataset
 from foretell.models.encode import TreeEncoder
@@ -253,7 +253,7 @@ class TreeFitted:
         return {"tree.json": json.dumps(held), "booster.txt": self.text}
 
     @classmethod
-    def load(cls, files: Mapping[str, str]) -> Self:
+    def load(cls, files: Files) -> Self:
         held = json.loads(files["tree.json"])
         return cls(
             **{
@@ -263,7 +263,7 @@ class TreeFitted:
                 "names": tuple(held["names"]),
                 "encoder": TreeEncoder.from_json(held["encoder"]),
             },
-            text=files["booster.txt"],
+            text=text_of(files, "booster.txt"),
         )
 
 

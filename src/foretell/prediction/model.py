@@ -1,8 +1,8 @@
 """The saved model: a query, the features it reads, what was fitted, and what was measured. No pickle
 anywhere.
 
-The file is a zip of JSON and of the boosters' own text, with a manifest that names each part's sha256. It
-holds no training rows: scoring needs the database and nothing else.
+The file is a zip of JSON, of the boosters' own text and of nets' weights (safetensors), with a manifest that
+names each part's sha256. It holds no training rows: scoring needs the database and nothing else.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ from foretell.task.bind import bind
 from foretell.task.given import given_task, is_given
 from foretell.task.model import Task, TaskKind
 
-FORMAT = 1
+FORMAT = 2  # 1 had no parts but text
 _MANIFEST = "manifest.json"
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
 """What reading raises where the contents are not what they should be."""
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_.\-/]{1,200}")
+_TEXT = (".json", ".txt")  # parts that are UTF-8; any other is bytes
 _LARGEST = 1 << 30  # bytes that a part may hold once unpacked
 
 
@@ -159,7 +160,7 @@ class Model:
         """Write the model to a file, whole or not at all."""
         place = Path(path)
         place.parent.mkdir(parents=True, exist_ok=True)
-        parts = {name: text.encode() for name, text in self._parts().items()}
+        parts = {n: p if isinstance(p, bytes) else p.encode() for n, p in self._parts().items()}
         manifest = {
             "format": FORMAT,
             "kind": "foretell model",
@@ -178,7 +179,7 @@ class Model:
             draft.unlink(missing_ok=True)
         return place
 
-    def _parts(self) -> dict[str, str]:
+    def _parts(self) -> dict[str, str | bytes]:
         task = self.task
         horizon = task.horizon
         told = {
@@ -198,7 +199,7 @@ class Model:
             "facts": dict(self.facts),
             "notes": list(self.notes),
         }
-        fitted = {f"fitted/{name}": text for name, text in self.fitted.dump().items()}
+        fitted = {f"fitted/{name}": part for name, part in self.fitted.dump().items()}
         return {"model.json": json.dumps(told, indent=1), **fitted}
 
     def __repr__(self) -> str:
@@ -227,7 +228,7 @@ def load(path: str | os.PathLike[str]) -> Model:
                 left_out=tuple(LeftOut(why, tuple(names)) for why, names in told["left_out"]),
             ),
             fitted=FittedModel.load(
-                {n.removeprefix("fitted/"): t for n, t in parts.items() if n.startswith("fitted/")}
+                {n.removeprefix("fitted/"): p for n, p in parts.items() if n.startswith("fitted/")}
             ),
             drivers=tuple(Driver(**d) for d in told["drivers"]),
             backtest=told["backtest"],
@@ -238,7 +239,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         raise ModelFileError(f"{place} cannot be read as a model: {error!r}") from None
 
 
-def _read(place: Path) -> dict[str, str]:
+def _read(place: Path) -> dict[str, str | bytes]:
     try:
         with zipfile.ZipFile(place) as archive:
             for entry in archive.infolist():
@@ -251,14 +252,14 @@ def _read(place: Path) -> dict[str, str]:
                     f"{place} has format {manifest['format']}, newer than this release's {FORMAT}",
                     mend="pip install --upgrade foretell",
                 )
-            parts = {}
+            parts: dict[str, str | bytes] = {}
             for name, digest in manifest["sha256"].items():
                 data = _unpack(archive, name, place)
                 if hashlib.sha256(data).hexdigest() != digest:
                     raise ModelFileError(
                         f"{place} is damaged: {name} does not match its sha256", mend="save the model again"
                     )
-                parts[name] = data.decode()
+                parts[name] = data.decode() if name.endswith(_TEXT) else data
             return parts
     except FileNotFoundError:
         raise ModelFileError(
