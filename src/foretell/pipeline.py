@@ -36,6 +36,7 @@ from foretell.schema.model import Schema
 from foretell.task.bind import bind
 from foretell.task.given import given_task, is_given
 from foretell.task.model import Task, TaskKind
+from foretell.task.regime import SEED_TIME, Regime
 
 if TYPE_CHECKING:
     from foretell.report.audit import Audit
@@ -252,8 +253,8 @@ class Question:
         self.settings = database._opened.features if settings is None else settings
         self._opened = database._opened
         self._given = given
-        self._lessons: dict[int, learn.Lesson] = {}
-        self._measured: dict[learn.Budget, learn.Measured] = {}
+        self._lessons: dict[tuple[int, int, Regime], learn.Lesson] = {}
+        self._measured: dict[tuple[learn.Budget, Regime], learn.Measured] = {}
 
     def describe(self) -> str:
         """The task in words."""
@@ -317,55 +318,74 @@ class Question:
     def _budget(self, time_limit: float) -> learn.Budget:
         return learn.Budget(time_limit, self.database.seed)
 
-    def _lesson(self, budget: learn.Budget) -> learn.Lesson:
-        if budget.rows not in self._lessons:
-            self._lessons[budget.rows] = learn.prepare(
-                self._opened, self.task, self._labels, budget, self.database.progress, self.settings
+    def _lesson(self, budget: learn.Budget, regime: Regime) -> learn.Lesson:
+        key = (budget.rows, budget.seed, regime)
+        if key not in self._lessons:
+            self._lessons[key] = learn.prepare(
+                self._opened, self.task, self._labels, budget, self.database.progress, self.settings, regime
             )
-        return self._lessons[budget.rows]
+        return self._lessons[key]
 
-    def backtest(self, *, time_limit: float = 30.0) -> Backtest:
-        """Learn from the past, predict later cutoffs that were not seen, and compare with simple rules."""
-        return self._measure(self._budget(time_limit)).backtest
+    def backtest(self, *, time_limit: float = 30.0, frozen_at: str | Instant | None = None) -> Backtest:
+        """Learn from the past, predict later cutoffs that were not seen, and compare with simple rules.
 
-    def _measure(self, budget: learn.Budget) -> learn.Measured:
-        if budget not in self._measured:
-            lesson = self._lesson(budget)
-            self._measured[budget] = learn.measure(self._opened, lesson, budget, self.database.progress)
-        return self._measured[budget]
+        Each row sees everything before its own cutoff; with `frozen_at`, a time or "fold", it sees a snapshot
+        that ends there, or at the start of its fold. Rows from that time on are the test.
+        """
+        return self._measure(self._budget(time_limit), Regime.of(frozen_at)).backtest
 
-    def fit(self, *, time_limit: float = 30.0) -> Model:
-        """A model of the whole history, with the backtest that says how good such a model was."""
-        budget = self._budget(time_limit)
-        measured = self._measure(budget)
-        return learn.release(self._opened, self._lesson(budget), measured, budget, self.database.progress)
+    def _measure(self, budget: learn.Budget, regime: Regime) -> learn.Measured:
+        key = (budget, regime)
+        if key not in self._measured:
+            lesson = self._lesson(budget, regime)
+            self._measured[key] = learn.measure(self._opened, lesson, budget, self.database.progress)
+        return self._measured[key]
 
-    def ask(self, *, time_limit: float = 30.0, as_of: str | Instant | None = None, top: int = 10) -> Answer:
-        """Check, backtest, fit and predict in one go."""
+    def fit(self, *, time_limit: float = 30.0, frozen_at: str | Instant | None = None) -> Model:
+        """A model of the whole history, with the backtest that says how good such a model was.
+
+        With `frozen_at` it is trained for predictions from a snapshot (see `backtest`), and remembers that;
+        nothing after a time that is given enters it.
+        """
+        budget, regime = self._budget(time_limit), Regime.of(frozen_at)
+        measured, lesson = self._measure(budget, regime), self._lesson(budget, regime)
+        return learn.release(self._opened, lesson, measured, budget, self.database.progress)
+
+    def ask(
+        self,
+        *,
+        time_limit: float = 30.0,
+        as_of: str | Instant | None = None,
+        frozen_at: str | Instant | None = None,
+        top: int = 10,
+    ) -> Answer:
+        """Check, backtest, fit and predict in one go; `frozen_at` as in `fit`."""
         checked = self.check()
         budget, progress = self._budget(time_limit), self.database.progress
-        measured = self._measure(budget).backtest
-        model = self.fit(time_limit=time_limit)
-        doubts = learn.suspicions(self._opened, self._lesson(budget), model, measured, budget, progress)
+        lesson = self._lesson(budget, regime := Regime.of(frozen_at))
+        measured = self._measure(budget, regime).backtest
+        model = self.fit(time_limit=time_limit, frozen_at=frozen_at)
+        doubts = learn.suspicions(self._opened, lesson, model, measured, budget, progress)
         progress.stage("predicting")
         return Answer(
             schema=self.database.schema,
             check=checked,
             backtest=measured,
             drivers=model.drivers,
-            predictions=self._predict(model, as_of, top),
+            predictions=self._predict(model, lesson, as_of, top),
             model=model,
             warnings=tuple(dict.fromkeys((*checked.warnings, *doubts, *measured.notes, *model.notes))),
         )
 
-    def _predict(self, model: Model, as_of: str | Instant | None, top: int) -> Predictions:
+    def _predict(
+        self, model: Model, lesson: learn.Lesson, as_of: str | Instant | None, top: int
+    ) -> Predictions:
         """Scores as of now; where a static target has no unknown value left, of the latest rows tested on."""
         try:
             return model.predict(self._opened, as_of=as_of, explain=top)
         except DataError:
             if not self.task.is_static:
                 raise
-        lesson = next(iter(self._lessons.values()))
         latest = np.flatnonzero(lesson.folds.test)[-1000:]
         rows = lesson.labels.rows.take(latest)
         note = "every row has its value already: these are the latest, scored as if it were not known"
@@ -407,7 +427,7 @@ class Question:
         """The labels and features as one commented SQL script, without training; and what was left out."""
         from foretell.plan.script import script
 
-        lesson = self._lesson(self._budget(time_limit))
+        lesson = self._lesson(self._budget(time_limit), SEED_TIME)
         moments = sorted(set(lesson.labels.rows.cutoffs.tolist()))[-3:]
         texts = {f.name: f.description for f in lesson.features.features}
         labels = None if is_given(self.task) else target_plan(self.task)

@@ -170,6 +170,7 @@ def ask(
     labels: o.Labels = None,
     features: o.Features = None,
     window: o.Windows = None,
+    frozen_at: o.FrozenAt = None,
     time_limit: o.TimeLimit = 30,
     config: o.Config = None,
     seed: o.Seed = 0,
@@ -183,7 +184,21 @@ def ask(
 ) -> None:
     """Answer a question: backtest, reasons and predictions."""
     with running(format, output, quiet, verbose) as run:
-        _ask(run, target, query, config, seed, time_limit, labels, top, features, window, memory, no_cache)
+        _ask(
+            run,
+            target,
+            query,
+            config,
+            seed,
+            time_limit,
+            labels,
+            top,
+            features,
+            window,
+            memory,
+            no_cache,
+            frozen_at,
+        )
 
 
 def _ask(
@@ -199,11 +214,12 @@ def _ask(
     windows: str | None = None,
     memory: str | None = None,
     no_cache: bool = False,
+    frozen_at: str | None = None,
 ) -> None:
     DEFAULT.said(features, windows)  # a slip is told before the database is read
     with connect(run, target, config, seed, memory, no_cache) as db:
         question = db.query(o.query_text(query), labels=labels, features=features, windows=windows)
-        answer = question.ask(time_limit=time_limit, top=top)
+        answer = question.ask(time_limit=time_limit, frozen_at=frozen_at, top=top)
         run.show(
             Result(
                 lambda: answer.view(name=db.name, top=top),
@@ -221,6 +237,7 @@ def fit(
     labels: o.Labels = None,
     features: o.Features = None,
     window: o.Windows = None,
+    frozen_at: o.FrozenAt = None,
     time_limit: o.TimeLimit = 30,
     models: o.Models = Path("models"),
     config: o.Config = None,
@@ -241,8 +258,8 @@ def fit(
         DEFAULT.said(features, window)
         with connect(run, target, config, seed, memory, no_cache) as db:
             question = db.query(o.query_text(query), labels=labels, features=features, windows=window)
-            backtest = question.backtest(time_limit=time_limit)
-            model = question.fit(time_limit=time_limit)
+            backtest = question.backtest(time_limit=time_limit, frozen_at=frozen_at)
+            model = question.fit(time_limit=time_limit, frozen_at=frozen_at)
         model.save(path)
         for remark in model.features.remarks:
             run.say(remark)
@@ -257,6 +274,7 @@ def predict(
     model: o.ModelName,
     target: o.Target,
     as_of: o.AsOf = None,
+    frozen_at: o.SnapshotAt = None,
     ids: o.Ids = None,
     explain: Annotated[bool, typer.Option("--explain", help="Give each prediction's reasons.")] = False,
     top: o.Top = 20,
@@ -277,6 +295,7 @@ def predict(
         found = load(models, model).predict(
             target,
             as_of=as_of,
+            frozen_at=frozen_at,
             ids=named,
             explain=explain,
             memory=memory,

@@ -68,6 +68,16 @@ AsOf = Annotated[
     str | None,
     typer.Option("--as-of", metavar="TIME", help="Predict as of this time; by default the data's end."),
 ]
+FrozenAt = Annotated[
+    str | None,
+    typer.Option(
+        "--frozen-at", metavar="TIME|fold", help="Learn to predict from a snapshot that ends there."
+    ),
+]
+SnapshotAt = Annotated[
+    str | None,
+    typer.Option("--frozen-at", metavar="TIME", help="See nothing after this time, whatever the cutoff."),
+]
 Ids = Annotated[str | None, typer.Option("--ids", metavar="1,2,…", help="Only these entities.")]
 Memory = Annotated[
     str | None,

@@ -50,7 +50,8 @@ class Backtest:
 
     `baselines` are all of them by name; `best_baseline` is the best on these rows, `chosen_baseline` the one
     that validation had preferred. `lift` is the model's advantage over the best (positive is better).
-    `scores` are all metrics of the kind, for the model and every baseline.
+    `scores` are all metrics of the kind, for the model and every baseline. `regime` says in a sentence what
+    history the rows saw.
     """
 
     kind: TaskKind
@@ -71,6 +72,7 @@ class Backtest:
     slices: tuple[Slice, ...]
     folds: tuple[Slice, ...] = ()
     notes: tuple[str, ...] = ()
+    regime: str = ""
 
     @property
     def beats_baseline(self) -> bool:

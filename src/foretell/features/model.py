@@ -91,7 +91,12 @@ class CutoffPart:
     part: str
 
 
-Definition: TypeAlias = Attribute | Aggregated | Nested | OwnLabels | CutoffPart
+@dataclass(frozen=True)
+class Staleness:
+    """The days from the end of the known history to the cutoff, where history was frozen before it."""
+
+
+Definition: TypeAlias = Attribute | Aggregated | Nested | OwnLabels | CutoffPart | Staleness
 
 
 @dataclass(frozen=True)
@@ -235,6 +240,8 @@ def _definition_to_json(definition: Definition) -> dict[str, Any]:
             return {"of": "labels", "measure": measure, "window": _offset(window), "everyone": everyone}
         case CutoffPart(part=part):
             return {"of": "cutoff", "part": part}
+        case Staleness():
+            return {"of": "staleness"}
 
 
 def _definition_from_json(r: dict[str, Any], schema: Schema) -> Definition:
@@ -259,5 +266,7 @@ def _definition_from_json(r: dict[str, Any], schema: Schema) -> Definition:
             return OwnLabels(r["measure"], _window(r["window"]), r["everyone"])
         case "cutoff":
             return CutoffPart(r["part"])
+        case "staleness":
+            return Staleness()
         case other:
             raise ModelFileError(f"found a feature of {other!r}, which this release does not know")

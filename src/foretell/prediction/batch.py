@@ -7,24 +7,27 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from foretell.core.errors import DataError, UsageError
 from foretell.core.progress import Progress
 from foretell.core.text import plural
-from foretell.core.time import Instant, format_instant
+from foretell.core.time import DAY, Instant, format_instant
 from foretell.engines.base import Entities, Rows
 from foretell.explain.reasons import Reason, reasons
-from foretell.features.lower import feature_plan, target_plan
-from foretell.features.matrix import Floats, Matrix
+from foretell.features.lower import target_plan
+from foretell.features.matrix import Floats, Instants, Matrix
 from foretell.features.model import FeatureSet
 from foretell.models.fitted import FittedModel
-from foretell.prediction.database import OpenDatabase, Opened, Target, open_database
+from foretell.prediction.database import OpenDatabase, Opened, Target, end_of_history, open_database
+from foretell.prediction.history import features_at
 from foretell.prediction.predictions import Predictions, beside_keys, meaning
 from foretell.schema.record import shape
 from foretell.task.describe import describe
 from foretell.task.given import is_given
 from foretell.task.model import Task, TaskKind
+from foretell.task.regime import SEED_TIME, Regime
 
 LEVEL = 0.8
 NO_INTERVAL = "too few rows to say how far predictions are off: they come without an interval"
@@ -73,6 +76,44 @@ def population(database: OpenDatabase, task: Task, cutoff: Instant) -> Rows:
     return database.engine.population(target_plan(task), [cutoff])
 
 
+def snapshot(
+    database: OpenDatabase, task: Task, regime: Regime, frozen_at: Instant | None = None
+) -> Instant | None:
+    """When the history that predictions may see ends; None: at each row's own cutoff."""
+    at = frozen_at if frozen_at is not None else regime.at
+    return end_of_history(database, task) if at is None and regime.frozen else at
+
+
+def _asked(
+    database: OpenDatabase, task: Task, cutoff: Instant, at: Instant | None
+) -> tuple[Rows, Instants | None]:
+    """Who is scored at a cutoff, and until when their history is known. Who they are is settled as of then
+    too, except that rows of a static target are given.
+    """
+    if at is None:
+        return population(database, task, cutoff), None
+    rows = population(database, task, cutoff if task.is_static else min(cutoff, at))
+    if not task.is_static:
+        rows = Rows(rows.entities, np.full(len(rows), cutoff))
+    return rows, np.minimum(rows.cutoffs, at)
+
+
+def _stale(
+    database: OpenDatabase, task: Task, regime: Regime, cutoff: Instant, at: Instant | None
+) -> tuple[str, ...]:
+    """What to say where the known history ends before the cutoff."""
+    until = end_of_history(database, task) if at is None else at
+    days = (cutoff - until) / DAY
+    if days <= (min(1.0, task.horizon.days) if task.horizon is not None else 0.0):
+        return ()
+    said = f"what is known ends at {format_instant(until)}, {days:,.1f} days before the cutoff"
+    if not regime.frozen:
+        return (f"{said}; the backtest's rows knew everything before theirs (see --frozen-at)",)
+    if days > regime.longest:
+        return (f"{said}: longer than the {regime.longest:,.0f} days that the model was trained for",)
+    return (said,)
+
+
 def predict(
     database: OpenDatabase,
     task: Task,
@@ -80,22 +121,26 @@ def predict(
     fitted: FittedModel,
     cutoff: Instant,
     *,
+    regime: Regime = SEED_TIME,
+    frozen_at: Instant | None = None,
     ids: Sequence[Any] | None = None,
     explain: bool | int = False,
     notes: tuple[str, ...] = (),
 ) -> Predictions:
     """Score the population (or the named part of it), highest first."""
-    rows = population(database, task, cutoff)
+    at = snapshot(database, task, regime, frozen_at)
+    rows, known = _asked(database, task, cutoff, at)
     named = ids if ids is not None else _query_ids(task)
-    said = [*database.changes, *notes]
+    said = [*database.changes, *_stale(database, task, regime, cutoff, at), *notes]
     if named is not None:
-        rows = _only(database, task, rows, named, cutoff, said)
+        inside = _only(database, task, rows, named, cutoff, said)
+        rows, known = rows.take(inside), None if known is None else known[inside]
     if not len(rows):
         raise DataError(
             f"there is nobody to score at {format_instant(cutoff)}",
             mend="choose another --as-of, or look at the WHERE clause with `foretell check`",
         )
-    matrix = database.engine.features(feature_plan(task, features), rows).select(fitted.columns)
+    matrix = features_at(database.engine, task, features, rows, known).select(fitted.columns)
     return scored(database, task, features, fitted, rows, matrix, cutoff, explain=explain, notes=tuple(said))
 
 
@@ -134,7 +179,14 @@ def scored(
 
 
 def predict_rows(
-    database: OpenDatabase, task: Task, features: FeatureSet, fitted: FittedModel, table: pa.Table
+    database: OpenDatabase,
+    task: Task,
+    features: FeatureSet,
+    fitted: FittedModel,
+    table: pa.Table,
+    *,
+    regime: Regime = SEED_TIME,
+    frozen_at: Instant | None = None,
 ) -> pa.Table:
     """Scores of rows of (entity key, cutoff), beside their columns and in their order."""
     keys = {c: table[c].to_pylist() for c in task.entity_key}
@@ -147,8 +199,9 @@ def predict_rows(
             mend=f"rows are joined by {', '.join(task.entity_key)}",
         )
     cutoffs = np.asarray(table["cutoff"].cast(pa.int64()).to_numpy(), dtype=np.int64)
-    rows = Rows(entities, cutoffs)
-    matrix = database.engine.features(feature_plan(task, features), rows).select(fitted.columns)
+    rows, at = Rows(entities, cutoffs), snapshot(database, task, regime, frozen_at)
+    known = None if at is None else np.minimum(cutoffs, at)
+    matrix = features_at(database.engine, task, features, rows, known).select(fitted.columns)
     found = _scores(task, fitted, matrix, fitted.predict(matrix))
     return pa.table({**{n: table[n] for n in table.column_names}, **found})
 
@@ -161,12 +214,17 @@ def explain(
     cutoff: Instant,
     entity: Any,
     top: int,
+    *,
+    regime: Regime = SEED_TIME,
+    frozen_at: Instant | None = None,
 ) -> tuple[Reason, ...]:
     """The reasons for one entity."""
-    rows = _only(database, task, population(database, task, cutoff), [entity], cutoff, [])
-    if not len(rows):
+    rows, known = _asked(database, task, cutoff, snapshot(database, task, regime, frozen_at))
+    inside = _only(database, task, rows, [entity], cutoff, [])
+    if not inside.any():
         raise DataError(f"{entity!r} is not among those that are scored at {format_instant(cutoff)}")
-    matrix = database.engine.features(feature_plan(task, features), rows).select(fitted.columns)
+    rows, known = rows.take(inside), None if known is None else known[inside]
+    matrix = features_at(database.engine, task, features, rows, known).select(fitted.columns)
     return _reasons(task, features, fitted, matrix, fitted.predict(matrix), top)[0]
 
 
@@ -231,8 +289,8 @@ def _query_ids(task: Task) -> list[Any] | None:
 
 def _only(
     database: OpenDatabase, task: Task, rows: Rows, ids: Sequence[Any], cutoff: Instant, notes: list[str]
-) -> Rows:
-    """The rows of the named entities; unknown names are an error, those not in the population a note."""
+) -> npt.NDArray[np.bool_]:
+    """Which rows are the named entities'; unknown names are an error, those not in the population a note."""
     named = _known(database, task, ids)
     inside = np.isin(rows.entities, named)
     left = len(set(named.tolist())) - len(set(rows.entities[inside].tolist()))
@@ -241,7 +299,7 @@ def _only(
             f"{plural(left, 'named entity is', 'named entities are')} not in the population at "
             f"{format_instant(cutoff)} and not scored"
         )
-    return rows.take(inside)
+    return inside
 
 
 def check_ids(database: OpenDatabase, task: Task) -> None:

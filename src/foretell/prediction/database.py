@@ -201,8 +201,14 @@ def counted_tables(task: Task) -> tuple[str, ...]:
 def moment_of(database: OpenDatabase, task: Task, as_of: Instant | None) -> Instant:
     """The cutoff of a prediction: as asked, as the query says, or the end of the data."""
     chosen = as_of if as_of is not None else task.as_of
-    if chosen is not None:
-        return chosen
+    return chosen if chosen is not None else end_of_history(database, task)
+
+
+def end_of_history(database: OpenDatabase, task: Task) -> Instant:
+    """The last instant that the tables which the target counts know of; of all tables where there are none.
+
+    Without any time it is now.
+    """
     tables = counted_tables(task) or tuple(
         t.name for t in task.schema.tables if not t.ignored and task.schema.is_timed(t.name)
     )

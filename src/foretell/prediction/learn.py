@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,20 +24,22 @@ from foretell.evaluation.labels import class_name
 from foretell.explain.reasons import drivers
 from foretell.features.exposure import exposed
 from foretell.features.lower import feature_plan
-from foretell.features.matrix import Matrix
+from foretell.features.matrix import Instants, Matrix
 from foretell.features.model import FeatureSet
 from foretell.features.prune import pruned
 from foretell.features.synthesize import Profile, reach_of, synthesize
-from foretell.models.dataset import Dataset
+from foretell.models.dataset import Dataset, concat
 from foretell.models.fitted import FittedModel
 from foretell.prediction import batch
 from foretell.prediction.database import OpenDatabase, counted_tables, moment_of
+from foretell.prediction.history import features_at, with_staleness
 from foretell.prediction.model import Model, package_versions
 from foretell.schema.breadth import FeatureSettings
 from foretell.schema.model import Semantic
 from foretell.task.cutoffs import Folds, forward_folds, learning_cutoffs, random_folds
 from foretell.task.given import LEARNABLE
 from foretell.task.model import Task, TaskKind
+from foretell.task.regime import COPIES, SEED_TIME, Regime, drawn, imitated
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -71,7 +73,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is learned from: the labels, their features, and the folds they are dealt to."""
+    """What is learned from: the labels, their features, and the folds they are dealt to.
+
+    `copies` are the features of the same rows with history frozen at other times; `known` says until when
+    those of `matrix` are known, None for each row's own cutoff.
+    """
 
     task: Task
     labels: Labels
@@ -80,10 +86,27 @@ class Lesson:
     features: FeatureSet
     matrix: Matrix
     folds: Folds
+    regime: Regime = SEED_TIME
+    known: Instants | None = None  # (rows,)
+    copies: tuple[Matrix, ...] = ()
 
     def dataset(self, mask: Mask) -> Dataset:
+        """The rows as they are judged."""
+        return self._of(self.matrix, mask)
+
+    def training(self, mask: Mask) -> Dataset:
+        """The rows as they are learned from: with their copies."""
+        return reduce(concat, (self._of(matrix, mask) for matrix in (self.matrix, *self.copies)))
+
+    def _of(self, matrix: Matrix, mask: Mask) -> Dataset:
         rows = self.labels.rows
-        return Dataset(self.matrix.take(mask), self.y[mask], rows.cutoffs[mask], rows.entities[mask])
+        return Dataset(matrix.take(mask), self.y[mask], rows.cutoffs[mask], rows.entities[mask])
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the test rows lie after the time at which history is frozen: nothing learns from them."""
+        at = self.regime.at
+        return at is not None and bool((self.labels.rows.cutoffs[self.folds.test] >= at).all())
 
     @cached_property
     def exposed(self) -> dict[str, tuple[str, ...]]:
@@ -93,7 +116,12 @@ class Lesson:
     def without(self, names: set[str]) -> Lesson:
         """The same lesson with fewer features."""
         kept = [n for n in self.features.names if n not in names]
-        return replace(self, features=self.features.select(kept), matrix=self.matrix.select(kept))
+        return self.only(self.features.select(kept))
+
+    def only(self, features: FeatureSet) -> Lesson:
+        """The same lesson with these features alone."""
+        matrix, *copies = (m.select(features.names) for m in (self.matrix, *self.copies))
+        return replace(self, features=features, matrix=matrix, copies=tuple(copies))
 
 
 def learning_moments(
@@ -136,10 +164,12 @@ def prepare(
     budget: Budget,
     progress: Progress,
     settings: FeatureSettings | None = None,
+    regime: Regime = SEED_TIME,
 ) -> Lesson:
     """Deal the labels out to folds, and compute the features of every row; by default those of foretell.toml.
 
-    Features that tell nothing new on the training rows are left out.
+    Features that tell nothing new on the training rows are left out. Where the regime is frozen, rows see the
+    history as the fold they are in will, and training rows have copies of other staleness.
     """
     if task.kind not in LEARNABLE:
         raise UsageError(
@@ -148,23 +178,30 @@ def prepare(
         )
     if not database.engine.sweeps:
         labels = _latest(labels, budget.rows // 10)
-    made = _thin(labels, budget.rows, budget.seed)
+    made = _thin(labels, budget.rows // 2 if regime.frozen else budget.rows, budget.seed)
     y, classes = _targets(task.kind, made.values)
     timed = not task.is_static or database.schema.is_timed(task.entity.name)
     if timed:
-        folds = forward_folds(made.rows.cutoffs, task.horizon)
+        folds = forward_folds(made.rows.cutoffs, task.horizon, frozen_at=regime.at)
+    elif regime.frozen:
+        raise UsageError("the entities have no time, so there is no history to freeze")
     else:
         folds = random_folds(made.rows.entities, budget.seed)
     until = int(made.rows.cutoffs[folds.train].max()) if timed else None
     later = _later_columns(database, until if until is not None else int(made.rows.cutoffs.max()))
     wanted = database.features if settings is None else settings
     features = _settled(task, _synthesize(database, task, until, later, wanted), later)
-    plan = feature_plan(task, features)
-    progress.stage("computing features", total=len(plan.blocks))
-    matrix = database.engine.features(plan, made.rows).select(features.names)
-    features = pruned(features, matrix, folds.train)
-    matrix = matrix.select(features.names)
-    return Lesson(task, made, y, classes, features, matrix, folds)
+    seen: tuple[Instants | None, ...] = (None,)
+    if regime.frozen:
+        features = with_staleness(features)
+        known, span = imitated(made.rows.cutoffs, folds, regime.at)
+        copies = int(np.clip(budget.rows // len(made.rows) - 1, 1, COPIES))
+        seen = (known, *drawn(made.rows.cutoffs, span, copies, budget.seed))
+        regime = replace(regime, longest=span / DAY)
+    progress.stage("computing features", total=len(seen) * len(feature_plan(task, features).blocks))
+    matrix, *others = (features_at(database.engine, task, features, made.rows, known) for known in seen)
+    lesson = Lesson(task, made, y, classes, features, matrix, folds, regime, seen[0], tuple(others))
+    return lesson.only(pruned(features, matrix, folds.train))
 
 
 def _later_columns(database: OpenDatabase, until: Instant) -> tuple[str, ...]:
@@ -267,13 +304,14 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
 
     kind, folds = lesson.task.kind, lesson.folds
     fitted = fit(
-        lesson.dataset(folds.train),
+        lesson.training(folds.train),
         lesson.dataset(folds.valid) if folds.valid.any() else None,
         kind=kind,
         classes=lesson.classes,
         time_limit=budget.share,
         seed=budget.seed,
         threads=database.threads,
+        whole=lesson.training(folds.train | folds.valid) if lesson.regime.frozen else None,
         progress=progress,
     )
     test = lesson.dataset(folds.test)
@@ -290,7 +328,7 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
         level=batch.LEVEL,
         seed=budget.seed,
     )
-    return Measured(scored, fitted)
+    return Measured(replace(scored, regime=str(lesson.regime)), fitted)
 
 
 def release(
@@ -300,19 +338,22 @@ def release(
 
     What the backtest's model was made of is tried again, now with its test rows to choose on. Where rows are
     many the weights hardly move, and are kept. Rows that the embargo kept out of the folds are trained on
-    too: their windows have closed by now.
+    too: their windows have closed by now. Where history is frozen before the test rows, the model is the one
+    that was judged: nothing after that time enters it.
     """
     from foretell.models.portfolio import fit
 
     folds = lesson.folds
-    everything = lesson.dataset(np.ones(len(lesson.labels.rows), dtype=np.bool_))
-    if everything.rows > MANY_ROWS:
+    everything = lesson.training(np.ones(len(lesson.labels.rows), dtype=np.bool_))
+    if lesson.sealed:
+        fitted = measured.fitted
+    elif everything.rows > MANY_ROWS:
         progress.stage("training on all of it")
         judged = measured.fitted.recalibrated(lesson.dataset(folds.test))
         fitted = judged.refit_on(everything, seed=budget.seed, threads=database.threads)
     else:
         fitted = fit(
-            lesson.dataset(folds.train | folds.valid),
+            lesson.training(folds.train | folds.valid),
             lesson.dataset(folds.test),
             kind=lesson.task.kind,
             classes=lesson.classes,
@@ -327,7 +368,7 @@ def release(
     sample = lesson.dataset(folds.test).select(fitted.columns)
     sample = sample.take(np.arange(0, sample.rows, max(1, sample.rows // EXPLAINED)))
     told = drivers(fitted.importance(), features, X=sample.X, contributions=fitted.contributions(sample.X))
-    rows = lesson.labels.rows
+    rows = lesson.labels.rows.take(folds.train | folds.valid) if lesson.sealed else lesson.labels.rows
     moments = np.unique(rows.cutoffs)
     facts = {
         "rows": len(rows),
@@ -348,6 +389,7 @@ def release(
         backtest=measured.backtest.to_dict(),
         facts=facts,
         notes=fitted.notes,
+        regime=lesson.regime,
         home=database,
     )
 

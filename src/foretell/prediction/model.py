@@ -43,6 +43,7 @@ from foretell.schema import record
 from foretell.task.bind import bind
 from foretell.task.given import given_task, is_given
 from foretell.task.model import Task, TaskKind
+from foretell.task.regime import SEED_TIME, Regime
 
 FORMAT = 2  # 1 had no parts but text
 _MANIFEST = "manifest.json"
@@ -57,8 +58,9 @@ _LARGEST = 1 << 30  # bytes that a part may hold once unpacked
 class Model:
     """A trained model. `backtest` is what was measured before release (JSON-ready), None if nothing could be.
 
-    `facts` tell how it came about: cutoffs, rows, seed, package versions. `home` is the database it was
-    trained on, where that is still open; it is not saved.
+    `facts` tell how it came about: cutoffs, rows, seed, package versions. `regime` says up to when the rows
+    that it scores know their history. `home` is the database it was trained on, where that is still open; it
+    is not saved.
     """
 
     task: Task
@@ -68,6 +70,7 @@ class Model:
     backtest: Mapping[str, Any] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    regime: Regime = SEED_TIME
     home: OpenDatabase | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -85,6 +88,7 @@ class Model:
         target: Target | OpenDatabase | Opened | None = None,
         *,
         as_of: str | Instant | None = None,
+        frozen_at: str | Instant | None = None,
         ids: Sequence[Any] | None = None,
         explain: bool | int = False,
         memory: str | int | None = None,
@@ -94,9 +98,11 @@ class Model:
         """Scores as of a cutoff (default: the query's AS OF, or the end of the data), highest first.
 
         `target` is a path, a URL, frames or an open database; without one, the database that the model was
-        trained on, while that is open. `ids` are entity keys (tuples for composite keys); those outside the
-        population are left out and noted. `explain` gives reasons for the highest 200 scores, or as many
-        as it says. `memory` and `cache` are as in `connect`.
+        trained on, while that is open. `frozen_at` is when the history that is looked at ends, by default as
+        the model was trained: at the cutoff, at the time it was frozen, or at the data's end. `ids` are
+        entity keys (tuples for composite keys); those outside the population are left out and noted.
+        `explain` gives reasons for the highest 200 scores, or as many as it says. `memory` and `cache` are as
+        in `connect`.
         """
         with self._opened(target, progress, memory=memory, cache=cache) as database:
             return batch.predict(
@@ -105,21 +111,37 @@ class Model:
                 self.features,
                 self.fitted,
                 self._cutoff(database, as_of),
+                regime=self.regime,
+                frozen_at=_instant(frozen_at),
                 ids=ids,
                 explain=explain,
                 notes=self.notes,
             )
 
     def predict_rows(
-        self, rows: Any, target: Target | OpenDatabase | Opened | None = None, *, progress: Progress = QUIET
+        self,
+        rows: Any,
+        target: Target | OpenDatabase | Opened | None = None,
+        *,
+        frozen_at: str | Instant | None = None,
+        progress: Progress = QUIET,
     ) -> pa.Table:
         """Scores of rows of one's own, in their order: a table, frame or file of (entity key, cutoff).
 
-        Each row sees what lay before its own cutoff. Whether an entity was in the population is not asked.
+        Each row sees what lay before its own cutoff, or before `frozen_at` (see `predict`) where that is
+        earlier. Whether an entity was in the population is not asked.
         """
         table = read_rows(rows, self.task)
         with self._opened(target, progress) as database:
-            return batch.predict_rows(database, self.task, self.features, self.fitted, table)
+            return batch.predict_rows(
+                database,
+                self.task,
+                self.features,
+                self.fitted,
+                table,
+                regime=self.regime,
+                frozen_at=_instant(frozen_at),
+            )
 
     def explain(
         self,
@@ -127,12 +149,22 @@ class Model:
         target: Target | OpenDatabase | Opened | None = None,
         *,
         as_of: str | Instant | None = None,
+        frozen_at: str | Instant | None = None,
         top: int = 8,
     ) -> tuple[Reason, ...]:
         """The reasons for one entity's score, strongest first."""
         with self._opened(target, QUIET) as database:
-            cutoff = self._cutoff(database, as_of)
-            return batch.explain(database, self.task, self.features, self.fitted, cutoff, entity, top)
+            return batch.explain(
+                database,
+                self.task,
+                self.features,
+                self.fitted,
+                self._cutoff(database, as_of),
+                entity,
+                top,
+                regime=self.regime,
+                frozen_at=_instant(frozen_at),
+            )
 
     def _opened(
         self, target: Target | OpenDatabase | Opened | None, progress: Progress, **how: Any
@@ -143,7 +175,7 @@ class Model:
         return batch.opened(chosen, self.task, progress, **how)
 
     def _cutoff(self, database: OpenDatabase, as_of: str | Instant | None) -> Instant:
-        return moment_of(database, self.task, parse_instant(as_of) if isinstance(as_of, str) else as_of)
+        return moment_of(database, self.task, _instant(as_of))
 
     def sql(self) -> str:
         """The labels and the features as one commented SQL script that DuckDB runs; and what was left out."""
@@ -198,6 +230,7 @@ class Model:
             "backtest": self.backtest,
             "facts": dict(self.facts),
             "notes": list(self.notes),
+            "regime": asdict(self.regime),
         }
         fitted = {f"fitted/{name}": part for name, part in self.fitted.dump().items()}
         return {"model.json": json.dumps(told, indent=1), **fitted}
@@ -234,9 +267,14 @@ def load(path: str | os.PathLike[str]) -> Model:
             backtest=told["backtest"],
             facts=told["facts"],
             notes=tuple(told["notes"]),
+            regime=Regime(**told.get("regime", {})),
         )
     except _MALFORMED as error:
         raise ModelFileError(f"{place} cannot be read as a model: {error!r}") from None
+
+
+def _instant(said: str | Instant | None) -> Instant | None:
+    return parse_instant(said) if isinstance(said, str) else said
 
 
 def _read(place: Path) -> dict[str, str | bytes]:

@@ -54,6 +54,8 @@ def backtest_view(backtest: Backtest) -> RenderableType:
     parts: list[RenderableType] = [heading(title), scores_view(backtest, name)]
     if meaning:
         parts.append(Text(f"{name}: {meaning}.", style="dim"))
+    if backtest.regime:
+        parts.append(Text(backtest.regime, style="dim"))
     trust = trust_lines(backtest)
     if trust:
         parts.append(bullets(trust))

@@ -106,11 +106,14 @@ class Folds:
     note: str = ""
 
 
-def forward_folds(cutoffs: npt.NDArray[np.int64], horizon: Offset | None) -> Folds:
+def forward_folds(
+    cutoffs: npt.NDArray[np.int64], horizon: Offset | None, *, frozen_at: Instant | None = None
+) -> Folds:
     """Folds by the rows' cutoffs: the last fifth tests, the fifth before validates, the rest trains.
 
     Shares are of rows, cut between cutoffs. With a horizon, rows whose target window reaches past the first
-    cutoff of the next fold are left out of theirs.
+    cutoff of the next fold are left out of theirs. With `frozen_at`, and rows from then on, these are the
+    test.
     """
     moments = np.unique(cutoffs)
     if len(moments) < 2:
@@ -119,6 +122,8 @@ def forward_folds(cutoffs: npt.NDArray[np.int64], horizon: Offset | None) -> Fol
             mend="ask for a shorter window, or bring a longer history",
         )
     test_from = _start(cutoffs, moments, 0.2)
+    if frozen_at is not None and frozen_at <= moments[-1]:
+        test_from = frozen_at
     test = cutoffs >= test_from
     before = cutoffs[_closed(cutoffs, horizon, test_from)]
     earlier = np.unique(before)

@@ -24,6 +24,7 @@ from foretell.features.model import (
     FeatureSet,
     Nested,
     OwnLabels,
+    Staleness,
     Value,
 )
 from foretell.query import ast
@@ -287,6 +288,8 @@ class Oracle:
                 return [self._past_labels(task, measure, window, None if everyone else e, t) for e, t in rows]
             case CutoffPart(part=part):
                 return [part_of(part, t) for _, t in rows]
+            case Staleness():
+                return [0.0 for _ in rows]  # each row sees up to its own cutoff
 
     def _attribute(
         self, name: str, index: int, cutoff: Instant, column: str, up: tuple[Hop, ...], age: bool, text: bool

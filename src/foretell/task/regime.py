@@ -1,0 +1,107 @@
+"""The serving regime: up to when the rows that are scored know the history.
+
+At seed-time each row sees everything before its own cutoff, as when predictions are made anew from a database
+that is up to date. Frozen, history ends earlier, as when they are made from a snapshot that is served for a
+while: a row with cutoff c sees what was known at min(c, T), and the days between are its staleness. Features,
+training and backtest follow the regime that serving will have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from foretell.core.random import generator
+from foretell.core.time import DAY, Instant, format_instant, parse_instant
+from foretell.task.cutoffs import Folds
+
+FOLD = "fold"
+"""What is said in place of a time to freeze history at the start of each fold."""
+COPIES = 4
+"""How often a training row is repeated with a staleness drawn anew, beside the one that imitates a fold."""
+
+Instants = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Regime:
+    """Seed-time, or frozen: at the time `at`, or without one at the start of each fold and, in serving, at
+    the data's end. `longest` is the greatest staleness, in days, that a frozen model was trained for.
+
+    >>> print(Regime())
+    Each row was scored with everything before its own cutoff.
+    >>> print(Regime.of("2005-01-01", longest=90.0))
+    History was frozen at 2005-01-01: rows were scored up to 90 days later, and saw nothing in between.
+    """
+
+    frozen: bool = False
+    at: Instant | None = None
+    longest: float = 0.0
+
+    @classmethod
+    def of(cls, frozen_at: str | Instant | None, longest: float = 0.0) -> Regime:
+        """From what is said: None for seed-time, a time, or "fold"."""
+        if frozen_at is None:
+            return cls()
+        if frozen_at == FOLD:
+            return cls(True, None, longest)
+        at = parse_instant(frozen_at) if isinstance(frozen_at, str) else frozen_at
+        return cls(True, at, longest)
+
+    def __str__(self) -> str:
+        if not self.frozen:
+            return "Each row was scored with everything before its own cutoff."
+        when = "the first cutoff of the test" if self.at is None else format_instant(self.at)
+        span = f"up to {self.longest:,.0f} days later"
+        return f"History was frozen at {when}: rows were scored {span}, and saw nothing in between."
+
+
+SEED_TIME = Regime()
+
+
+def fold_start(cutoffs: Instants, folds: Folds, at: Instant | None) -> Instant:
+    """When history is frozen for the test rows: at `at` where it lies before all of them, else at the first.
+
+    `at` may lie after the labels; then they say how such a model would have done.
+    """
+    first = int(cutoffs[folds.test].min())
+    return at if at is not None and at <= first else first
+
+
+def imitated(cutoffs: Instants, folds: Folds, at: Instant | None) -> tuple[Instants, int]:
+    """Until when each row's history is known (rows,), and the greatest staleness of the test in microseconds.
+
+    Test rows see up to the start of the test, validation rows (and those of the embargo after them) up to the
+    start of validation. Training rows are cut into spans as long as the test, going back from there, and each
+    sees up to the start of its span: what the later folds will meet, earlier. No row sees less than what was
+    known at the first cutoff.
+    """
+    test_from = fold_start(cutoffs, folds, at)
+    span = max(int(cutoffs[folds.test].max()) - test_from, 1)
+    start = int(cutoffs[folds.valid].min()) if folds.valid.any() else test_from
+    back = -(-(start - cutoffs) // span)  # whole spans, rounded up
+    known = np.where(cutoffs < start, start - back * span, start)
+    known = np.where(folds.test, test_from, known)
+    return np.maximum(np.minimum(known, cutoffs), cutoffs.min()), span
+
+
+def drawn(cutoffs: Instants, span: int, copies: int, seed: int) -> tuple[Instants, ...]:
+    """Until when history is known in each copy of the rows: another learning cutoff, at most `span` earlier.
+
+    One draw for each cutoff and copy, even over the cutoffs in reach; the copies divide the reach among them.
+    """
+    moments, place = np.unique(cutoffs, return_inverse=True)
+    own = np.arange(len(moments))
+    lowest = np.searchsorted(moments, moments - span, side="left")
+    found = []
+    for copy in range(copies):
+        share = (copy + generator(seed, "staleness", copy).random(len(moments))) / copies
+        found.append(moments[own - (share * (own - lowest + 1)).astype(np.int64)][place])
+    return tuple(found)
+
+
+def staleness(cutoffs: Instants, known: Instants) -> npt.NDArray[np.float64]:
+    """The days from the end of the known history to the cutoff (rows,)."""
+    return (cutoffs - known) / DAY
