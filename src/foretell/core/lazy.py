@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from foretell.core.errors import MissingExtraError
+
+
+def installed(module: str) -> bool:
+    """Whether `module` is there to be imported, without importing it.
+
+    >>> installed("json"), installed("no_such_module")
+    (True, False)
+    """
+    return importlib.util.find_spec(module) is not None
 
 
 def require(module: str, *, extra: str | None = None) -> ModuleType:

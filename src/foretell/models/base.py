@@ -5,11 +5,12 @@ text.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 
+from foretell.core.progress import QUIET, Progress
 from foretell.features.matrix import Floats, Matrix
 from foretell.models.criteria import Metric
 from foretell.models.dataset import Dataset
@@ -23,7 +24,8 @@ Files: TypeAlias = Mapping[str, str | bytes]
 class Context:
     """What a learner is told besides its rows.
 
-    `seconds` is what its training may cost by estimate; nothing ever measures the clock.
+    `seconds` is what its training may cost by estimate; nothing ever measures the clock. `progress` is told
+    of trainings that are long: a stage, and its steps.
     """
 
     kind: TaskKind
@@ -32,6 +34,7 @@ class Context:
     seconds: float = 10.0
     seed: int = 0
     threads: int = 2
+    progress: Progress = field(default=QUIET, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from foretell.models.criteria import criterion_for
 from foretell.models.dataset import Dataset
 from foretell.models.encode import frozen
 from foretell.models.ensemble import blend
+from foretell.models.families import Family
 from foretell.models.intervals import Conformal, fit_conformal
 from foretell.models.linear import LinearFitted
 from foretell.models.links import from_link
@@ -54,7 +55,8 @@ class FittedModel:
 
     `weights` belong to `members`, and so do `spreads`: the deviation of each member's link-space scores on
     validation, by which a member that hardly moves the score counts for little. `validation` holds every
-    candidate's score by `criterion`, 'ensemble' among them. `notes` are sentences for the report.
+    candidate's score by `criterion`, 'ensemble' among them. `notes` are sentences for the report. `families`
+    say what each member is (none: all of them trees), `left_out` which family was not tried, and why.
     """
 
     kind: TaskKind
@@ -73,6 +75,8 @@ class FittedModel:
     notes: tuple[str, ...] = ()
     rows: int = 0
     floor: float | None = None  # 0.0: no label was ever negative, so no prediction is
+    families: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         parts = [f"{w:.0%} {m.name}" for m, w in zip(self.members, self.weights)]
@@ -86,6 +90,22 @@ class FittedModel:
     def predict(self, X: Matrix) -> Floats:
         """(n,) probabilities of the positive class, (n,) values, or (n, k) class probabilities."""
         return self._finish(self.raw(X))
+
+    @property
+    def nets(self) -> tuple[Fitted, ...]:
+        """The members that are nets: they read the neighbourhoods of a matrix's rows."""
+        return tuple(m for m, family in zip(self.members, self.families) if family == Family.NET)
+
+    def predict_families(self, X: Matrix) -> dict[str, Floats]:
+        """What each family of members says alone, as `predict` would; nothing where all are of one."""
+        names = tuple(dict.fromkeys(self.families))
+        return {name: self._finish(self._raw_of(name, X)) for name in names} if len(names) > 1 else {}
+
+    def _raw_of(self, family: str, X: Matrix) -> Floats:
+        held = [i for i, name in enumerate(self.families) if name == family]
+        whole = sum(self.weights[i] for i in held)
+        scores = [self.members[i].predict(X) for i in held]
+        return self.calibration.apply(blend(self.kind, scores, [self.weights[i] / whole for i in held]))
 
     def _finish(self, raw: Floats) -> Floats:
         out = from_link(self.kind, raw)
@@ -132,13 +152,14 @@ class FittedModel:
                 out[column] = out.get(column, 0.0) + weight * share
         return dict(sorted(out.items(), key=lambda item: (-item[1], item[0])))
 
-    def refit_on(self, data: Dataset, *, seed: int = 0, threads: int = 2) -> FittedModel:
+    def refit_on(
+        self, data: Dataset, *, seed: int = 0, threads: int = 2, progress: Progress = QUIET
+    ) -> FittedModel:
         """The same members, weights, calibration and intervals, with the members trained anew on `data`."""
-        context = Context(
-            self.kind, criterion_for(self.kind, self.metric), self.classes, seed=seed, threads=threads
-        )
+        criterion = criterion_for(self.kind, self.metric)
+        context = Context(self.kind, criterion, self.classes, seed=seed, threads=threads, progress=progress)
         check_labels(data, context)
-        return refitted(self, data.select(self.columns), context, QUIET)
+        return refitted(self, data.select(self.columns), context)
 
     def recalibrated(self, data: Dataset) -> FittedModel:
         """The same model with its calibration and intervals taken from rows that it has not seen."""
@@ -164,6 +185,8 @@ class FittedModel:
             "notes": self.notes,
             "rows": self.rows,
             "floor": self.floor,
+            "families": self.families,
+            "left_out": self.left_out,
         }
         files: dict[str, str | bytes] = {"model.json": json.dumps(held, indent=1)}
         for i, member in enumerate(self.members):
@@ -193,6 +216,7 @@ class FittedModel:
                     "kind": TaskKind(held["kind"]),
                     "calibration": Calibration(**held["calibration"]),
                     **{k: tuple(held[k]) for k in ("classes", "columns", "weights", "spreads", "notes")},
+                    **{k: tuple(held.get(k, ())) for k in ("families", "left_out")},  # not in the first files
                 },
                 members=members,
                 baselines=baselines,
@@ -231,13 +255,17 @@ def settle(
     return calibration, conformal, final
 
 
-def refitted(model: FittedModel, data: Dataset, context: Context, progress: Progress) -> FittedModel:
-    """The model with its members and baselines trained anew on `data`; all choices stay."""
-    again = abreast(lambda m: m.refit(data, context), model.members, rows=data.rows, threads=context.threads)
-    members = tuple(again)
-    progress.advance()
+def refitted(model: FittedModel, data: Dataset, context: Context) -> FittedModel:
+    """The model with its members and baselines trained anew on `data`; all choices stay.
+
+    Nets have all threads each, one after the other.
+    """
+    nets = {id(m) for m in model.nets}
+    others = [m for m in model.members if id(m) not in nets]
+    again = abreast(lambda m: m.refit(data, context), others, rows=data.rows, threads=context.threads)
+    members = [m.refit(data, context) if id(m) in nets else next(again) for m in model.members]
     baselines = {name: b.refit(data, context) for name, b in model.baselines.items()}
-    return replace(model, members=members, baselines=baselines, rows=data.rows)
+    return replace(model, members=tuple(members), baselines=baselines, rows=data.rows)
 
 
 def check_labels(train: Dataset, context: Context) -> list[str]:

@@ -11,7 +11,7 @@ Choices depend on sizes, the seed and the time limit's value, never on measured 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +25,9 @@ from foretell.models.base import Context, Fitted, Learner
 from foretell.models.baselines import fit_baselines
 from foretell.models.criteria import METRICS, Metric, criterion_for, losses, metric_for
 from foretell.models.dataset import Dataset, Index, concat, split_by_group
+from foretell.models.deep import NET_SHARE, nets_to_try
 from foretell.models.ensemble import blend, greedy_weights, tied_with_best
+from foretell.models.families import CLEARLY, Choice, Family, net_share
 from foretell.models.fitted import FittedModel, check_labels, refitted, settle
 from foretell.models.linear import LinearLearner
 from foretell.models.links import from_link, to_link
@@ -41,7 +43,6 @@ FEW_ROWS = 2_000
 MANY_ROWS = 50_000
 GREEDY_ROWS = 20_000
 HOLDOUT = 0.2
-CLEARLY = 2.0
 NEARLY = 0.95
 """Models that gain nearly as much over the constant as the best share half of the weight equally: what is
 chosen greedily on one validation period overfits it (benchmarks/LOG.md).
@@ -58,7 +59,8 @@ def fit(
     time_limit: float = 30.0,
     seed: int = 0,
     threads: int = 2,
-    only: Collection[str] = (),
+    choice: Choice = Choice.AUTO,
+    earlier: FittedModel | None = None,
     whole: Dataset | None = None,
     progress: Progress = QUIET,
 ) -> FittedModel:
@@ -66,15 +68,16 @@ def fit(
 
     `valid` lies after `train` in time, with a gap of at least the horizon; without it some entities are
     held out. `time_limit` is in seconds and soft: what is tried and how long follows from it and from the
-    sizes by estimate. Of hundreds of columns and many rows the weakest columns are left out. `only` names the
-    learners that an earlier fit kept: beyond the first two, no others are tried. `whole` is what the chosen
-    members are trained on in the end, by default all the rows given.
+    sizes by estimate. Of hundreds of columns and many rows the weakest columns are left out. `choice` says
+    which families are tried. `earlier` is a model of the rows of `train`: beyond the first two, no learners
+    are tried that it did not keep, and its nets are taken as they are. `whole` is what the chosen members are
+    trained on in the end, by default all the rows given.
     """
     if time_limit <= 0:
         raise UsageError(f"found {time_limit:g} seconds, expected a time limit above 0")
     chosen_metric = metric_for(kind, metric)
     criterion = criterion_for(kind, metric)
-    context = Context(kind, criterion, classes, seed=seed, threads=threads)
+    context = Context(kind, criterion, classes, seed=seed, threads=threads, progress=progress)
     if whole is None:
         whole = train if valid is None else concat(train, valid)
     notes = check_labels(train, context)
@@ -84,25 +87,18 @@ def fit(
         notes.append("there was too little history for later cutoffs: some entities were held out instead")
     context = replace(context, criterion=_usable_criterion(criterion, valid, notes))
     names = screened(train, context)
+    if earlier is not None:
+        wanted = {*names, *earlier.columns}  # its nets read these
+        names = tuple(n for n in train.X.names if n in wanted)
     if len(names) < len(train.X.names):
         train, valid, whole = train.select(names), valid.select(names), whole.select(names)
-    learners = plan(train, context, time_limit)
-    if only:
-        learners = [pair for i, pair in enumerate(learners) if i < FIRST or pair[0].name in only]
-    progress.stage("training", len(learners) + 1)
     baselines = fit_baselines(train, context)
-    candidates: dict[str, Fitted] = dict(baselines)
-
-    def train_one(pair: tuple[Learner, float]) -> Fitted:
-        return pair[0].fit(train, valid, replace(context, seconds=pair[1]))
-
-    trained = abreast(train_one, learners, rows=train.rows, threads=threads)
-    for (learner, _), fitted in zip(learners, trained):
-        candidates[learner.name] = fitted
-        progress.advance()
+    nets, left_out = _nets(train, valid, context, choice, time_limit, earlier)
+    trees = _trees(train, valid, context, choice, time_limit * (1 - NET_SHARE if nets else 1), earlier)
+    candidates: dict[str, Fitted] = {**baselines, **trees, **nets}
     predictions = {name: c.predict(valid.X) for name, c in candidates.items()}
     usable = context.criterion
-    weights = _weigh(train, valid, context, predictions, list(baselines))
+    weights = _weigh_families(train, valid, context, predictions, list(baselines), list(trees), list(nets))
     members = tuple(candidates[n] for n in weights)
     floor = 0.0 if kind is TaskKind.REGRESSION and bool((whole.y >= 0).all()) else None
     raw = blend(kind, [predictions[n] for n in weights], list(weights.values()))
@@ -126,8 +122,60 @@ def fit(
         notes=tuple(notes),
         rows=train.rows,
         floor=floor,
+        families=tuple(_family(n, list(nets), choice) for n in weights),
+        left_out=left_out,
     )
-    return refitted(model, whole, context, progress)
+    progress.stage("training on all of it")
+    return refitted(model, whole, context)
+
+
+def _trees(
+    train: Dataset,
+    valid: Dataset,
+    context: Context,
+    choice: Choice,
+    time_limit: float,
+    earlier: FittedModel | None,
+) -> dict[str, Fitted]:
+    """The linear model and the trees, trained; none where the choice leaves them out."""
+    if choice in (Choice.BASELINE, Choice.DEEP):
+        return {}
+    learners = plan(train, context, time_limit)
+    if earlier is not None:
+        kept = {m.name for m in earlier.members}
+        learners = [pair for i, pair in enumerate(learners) if i < FIRST or pair[0].name in kept]
+    context.progress.stage("training", len(learners))
+
+    def train_one(pair: tuple[Learner, float]) -> Fitted:
+        return pair[0].fit(train, valid, replace(context, seconds=pair[1]))
+
+    found: dict[str, Fitted] = {}
+    trained = abreast(train_one, learners, rows=train.rows, threads=context.threads)
+    for (learner, _), fitted in zip(learners, trained):
+        found[learner.name] = fitted
+        context.progress.advance()
+    return found
+
+
+def _nets(
+    train: Dataset,
+    valid: Dataset,
+    context: Context,
+    choice: Choice,
+    time_limit: float,
+    earlier: FittedModel | None,
+) -> tuple[dict[str, Fitted], tuple[str, ...]]:
+    """The nets, trained one after the other, and why there are none."""
+    if earlier is not None:
+        return {m.name: m for m in earlier.nets}, earlier.left_out
+    learners, left_out = nets_to_try(train, context, choice, time_limit)
+    return {n.name: n.fit(train, valid, replace(context, seconds=s)) for n, s in learners}, left_out
+
+
+def _family(member: str, nets: list[str], choice: Choice) -> Family:
+    if choice is Choice.BASELINE:
+        return Family.BASELINE
+    return Family.NET if member in nets else Family.TREES
 
 
 def plan(train: Dataset, context: Context, time_limit: float) -> list[tuple[Learner, float]]:
@@ -162,6 +210,38 @@ def _rest_recipe(preset: str, train: Dataset, context: Context) -> TreeRecipe | 
     if context.kind is not TaskKind.REGRESSION or best_rule(train, context).name == "constant":
         return None
     return TreeRecipe(preset, "regression_l1" if context.criterion.name == "mae" else "regression")
+
+
+def _weigh_families(
+    train: Dataset,
+    valid: Dataset,
+    context: Context,
+    predictions: Mapping[str, Floats],
+    baselines: list[str],
+    trees: list[str],
+    nets: list[str],
+) -> dict[str, float]:
+    """Members and their weights: the trees' among themselves, the nets equally, and the two families' shares.
+
+    Without either it is the rule that is best on validation.
+    """
+    kind, criterion, y = context.kind, context.criterion, valid.y
+    if not trees and not nets:
+        gains = {n: np.nan_to_num(criterion.gain(y, predictions[n]), nan=-np.inf) for n in baselines}
+        return {max(gains, key=lambda n: gains[n]): 1.0}
+    equal = {n: 1 / len(nets) for n in nets}
+    if not trees:
+        return equal
+    own = _weigh(train, valid, context, {n: predictions[n] for n in (*baselines, *trees)}, baselines)
+    if not nets:
+        return own
+
+    def alone(weights: dict[str, float]) -> Floats:
+        return from_link(kind, blend(kind, [predictions[n] for n in weights], list(weights.values())))
+
+    share = net_share(kind, criterion, y, alone(own), alone(equal))
+    shares = {n: (1 - share) * w for n, w in own.items()} | {n: share * w for n, w in equal.items()}
+    return {n: w for n, w in shares.items() if w > 0}
 
 
 def _weigh(

@@ -1,0 +1,62 @@
+"""Which deep nets are tried: those that are installed and that the time limit affords, by estimate."""
+
+from __future__ import annotations
+
+import importlib
+import math
+
+from foretell.core.errors import UsageError
+from foretell.core.lazy import installed, require
+from foretell.models.base import Context, Learner
+from foretell.models.dataset import Dataset
+from foretell.models.families import Choice
+
+NET_SHARE = 0.5
+"""What one training of the nets may take of the time that they have together with trees."""
+ROW_SECONDS = 0.015
+"""What one training of the relational net costs for each row, on one thread."""
+GPU_SPEED = 20.0
+"""How many threads a GPU is worth."""
+
+
+def nets_to_try(
+    train: Dataset, context: Context, choice: Choice, time_limit: float
+) -> tuple[list[tuple[Learner, float]], tuple[str, ...]]:
+    """The nets with the seconds that one training of each may take, and in a sentence why there are none.
+
+    Whoever asks for nets alone gets them however long they take, or an error.
+    """
+    if choice in (Choice.BASELINE, Choice.TREES):
+        return [], ()
+    alone = choice is Choice.DEEP
+    if alone:
+        require("torch", extra="deep")
+    elif not installed("torch"):
+        return [], ("no deep net was tried: pip install 'foretell[deep]' brings it",)
+    if train.X.around is None:
+        if alone:
+            raise UsageError(
+                "the deep net reads tables through the native engine, and without a memory cap",
+                mend="leave --memory out, or try --model trees",
+            )
+        return [], ("no deep net was tried: it needs the native engine, and no memory cap",)
+    seconds = time_limit if alone else NET_SHARE * time_limit
+    needed = net_seconds(train.rows, context.threads)
+    if alone or needed <= seconds or (needed / GPU_SPEED <= seconds and _has_gpu()):
+        learner: Learner = importlib.import_module("foretell.models.net").NetLearner()
+        return [(learner, seconds)], ()
+    longer = math.ceil(needed / seconds)
+    return [], (f"no deep net was tried: it takes about {longer} times the time limit",)
+
+
+def net_seconds(rows: int, threads: int) -> float:
+    """About what one training of the relational net takes on `threads` of a processor.
+
+    >>> net_seconds(1_000, 1)
+    15.0
+    """
+    return ROW_SECONDS * rows / max(1, threads)
+
+
+def _has_gpu() -> bool:
+    return bool(require("torch").cuda.is_available())

@@ -1,0 +1,86 @@
+"""Families of models: which may be tried, and how trees and nets become one.
+
+Trees, with the linear model and the rules beside them, read the matrix of features; a relational net reads
+the rows around each entity. The two err differently, so their average in link space is better than either
+more often than not. One validation period is too little to find a better weight on: half and half stays
+unless another weight is clearly better there.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+
+from foretell.core.errors import UsageError
+from foretell.core.text import did_you_mean
+from foretell.features.matrix import Floats
+from foretell.models.criteria import Metric, losses
+from foretell.models.ensemble import blend
+from foretell.models.links import from_link
+from foretell.task.model import TaskKind
+
+CLEARLY = 2.0
+"""Standard errors of a paired difference from which one model is better than another."""
+
+
+class Choice(StrEnum):
+    """What may be tried: all that time allows, simple rules alone, no nets, or nets alone."""
+
+    AUTO = "auto"
+    BASELINE = "baseline"
+    TREES = "trees"
+    DEEP = "deep"
+
+
+class Family(StrEnum):
+    """What a member of a model belongs to; the rules that trees are blended with count as theirs."""
+
+    BASELINE = "baseline"
+    TREES = "trees"
+    NET = "net"
+
+
+def choice_of(text: str) -> Choice:
+    """The choice of that name.
+
+    >>> choice_of("dep")
+    Traceback (most recent call last):
+    foretell.core.errors.UsageError: found the model 'dep', expected auto, baseline, trees or deep
+    did you mean 'deep'?
+    """
+    try:
+        return Choice(text)
+    except ValueError:
+        names = [c.value for c in Choice]
+        expected = f"{', '.join(names[:-1])} or {names[-1]}"
+        raise UsageError(
+            f"found the model {text!r}, expected {expected}", mend=did_you_mean(str(text), names)
+        ) from None
+
+
+def net_share(kind: TaskKind, criterion: Metric, y: Floats, trees: Floats, net: Floats) -> float:
+    """The net's weight beside the trees: a half, or other tenths that are clearly better on these rows.
+
+    `trees` and `net` are predictions that have not seen the labels `y`. Clearly better is one whose losses
+    are lower by more than two standard errors of the paired difference.
+
+    >>> from foretell.models.criteria import METRICS
+    >>> y = np.arange(100.0)
+    >>> net_share(TaskKind.REGRESSION, METRICS["mae"], y, y + 1, y - 1)
+    0.5
+    >>> net_share(TaskKind.REGRESSION, METRICS["mae"], y, y, y[::-1])
+    0.0
+    """
+
+    def mixed(share: float) -> Floats:
+        return from_link(kind, blend(kind, [trees, net], [1 - share, share]))
+
+    half = mixed(0.5)
+    others = {tenth / 10: mixed(tenth / 10) for tenth in range(11)}
+    best = max(others, key=lambda share: criterion.gain(y, others[share]))
+    if len(y) < 2 or criterion.gain(y, others[best]) <= criterion.gain(y, half):
+        return 0.5
+    saved = losses(kind, criterion, y, half) - losses(kind, criterion, y, others[best])
+    error = float(saved.std(ddof=1) / np.sqrt(len(saved)))
+    return best if float(saved.mean()) > CLEARLY * error else 0.5
