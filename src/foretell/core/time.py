@@ -133,6 +133,28 @@ class Offset:
         return instant + round(self.amount * (self.unit.microseconds or 0))
 
 
+@dataclass(frozen=True)
+class Last:
+    """A look-back by count: the last so many events before the cutoff, however long ago they were.
+
+    >>> print(Last(10))
+    last 10
+    """
+
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise UsageError(f"the last {self.count} events are none")
+
+    def __str__(self) -> str:
+        return f"last {self.count}"
+
+
+LookBack: TypeAlias = Offset | Last
+"""How far back events are looked at: a length of time, or a number of them."""
+
+
 def parse_span(text: str) -> Offset:
     """A length of time from a number and a unit, in full or short: s, min, h, d, w, mo, q, y.
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from foretell.core.progress import QUIET, Progress
-from foretell.core.time import Instant, Offset
+from foretell.core.time import Instant, Last, Offset
 from foretell.engines.base import GRID, Entities, Keys, Labels, Rows
 from foretell.engines.labelling import Labelling
 from foretell.engines.past_labels import NUMERIC, anchors_of, as_text, lattice_of, past_events
@@ -261,12 +261,15 @@ class DuckDBEngine:
         return rings.Script((*first, *then, *script.statements), script.queries)
 
     def _stretches(
-        self, name: str, windows: tuple[Offset, ...], anchored: str, rows: Rows, made: list[str]
+        self, name: str, windows: nodes.LookBacks, anchored: str, rows: Rows, made: list[str]
     ) -> str | None:
-        """The table of instants that divide time for these rows; None where they are too many to share."""
-        if len(np.unique(rows.cutoffs)) > _GRID:
+        """The table of instants that divide time for these rows; None where they are too many to share, or
+        events are counted.
+        """
+        lengths = tuple(w for w in windows if not isinstance(w, Last))
+        if len(lengths) < len(windows) or len(np.unique(rows.cutoffs)) > _GRID:
             return None
-        self._bench.execute(create(name, rings.breaks(windows, anchored)))
+        self._bench.execute(create(name, rings.breaks(lengths, anchored)))
         made.append(name)
         return name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from foretell.core.time import ABBREVIATIONS, Offset
+from foretell.core.time import ABBREVIATIONS, Last, LookBack
 from foretell.features.model import LeftOut, Nested, Value
 from foretell.plan.measures import MEASURES
 from foretell.schema.model import Hop, Schema
@@ -22,20 +22,25 @@ def words(name: str) -> str:
     return " ".join(spaced.replace("_", " ").replace(".", " ").split()).lower() or name
 
 
-def window_words(window: Offset | None, measure: str) -> str:
+def window_words(window: LookBack | None, measure: str) -> str:
     if measure.startswith("decayed"):
         return ""
+    if isinstance(window, Last):
+        return f" over the last {window.count}"
     return " so far" if window is None else f" in the last {window}"
 
 
-def short(window: Offset | None) -> str:
+def short(window: LookBack | None) -> str:
     """A window as a part of a name.
 
-    >>> short(Offset(90)), short(None)
-    ('90d', 'all')
+    >>> from foretell.core.time import Offset
+    >>> short(Offset(90)), short(Last(10)), short(None)
+    ('90d', 'last10', 'all')
     """
     if window is None:
         return "all"
+    if isinstance(window, Last):
+        return f"last{window.count}"
     return f"{window.amount:g}{ABBREVIATIONS[window.unit]}"
 
 
@@ -57,7 +62,7 @@ def path_name(hops: tuple[Hop, ...], schema: Schema) -> str:
 
 
 def aggregate_name(
-    measure: str, path: tuple[Hop, ...], value: Value | None, window: Offset | None, schema: Schema
+    measure: str, path: tuple[Hop, ...], value: Value | None, window: LookBack | None, schema: Schema
 ) -> str:
     """An aggregate as a name: the path to the events, what is read of them, the measure, the window."""
     parts = [path_name(path, schema)]
@@ -120,7 +125,7 @@ def aggregate_words(
     up: tuple[Hop, ...],
     down: tuple[Hop, ...],
     value: Value | None,
-    window: Offset | None,
+    window: LookBack | None,
     schema: Schema,
     target: str,
 ) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from foretell.core.errors import ForetellError
-from foretell.core.time import Offset, Window
+from foretell.core.time import Last, LookBack, Offset, Window
 from foretell.features.model import (
     Aggregated,
     Attribute,
@@ -82,9 +82,9 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
     """The plan that makes a feature set's columns."""
     blocks: list[nodes.Block] = []
     attributes: dict[tuple[Hop, ...], list[Feature]] = {}
-    paths: dict[tuple[tuple[Hop, ...], tuple[Hop, ...], tuple[str, ...]], list[Feature]] = {}
+    paths: dict[tuple[tuple[Hop, ...], tuple[Hop, ...], tuple[str, ...], bool], list[Feature]] = {}
     nested: dict[tuple[tuple[Hop, ...], Hop, tuple[Hop, ...], tuple[str, ...]], list[Feature]] = {}
-    labels: dict[bool, list[Feature]] = {}
+    labels: dict[tuple[bool, bool], list[Feature]] = {}
     parts: list[tuple[str, str]] = []
     for feature in features.features:
         match feature.definition:
@@ -92,21 +92,21 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
                 attributes.setdefault(up, []).append(feature)
             case Aggregated(up=up, down=down) as aggregated:
                 delays = _delays(aggregated, task)
-                paths.setdefault((up, down, delays), []).append(feature)
+                paths.setdefault((up, down, delays, isinstance(aggregated.window, Last)), []).append(feature)
             case Nested(up=up, down=hop, inner=inner):
                 nested.setdefault((up, hop, inner.down, _delays(inner, task)), []).append(feature)
-            case OwnLabels(everyone=everyone):
-                labels.setdefault(everyone, []).append(feature)
+            case OwnLabels(window=window, everyone=everyone):
+                labels.setdefault((everyone, isinstance(window, Last)), []).append(feature)
             case CutoffPart(part=part):
                 parts.append((feature.name, part))
     for up, chosen in attributes.items():
         blocks.append(_as_of(up, chosen, task))
-    for (up, down, delays), chosen in paths.items():
+    for (up, down, delays, _), chosen in paths.items():
         wanted = [(f.name, f.definition) for f in chosen if isinstance(f.definition, Aggregated)]
         blocks.append(_aggregate(_anchor(up, task), down, delays, wanted, task))
     for (up, hop, _, delays), chosen in nested.items():
         blocks.append(_nested(up, hop, delays, chosen, task))
-    for everyone, chosen in labels.items():
+    for (everyone, _), chosen in labels.items():
         blocks.append(_own_labels(chosen, task, everyone=everyone))
     if parts:
         blocks.append(nodes.Calendar(tuple(parts)))
@@ -202,7 +202,7 @@ def _aggregate(
     task: Task,
 ) -> nodes.Aggregate:
     inputs: dict[nodes.Input, int] = {}
-    windows = _windows(definition for _, definition in wanted)
+    windows = _look_backs(definition.window for _, definition in wanted)
     outputs = []
     for name, definition in wanted:
         index = None
@@ -221,7 +221,7 @@ def _nested(
     schema, anchor = task.schema, _anchor(up, task)
     definitions = [(f.name, f.definition) for f in features if isinstance(f.definition, Nested)]
     inner = {each: i for i, each in enumerate(dict.fromkeys(d.inner for _, d in definitions))}
-    windows = _windows(definition for _, definition in definitions)
+    windows = _windows(definition.window for _, definition in definitions)
     members = nodes.Events(_events_relation(anchor.end, (down,), Until.CUTOFF, schema))
     wanted = [(f"v{i}", definition) for definition, i in inner.items()]
     each = _aggregate(nodes.base(members.rows), wanted[0][1].down, delays, wanted, task)
@@ -233,7 +233,7 @@ def _own_labels(features: list[Feature], task: Task, *, everyone: bool) -> nodes
     if task.step is None:
         raise ForetellError("a static target has no past labels")
     definitions = [(f.name, f.definition) for f in features if isinstance(f.definition, OwnLabels)]
-    windows = _windows(definition for _, definition in definitions)
+    windows = _look_backs(definition.window for _, definition in definitions)
     outputs = []
     for name, definition in definitions:
         measure, window = definition.measure, definition.window
@@ -243,13 +243,19 @@ def _own_labels(features: list[Feature], task: Task, *, everyone: bool) -> nodes
     return nodes.Aggregate(_scan(task), past, windows, tuple(outputs))
 
 
-def _windows(definitions: Iterable[Aggregated | Nested | OwnLabels]) -> tuple[Offset, ...]:
-    found = {d.window for d in definitions if d.window is not None}
-    return tuple(sorted(found, key=lambda w: w.microseconds))
+def _look_backs(wanted: Iterable[LookBack | None]) -> nodes.LookBacks:
+    """The windows of one aggregate, which are of one kind."""
+    found = set(wanted)
+    counts = {w.count for w in found if isinstance(w, Last)}
+    return tuple(map(Last, sorted(counts))) or _windows(w for w in found if not isinstance(w, Last))
+
+
+def _windows(wanted: Iterable[Offset | None]) -> tuple[Offset, ...]:
+    return tuple(sorted({w for w in wanted if w is not None}, key=lambda w: w.microseconds))
 
 
 def _measured(
-    name: str, measure: str, index: int | None, window: Offset | None, windows: tuple[Offset, ...]
+    name: str, measure: str, index: int | None, window: LookBack | None, windows: nodes.LookBacks
 ) -> nodes.Measured:
     return nodes.Measured(name, measure, index, None if window is None else windows.index(window))
 

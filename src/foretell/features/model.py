@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from foretell.core.errors import ModelFileError
 from foretell.core.text import listing
-from foretell.core.time import Offset, Unit
+from foretell.core.time import Last, LookBack, Offset, Unit
 from foretell.schema.model import Hop, Schema
 
 
@@ -57,7 +57,7 @@ class Aggregated:
     down: tuple[Hop, ...]
     up: tuple[Hop, ...] = ()
     value: Value | None = None
-    window: Offset | None = None
+    window: LookBack | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class OwnLabels:
     """A measure of the entity's own labels whose windows have closed at the cutoff; or of everyone's."""
 
     measure: str
-    window: Offset | None = None
+    window: LookBack | None = None
     everyone: bool = False
 
 
@@ -190,12 +190,21 @@ def from_json(records: list[dict[str, Any]], schema: Schema) -> FeatureSet:
         raise ModelFileError(f"the model's feature list cannot be read: {error}") from None
 
 
-def _offset(window: Offset | None) -> list[Any] | None:
+_LAST = "last"
+
+
+def _looked_back(window: LookBack | None) -> list[Any] | None:
+    if isinstance(window, Last):
+        return [window.count, _LAST]
     return None if window is None else [window.amount, window.unit.value]
 
 
-def _window(record: list[Any] | None) -> Offset | None:
+def _offset(record: list[Any] | None) -> Offset | None:
     return None if record is None else Offset(record[0], Unit(record[1]))
+
+
+def _look_back(record: list[Any] | None) -> LookBack | None:
+    return Last(record[0]) if record is not None and record[1] == _LAST else _offset(record)
 
 
 def _hops(path: tuple[Hop, ...]) -> list[list[Any]]:
@@ -225,7 +234,7 @@ def _definition_to_json(definition: Definition) -> dict[str, Any]:
                 "down": _hops(down),
                 "up": _hops(up),
                 "value": read,
-                "window": _offset(window),
+                "window": _looked_back(window),
             }
         case Nested(measure=measure, down=hop, inner=inner, up=up, window=window):
             return {
@@ -234,10 +243,10 @@ def _definition_to_json(definition: Definition) -> dict[str, Any]:
                 "down": _hops((hop,)),
                 "inner": _definition_to_json(inner),
                 "up": _hops(up),
-                "window": _offset(window),
+                "window": _looked_back(window),
             }
         case OwnLabels(measure=measure, window=window, everyone=everyone):
-            return {"of": "labels", "measure": measure, "window": _offset(window), "everyone": everyone}
+            return {"of": "labels", "measure": measure, "window": _looked_back(window), "everyone": everyone}
         case CutoffPart(part=part):
             return {"of": "cutoff", "part": part}
         case Staleness():
@@ -254,16 +263,16 @@ def _definition_from_json(r: dict[str, Any], schema: Schema) -> Definition:
             if read is not None:
                 value = Value(read["column"], _path(read["up"], schema), read["equals"], read["target"])
             return Aggregated(
-                r["measure"], _path(r["down"], schema), _path(r["up"], schema), value, _window(r["window"])
+                r["measure"], _path(r["down"], schema), _path(r["up"], schema), value, _look_back(r["window"])
             )
         case "nested":
             inner = _definition_from_json(r["inner"], schema)
             (hop,) = _path(r["down"], schema)
             if not isinstance(inner, Aggregated):
                 raise ValueError("a nested feature is of events")
-            return Nested(r["measure"], hop, inner, _path(r["up"], schema), _window(r["window"]))
+            return Nested(r["measure"], hop, inner, _path(r["up"], schema), _offset(r["window"]))
         case "labels":
-            return OwnLabels(r["measure"], _window(r["window"]), r["everyone"])
+            return OwnLabels(r["measure"], _look_back(r["window"]), r["everyone"])
         case "cutoff":
             return CutoffPart(r["part"])
         case "staleness":

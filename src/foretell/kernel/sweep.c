@@ -122,11 +122,16 @@ static void divide(Scratch *s, Block *block, Anchor *a, int64_t next, int64_t fr
         block->hi[r] = last - from;
         int64_t end = last;
         for (int w = 0; w < sweep->windows; w++) {
-            const int64_t *edges = sweep->edges + w * sweep->rows;
-            int64_t edge = edges[block->row[r]], *lo = &block->lo[w * block->rows + r], begin = from;
-            /* Edges mostly move on with the cutoffs. */
-            if (r > a->first_row && edges[block->row[r - 1]] <= edge) begin += lo[-1];
-            end = after(times, begin, end, edge);
+            int64_t *lo = &block->lo[w * block->rows + r];
+            if (sweep->sizes) {
+                end = last - from > sweep->sizes[w] ? last - sweep->sizes[w] : from;
+            } else {
+                const int64_t *edges = sweep->edges + w * sweep->rows;
+                int64_t edge = edges[block->row[r]], begin = from;
+                /* Edges mostly move on with the cutoffs. */
+                if (r > a->first_row && edges[block->row[r - 1]] <= edge) begin += lo[-1];
+                end = after(times, begin, end, edge);
+            }
             marks[end - from] = 1;
             *lo = end - from;
         }
@@ -279,10 +284,10 @@ static int ascending(const int64_t *offsets, int64_t n, int64_t end) {
 }
 
 static int parse(Views *held, PyObject *args, Sweep *sweep, int64_t *first, int64_t *end) {
-    PyObject *offsets, *times, *inputs, *outputs, *row_offsets, *order, *cutoffs, *edges;
+    PyObject *offsets, *times, *inputs, *outputs, *row_offsets, *order, *cutoffs, *edges, *sizes;
     long long from, to;
-    if (!PyArg_ParseTuple(args, "OOOOOOOOLL", &offsets, &times, &inputs, &outputs, &row_offsets, &order, &cutoffs,
-                          &edges, &from, &to))
+    if (!PyArg_ParseTuple(args, "OOOOOOOOOLL", &offsets, &times, &inputs, &outputs, &row_offsets, &order, &cutoffs,
+                          &edges, &sizes, &from, &to))
         return 0;
     Py_ssize_t n_inputs = PyTuple_Size(inputs), n_outputs = PyTuple_Size(outputs);
     if (n_inputs < 0 || n_outputs < 0) return 0;
@@ -290,7 +295,7 @@ static int parse(Views *held, PyObject *args, Sweep *sweep, int64_t *first, int6
         PyErr_SetString(PyExc_ValueError, "too many inputs or outputs");
         return 0;
     }
-    if (!views_open(held, (int)(6 + 2 * n_inputs + n_outputs))) return 0;
+    if (!views_open(held, (int)(7 + 2 * n_inputs + n_outputs))) return 0;
     sweep->input = PyMem_Calloc((size_t)n_inputs + 1, sizeof(Input));
     sweep->output = PyMem_Calloc((size_t)n_outputs + 1, sizeof(Output));
     if (!sweep->input || !sweep->output) {
@@ -305,10 +310,17 @@ static int parse(Views *held, PyObject *args, Sweep *sweep, int64_t *first, int6
     if (!(sweep->cutoffs = view(held, cutoffs, "cutoffs", INT64, -1, 0))) return 0;
     sweep->rows = view_length(held);
     if (!(sweep->edges = view(held, edges, "edges", INT64, -1, 0))) return 0;
-    int64_t all_edges = view_length(held);
+    int64_t all_edges = view_length(held), windows = sweep->rows ? all_edges / sweep->rows : 0;
+    int fine = sweep->rows * windows == all_edges;
+    if (sizes != Py_None) {
+        if (!(sweep->sizes = view(held, sizes, "sizes", INT64, -1, 0))) return 0;
+        windows = view_length(held);
+        fine = all_edges == 0;
+        for (int64_t w = 0; w < windows; w++) fine &= sweep->sizes[w] > (w ? sweep->sizes[w - 1] : 0);
+    }
     if (!(sweep->order = view(held, order, "order", INT32, -1, 0))) return 0;
-    int64_t ordered = view_length(held), windows = sweep->rows ? all_edges / sweep->rows : 0;
-    int fine = from >= 0 && to <= anchors && from <= to && windows <= 1 << 20 && sweep->rows * windows == all_edges;
+    int64_t ordered = view_length(held);
+    fine &= from >= 0 && to <= anchors && from <= to && windows <= 1 << 20;
     if (fine && from < to)
         fine = ascending(sweep->offsets + from, to - from, events) &&
                ascending(sweep->row_offsets + from, to - from, ordered);
@@ -330,7 +342,8 @@ static int parse(Views *held, PyObject *args, Sweep *sweep, int64_t *first, int6
     return 1;
 }
 
-/* sweep(offsets, times, inputs, outputs, row_offsets, order, cutoffs, edges, first anchor, end anchor) */
+/* sweep(offsets, times, inputs, outputs, row_offsets, order, cutoffs, edges, sizes or None, first anchor,
+ * end anchor) */
 PyObject *py_sweep(PyObject *self, PyObject *args) {
     (void)self;
     Views held = {0};

@@ -33,7 +33,8 @@ def sweep(
     *,
     anchors: Longs,
     cutoffs: Longs,
-    edges: Longs,
+    edges: Longs | None = None,
+    sizes: Sequence[int] = (),
     threads: int = 1,
     dtype: DTypeLike = np.float32,
 ) -> list[Column]:
@@ -42,7 +43,8 @@ def sweep(
 
     A row asks for its anchor's events at or before its cutoff: `anchors` (rows,), -1 where there is no
     anchor; `cutoffs` (rows,). An event is in window w where `edges[w, row] < t <= cutoff`: `edges` (windows,
-    rows), the shortest window first. NULLs are left out of every measure of an input. A value that is too
+    rows), the shortest window first. With `sizes` in its place, window w is the last `sizes[w]` events at or
+    before the cutoff, the smallest first. NULLs are left out of every measure of an input. A value that is too
     large for `dtype` becomes the largest that it holds. Values do not depend on `threads`, nor on any event
     after a row's cutoff. ValueError where arrays do not fit one another.
 
@@ -54,7 +56,9 @@ def sweep(
     >>> count.tolist(), total.tolist()
     ([2.0, 3.0, 0.0], [12.0, 16.0, 0.0])
     """
-    _check(events, inputs, outputs, anchors, cutoffs, edges)
+    if edges is None:
+        edges = np.empty((0, len(cutoffs)), dtype=np.int64)
+    _check(events, inputs, outputs, anchors, cutoffs, edges, sizes)
     columns = _columns(outputs, len(cutoffs), np.dtype(dtype))
     if not len(cutoffs):
         return columns
@@ -65,11 +69,13 @@ def sweep(
             column[absent] = _of_nothing(output)
     known = _measures()
     told = tuple(_told(i) for i in inputs)
+    everything = len(sizes) or len(edges)
     plan = [
-        (source, (known[o.measure][0], _or(o.input, -1), _or(o.window, len(edges)), o.parameter, columns[at]))
+        (source, (known[o.measure][0], _or(o.input, -1), _or(o.window, everything), o.parameter, columns[at]))
         for source, at, o in _in_order(inputs, outputs)
     ]
-    arrays = (row_offsets, order, cutoffs, edges.reshape(-1))
+    counted = np.array(sizes, dtype=np.int64) if sizes else None
+    arrays = (row_offsets, order, cutoffs, edges.reshape(-1), counted)
 
     def work(task: tuple[int, int, slice]) -> None:
         first, end, part = task
@@ -170,6 +176,7 @@ def _check(
     anchors: Longs,
     cutoffs: Longs,
     edges: Longs,
+    sizes: Sequence[int],
 ) -> None:
     """What the extension cannot say as clearly, or does not check at all."""
     rows = len(cutoffs)
@@ -187,8 +194,10 @@ def _check(
     for shorter, longer in zip([cutoffs, *edges], edges):
         if (longer > shorter).any():
             raise ValueError("edges: expected the shortest window first, each edge at or before the cutoff")
+    if sizes and (len(edges) or any(b <= a for a, b in pairwise((0, *sizes)))):
+        raise ValueError("sizes: expected the smallest window first, each of an event at least, and no edges")
     for output in outputs:
-        _check_output(output, inputs, len(edges))
+        _check_output(output, inputs, len(sizes) or len(edges))
 
 
 def _check_output(output: Output, inputs: Sequence[Input], windows: int) -> None:

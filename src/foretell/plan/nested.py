@@ -29,7 +29,7 @@ def nested(
         *inner.statements,
         *(create(made, query) for made, query in found.items()),
         create(values, _valued(node.inner, pairs, found)),
-        create(own, _own(rows)),
+        create(own, rings.own(rows)),
         *outer.statements,
     )
     return rings.Script(statements, outer.queries)
@@ -74,8 +74,3 @@ def _valued(node: nodes.Aggregate, pairs: str, found: dict[str, exp.Select]) -> 
         query = query.select(value.as_(f"v{i}"), copy=False)
     return query.order_by(exp.column("k"))
 
-
-def _own(rows: str) -> exp.Select:
-    """SELECT row, anchor, cutoff: each row the anchor of its own members."""
-    columns = (col("r", "row"), col("r", "row").as_("anchor"), col("r", "cutoff"))
-    return exp.select(*columns).from_(table(rows, "r"))

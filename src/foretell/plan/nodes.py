@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from foretell.core.time import Offset, Window
+from foretell.core.time import LookBack, Offset, Window
 from foretell.query import ast
 from foretell.schema.model import DType, Hop
 
@@ -104,6 +104,10 @@ class Events:
         return base(self.rows).table
 
 
+LookBacks: TypeAlias = tuple[LookBack, ...]
+"""The windows of an aggregate, ascending: all are lengths of time, or all are numbers of events."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """One output column of an aggregate: `input` indexes the events' inputs (None: the rows themselves);
@@ -120,12 +124,12 @@ class Measured:
 class Aggregate:
     """Measures of the events before each row's cutoff, over several look-back windows.
 
-    `anchor` leads from the entity to the row that the events point at. `windows` are lengths, ascending.
+    `anchor` leads from the entity to the row that the events point at.
     """
 
     anchor: Relation
     events: Events | PastLabels
-    windows: tuple[Offset, ...]
+    windows: LookBacks
     outputs: tuple[Measured, ...]
 
 

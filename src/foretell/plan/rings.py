@@ -3,6 +3,7 @@
 Windows before a cutoff nest, so an event belongs to exactly one ring between two window edges. The parts of
 every measure are merged per (row, ring), and a window is the merge of its rings. Where many rows share few
 cutoffs, the events are first merged over the stretches of time that no cutoff and no window edge divides.
+Windows of so many events are rings too, of each row's own last events, counted back from its cutoff.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from foretell.core.time import Offset
+from foretell.core.time import Last, Offset
 from foretell.plan import nodes
 from foretell.plan.build import after, col, conjunction, create, table, template
 from foretell.plan.measures import MEASURES, PARTS, ROW_PARTS, Algebra, decay_rate
@@ -45,10 +46,17 @@ def aggregate(
     """
     statements: list[exp.Expr] = []
     queries: list[exp.Select] = []
+    if node.windows and isinstance(node.windows[-1], Last):
+        latest, owners = f"{name}_latest", f"{name}_own"
+        statements += [
+            create(latest, _latest(events, rows, node, node.windows[-1].count)),
+            create(owners, own(rows)),
+        ]
+        events, rows, stretches = latest, owners, None
     simple = [o for o in node.outputs if MEASURES[o.measure].algebra not in _UNMERGED]
     if simple:
         pieces = _pieces(simple, node.windows)
-        statements.append(create(f"{name}_units", _units(events, stretches, pieces)))
+        statements.append(create(f"{name}_units", _units(events, stretches, pieces, _key(node.windows))))
         joined = _joined(f"{name}_units", rows, pieces, node.windows)
         means = _ring_means(joined, pieces)
         if means is not None:
@@ -76,6 +84,32 @@ def aggregate(
     return Script(tuple(statements), tuple(queries))
 
 
+def own(rows: str) -> exp.Select:
+    """SELECT row, anchor, cutoff: each row the anchor of events that are its own."""
+    columns = (col("r", "row"), col("r", "row").as_("anchor"), col("r", "cutoff"))
+    return exp.select(*columns).from_(table(rows, "r"))
+
+
+def _latest(events: str, rows: str, node: nodes.Aggregate | nodes.Nested, most: int) -> exp.Select:
+    """Each row's own last events, `place` counting them back from its cutoff: the last is 1."""
+    order = exp.Order(expressions=[exp.Ordered(this=col("e", "k"), desc=True)])
+    place = exp.Window(this=exp.func("ROW_NUMBER"), partition_by=[col("r", "row")], order=order)
+    read = sorted({o.input for o in node.outputs if o.input is not None})
+    seen = (
+        exp.select(col("r", "row").as_("anchor"), col("e", "t"), col("e", "k"), place.as_("place"))
+        .select(*(col("e", f"v{i}") for i in read))
+        .from_(table(events, "e"))
+        .join(table(rows, "r"), on=visible("e", "t"))
+    )
+    near = exp.LTE(this=col("e", "place"), expression=exp.Literal.number(most))
+    return exp.select(exp.Star()).from_(seen.subquery("e")).where(near).order_by(col("e", "k"))
+
+
+def _key(windows: nodes.LookBacks) -> tuple[str, ...]:
+    """What tells events of one anchor and time apart: their place, where they are counted."""
+    return ("place",) if windows and isinstance(windows[-1], Last) else ()
+
+
 _SETS = frozenset({Algebra.DISTINCT, Algebra.MODE})
 _UNMERGED = _SETS | {Algebra.HOLISTIC}
 
@@ -99,13 +133,14 @@ class _Piece:
         return exp.Literal.number(repr(decay_rate(self.halving)))
 
 
-def _piece(part: str, output: nodes.Measured, windows: tuple[Offset, ...]) -> _Piece:
+def _piece(part: str, output: nodes.Measured, windows: nodes.LookBacks) -> _Piece:
     decays = MEASURES[output.measure].algebra is Algebra.DECAY and output.window is not None
     halving = windows[output.window] if decays and output.window is not None else None
+    assert not isinstance(halving, Last), "a half-life is a length of time"
     return _Piece(part, None if part in ROW_PARTS else output.input, halving)
 
 
-def _pieces(outputs: list[nodes.Measured], windows: tuple[Offset, ...]) -> list[_Piece]:
+def _pieces(outputs: list[nodes.Measured], windows: nodes.LookBacks) -> list[_Piece]:
     """The parts that the outputs need."""
     return list(dict.fromkeys(_piece(p, o, windows) for o in outputs for p in MEASURES[o.measure].parts))
 
@@ -125,15 +160,15 @@ def _stretched(events: str, stretches: str | None) -> tuple[exp.Select, exp.Expr
     return query, col("b", "at")
 
 
-def _units(events: str, stretches: str | None, pieces: list[_Piece]) -> exp.Select:
-    """Parts lifted per (anchor, stretch)."""
+def _units(events: str, stretches: str | None, pieces: list[_Piece], key: tuple[str, ...]) -> exp.Select:
+    """Parts lifted per (anchor, stretch), and per `key`."""
     query, at = _stretched(events, stretches)
     if stretches is not None:
         # In the events' own order again, which the join does not keep.
         query = query.select(exp.Column(this=exp.Star(), table=exp.to_identifier("e")), at)
         query = exp.select().from_(query.order_by(col("e", "k")).subquery("e"))
         at = col("e", "at")
-    query = query.select(col("e", "anchor"), at.copy().as_("at"))
+    query = query.select(col("e", "anchor"), at.copy().as_("at"), *(col("e", c) for c in key))
     for piece in pieces:
         names: dict[str, exp.Expr] = {
             "t": col("e", "t"),
@@ -144,17 +179,24 @@ def _units(events: str, stretches: str | None, pieces: list[_Piece]) -> exp.Sele
         if piece.input is not None:
             names["v"] = col("e", f"v{piece.input}")
         query = query.select(template(PARTS[piece.part].lift, **names).as_(piece.name), copy=False)
-    return query.group_by(col("e", "anchor"), at.copy()).order_by(exp.column("at"), exp.column("anchor"))
+    query = query.group_by(col("e", "anchor"), at.copy(), *(col("e", c) for c in key))
+    return query.order_by(exp.column("at"), exp.column("anchor"), *(exp.column(c) for c in key))
 
 
-def _ring(windows: tuple[Offset, ...], at: exp.Expr) -> exp.Expr:
-    """Which ring an instant lies in: 0 inside the shortest window, len(windows) outside the longest."""
+def _ring(windows: nodes.LookBacks, source: str, time: str) -> exp.Expr:
+    """Which ring an event of a source lies in: 0 inside the shortest window, len(windows) outside the
+    longest.
+    """
     if not windows:
         return exp.cast(exp.Literal.number(0), "INTEGER")  # GROUP BY 0 would mean a column's place
     case = exp.Case()
     for i, window in enumerate(windows):
-        edge = after(col("r", "cutoff"), -window)
-        case = case.when(exp.GT(this=at.copy(), expression=edge), exp.Literal.number(i))
+        inside: exp.Expr
+        if isinstance(window, Last):
+            inside = exp.LTE(this=col(source, "place"), expression=exp.Literal.number(window.count))
+        else:
+            inside = exp.GT(this=col(source, time), expression=after(col("r", "cutoff"), -window))
+        case = case.when(inside, exp.Literal.number(i))
     return case.else_(exp.Literal.number(len(windows)))
 
 
@@ -168,14 +210,14 @@ def visible(source: str, at: str) -> exp.Expr:
     )
 
 
-def _joined(units: str, rows: str, pieces: list[_Piece], windows: tuple[Offset, ...]) -> exp.Select:
+def _joined(units: str, rows: str, pieces: list[_Piece], windows: nodes.LookBacks) -> exp.Select:
     """Each row with the units before its cutoff, in the units' order."""
     lag = template("(EPOCH(cutoff) - EPOCH(at)) / 86400.0", cutoff=col("r", "cutoff"), at=col("u", "at"))
     return (
         exp.select(
             col("r", "row"),
             col("r", "cutoff"),
-            _ring(windows, col("u", "at")).as_("ring"),
+            _ring(windows, "u", "at").as_("ring"),
             lag.as_("lag"),
             *(col("u", piece.name) for piece in pieces),
         )
@@ -255,7 +297,7 @@ def _window_means(rings: str, outputs: list[nodes.Measured]) -> exp.Select | Non
 
 
 def _windows(
-    rings: str, outputs: list[nodes.Measured], windows: tuple[Offset, ...], means: str | None
+    rings: str, outputs: list[nodes.Measured], windows: nodes.LookBacks, means: str | None
 ) -> exp.Select:
     """Each output: its parts merged over the rings of its window, and finalized."""
     query = exp.select(col("g", "row"))
@@ -287,18 +329,18 @@ def _over(merged: exp.Expr, source: str, window: int | None) -> exp.Expr:
 
 
 def _value_rings(
-    events: str, stretches: str | None, rows: str, index: int, windows: tuple[Offset, ...]
+    events: str, stretches: str | None, rows: str, index: int, windows: nodes.LookBacks
 ) -> exp.Select:
     """How often each value occurs per (row, value, ring)."""
     query, at = _stretched(events, stretches)
-    value = col("e", f"v{index}")
+    value, key = col("e", f"v{index}"), [col("e", c) for c in _key(windows)]
     units = (
-        query.select(col("e", "anchor"), at.copy().as_("at"), value.copy().as_("value"))
+        query.select(col("e", "anchor"), at.copy().as_("at"), value.copy().as_("value"), *key)
         .select(exp.func("COUNT", exp.Star()).as_("n"))
         .where(exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())))
-        .group_by(col("e", "anchor"), at.copy(), value.copy())
+        .group_by(col("e", "anchor"), at.copy(), value.copy(), *(k.copy() for k in key))
     )
-    ring = _ring(windows, col("u", "at"))
+    ring = _ring(windows, "u", "at")
     return (
         exp.select(col("r", "row"), col("u", "value"), ring.as_("ring"))
         .select(exp.func("SUM", col("u", "n")).as_("n"))
@@ -341,12 +383,12 @@ def _mode(values: str, output: nodes.Measured) -> exp.Select:
 
 
 def _quantiles(
-    events: str, rows: str, outputs: list[nodes.Measured], windows: tuple[Offset, ...]
+    events: str, rows: str, outputs: list[nodes.Measured], windows: nodes.LookBacks
 ) -> exp.Select:
     """Quantiles of one input, from all of its values before each row's cutoff: rings do not merge to them."""
     value = f"v{outputs[0].input}"
     joined = (
-        exp.select(col("r", "row"), _ring(windows, col("e", "t")).as_("ring"), col("e", value))
+        exp.select(col("r", "row"), _ring(windows, "e", "t").as_("ring"), col("e", value))
         .from_(table(events, "e"))
         .join(table(rows, "r"), on=visible("e", "t"))
     )

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from foretell.core.time import Instant, Offset, from_datetime
+from foretell.core.time import Instant, LookBack, Offset, from_datetime
 from foretell.features.lower import PAST_STEPS
 from foretell.features.model import (
     Aggregated,
@@ -406,7 +406,7 @@ class Oracle:
         return float(read) if abs(read) < LARGEST else None
 
     def _past_labels(
-        self, task: Task, measure: str, window: Offset | None, entity: int | None, cutoff: Instant
+        self, task: Task, measure: str, window: LookBack | None, entity: int | None, cutoff: Instant
     ) -> Any:
         """Labels at whole steps before the cutoff whose windows have closed, as events at their close.
 

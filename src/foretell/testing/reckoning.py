@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from foretell.core.time import Instant, Offset, to_datetime
+from foretell.core.time import Instant, Last, LookBack, to_datetime
 from foretell.query import ast
 from foretell.query.ast import Function
 from foretell.task.model import BoundAggregate
@@ -27,13 +27,15 @@ class Event:
     value: Any
 
 
-def measured(measure: str, past: list[Event], cutoff: Instant, window: Offset | None) -> Any:
+def measured(measure: str, past: list[Event], cutoff: Instant, window: LookBack | None) -> Any:
     """One measure of past events, by its plainest formula. Decayed weights halve in each window."""
     decays = measure.startswith("decayed")
-    if window is not None and not decays:
+    past = sorted(past, key=lambda e: e.place)
+    if isinstance(window, Last):
+        past, window = past[-window.count :], None
+    elif window is not None and not decays:
         edge = (-window).after(cutoff)
         past = [e for e in past if e.time > edge]
-    past = sorted(past, key=lambda e: e.place)
     valued = [e for e in past if e.value is not None]
     values = [e.value for e in valued]
     half_life = window.days if window is not None else _DECAYING

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foretell import kernel
-from foretell.core.time import Offset
+from foretell.core.time import Last, Offset
 from foretell.engines.native.asof import categorical
 from foretell.engines.native.edges import edges
 from foretell.engines.native.inputs import Column, Part
@@ -30,7 +30,8 @@ def aggregate(
 ) -> dict[str, Values]:
     """Each output by its name, for rows of (anchor, cutoff); an anchor of -1 has no events."""
     wanted = [output_of(o, block.windows) for o in block.outputs]
-    bounds = edges(cutoffs, block.windows)
+    sizes = [w.count for w in block.windows if isinstance(w, Last)]
+    bounds = edges(cutoffs, [w for w in block.windows if isinstance(w, Offset)])
     found = [nothing(o, len(cutoffs), precision) for o in block.outputs]
     columns: list[Column] = []
     for part in parts:
@@ -46,6 +47,7 @@ def aggregate(
             anchors=anchors[at] - part.first,
             cutoffs=cutoffs[at],
             edges=np.ascontiguousarray(bounds[:, at]),
+            sizes=sizes,
             threads=threads,
             dtype=precision,
         )
@@ -57,11 +59,12 @@ def aggregate(
     return {o.name: _values(o, v, columns) for o, v in zip(block.outputs, found)}
 
 
-def output_of(output: nodes.Measured, windows: Sequence[Offset]) -> kernel.Output:
+def output_of(output: nodes.Measured, windows: nodes.LookBacks) -> kernel.Output:
     """An output as the kernel is asked for it."""
     measure = MEASURES[output.measure]
     if measure.algebra is Algebra.DECAY:
         window = None if output.window is None else windows[output.window]
+        assert not isinstance(window, Last), "a half-life is a length of time"
         return kernel.Output(output.measure, output.input, None, decay_rate(window))
     if measure.quantile is not None:
         return kernel.Output("quantile", output.input, output.window, measure.quantile)

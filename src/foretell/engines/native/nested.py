@@ -57,10 +57,9 @@ def nested(
 
 def _seen(frame: Frame, anchors: npt.NDArray[np.int64], cutoffs: Instants, threads: int) -> Longs:
     """How many members each row sees: the first ones of its anchor's, which are in order of time."""
-    none = np.empty((0, len(cutoffs)), dtype=np.int64)
-    asked = {"anchors": anchors, "cutoffs": cutoffs, "edges": none}
+    asked = [kernel.Output("count")]
     (counts,) = kernel.sweep(
-        frame.events, [], [kernel.Output("count")], **asked, threads=threads, dtype=np.float64
+        frame.events, [], asked, anchors=anchors, cutoffs=cutoffs, threads=threads, dtype=np.float64
     )
     return counts.astype(np.int64)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from foretell.core.time import Offset, Unit
+from foretell.core.time import LookBack, Offset, Unit
 from foretell.features.describe import aggregate_name, aggregate_words, owner, words
 from foretell.features.model import Aggregated, Feature, Kind, Value
 from foretell.plan.measures import MEASURES
@@ -126,7 +126,7 @@ class Maker:
     up: tuple[Hop, ...]
     down: tuple[Hop, ...]
 
-    def __call__(self, measure: str, value: Value | None, window: Offset | None) -> Feature:
+    def __call__(self, measure: str, value: Value | None, window: LookBack | None) -> Feature:
         schema = self.task.schema
         kind = Kind.CATEGORICAL if MEASURES[measure].categorical else Kind.NUMERIC
         text = aggregate_words(measure, self.up, self.down, value, window, schema, outcome_words(self.task))
