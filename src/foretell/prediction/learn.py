@@ -45,6 +45,7 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 MOST_ROWS = 100_000  # labels learned from within a minute's budget; four times as many beyond it
 FEWEST_CUTOFFS, MOST_CUTOFFS = 8, 120
+ENOUGH_ROWS = 20_000  # with fewer rows than this at `MOST_CUTOFFS`, an engine that sweeps gets more cutoffs
 MOST_CLASSES = 50
 OTHER = "(other)"
 LARGE = 1_000_000  # with a table of more rows, an engine that does not sweep gets half as many features
@@ -152,9 +153,14 @@ def learning_moments(
         last,
         task.horizon,
         task.step,
-        limit=int(np.clip(most_rows // crowd, FEWEST_CUTOFFS, MOST_CUTOFFS)),
+        limit=int(np.clip(most_rows // crowd, FEWEST_CUTOFFS, _most_cutoffs(database, crowd))),
         every=task.query.every is not None,
     )
+
+
+def _most_cutoffs(database: OpenDatabase, crowd: int) -> int:
+    """Few entities are looked at at more moments: twelve stations at 120 of 1,400 days teach little."""
+    return max(MOST_CUTOFFS, ENOUGH_ROWS // crowd) if database.engine.sweeps else MOST_CUTOFFS
 
 
 def prepare(
