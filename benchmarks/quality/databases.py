@@ -1,116 +1,194 @@
-"""The development databases' queries from end to end: lift over the best simple rule, calibration, cost.
+"""The development databases' queries from end to end: lift over the best simple rule, calibration, cost, and
+rivals on the same rows.
 
-    python benchmarks/quality/databases.py [database | database.query ...] [--time-limit 30] [--list]
+    python benchmarks/quality/databases.py [database | database.query ...] [--time-limit 30] [--threads 2]
+        [--rivals featuretools,autogluon,getml] [--rival-limit 300] [--flat-limit 60]
+        [--resume] [--list] [--table]
 
 Each query of ../labels/queries.toml that can be learned runs in a process of its own, from the raw folder and
-without configuration: connect, check, backtest (on the last fifth of the rows), as `foretell ask` does. It
-prints the metric on rows that the model had not seen, the best simple rule's (chosen on those very rows, to
-the rule's favour), the lift with its 95% interval, the calibration error or the coverage of the 80% interval,
-seconds for everything and peak memory. The whole list takes about a quarter of an hour: name a part of it.
+without configuration: connect, check, backtest (on the last fifth of the rows), as `foretell ask` does.
+Printed are the metric on rows that the model had not seen, the best simple rule's (chosen on those very rows,
+to the rule's favour), the lift with its 95% interval, the calibration error or the coverage of the 80%
+interval with its lowest and highest time slice, seconds for everything and peak memory.
+
+A rival learns from the same training and validation rows, predicts the same test rows, and has at least the
+time that foretell takes (see rivals/README.md, which also says how they are installed). Its line tells by how
+much foretell leads, with the interval of a paired bootstrap of entities. The result file is written after
+every step: `--resume` goes on where a run was cut off. What a rival predicted is kept under FORETELL_RIVALS
+and taken again as long as its rows are the same. rel-f1 has its own script, relbench.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
-import resource
-import subprocess
 import sys
-import time
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("FORETELL_DATA", ROOT / "../shared/data"))
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+sys.path[1:1] = [str(HERE / "rivals"), str(ROOT / "benchmarks/speed")]
+
+from figures import heading, lines, markdown, summary  # noqa: E402
+from judge import judge  # noqa: E402
+from meter import measure  # noqa: E402
+
+DATA = Path(os.environ.get("FORETELL_DATA", ROOT / "../shared/data")).resolve()
+WORK = Path(os.environ.get("FORETELL_RIVALS", Path(tempfile.gettempdir()) / "foretell-rivals"))
+"""Rivals' environments, the jobs they were given, what they predicted."""
 QUERIES = ROOT / "benchmarks/labels/queries.toml"
-FEWEST_ROWS = 500
-SLOWEST = 900  # seconds that a query may take before it is given up
+RIVALS = ("featuretools", "autogluon", "getml")
+FLAT = ("autogluon",)
+"""Rivals that learn from foretell's features. What they predict is theirs as long as those are the same."""
+ELSEWHERE = ("rel-f1",)
+SLOWEST = 900.0  # seconds that foretell may take for a query before it is given up
+GRACE, START = 2.0, 60.0  # a rival is stopped after so many times its limit, and seconds to start
+MOST_MB = 12_000.0
 
 
-def measure(database: str, text: str, limit: float, seed: int) -> dict[str, Any]:
-    """One query, measured in this process."""
-    import foretell
-    from foretell.core.errors import ForetellError
+class Run:
+    """What was asked, and the result file."""
 
-    began = time.perf_counter()
-    try:
-        with foretell.connect(DATA / database, seed=seed) as opened:
-            connected = time.perf_counter() - began
-            question = opened.query(text)
-            checked = question.check()
-            if checked.labels.rows < FEWEST_ROWS:
-                return {"skipped": f"{checked.labels.rows} rows"}
-            found = question.backtest(time_limit=limit).to_dict()
-    except ForetellError as error:
-        return {"skipped": str(error).splitlines()[0]}
-    return {
-        "rows": checked.labels.rows,
-        "metric": found["metric"],
-        "model": found["model"]["value"],
-        "rule": found["baselines"][found["best_baseline"]]["value"],
-        "best_baseline": found["best_baseline"],
-        "lift": [found["lift"][k] for k in ("value", "low", "high")],
-        "ece": found["ece"],
-        "coverage": found["coverage"],
-        "beats": found["beats_baseline"],
-        "connect": connected,
-        "seconds": time.perf_counter() - began,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given = given
+        self.path: Path = given.result
+        self.about = {
+            "time_limit": given.time_limit,
+            "rival_limit": given.rival_limit,
+            "flat_limit": given.flat_limit,
+            "threads": given.threads,
+            "seed": given.seed,
+        }
+        self.records: dict[str, dict[str, Any]] = {}
+        if (given.resume or given.table) and self.path.exists():
+            held = json.loads(self.path.read_text())
+            if held["about"] != self.about and not given.table:
+                raise SystemExit(f"{self.path} was made with {held['about']}: name another --result")
+            self.about, self.records = held["about"], held["queries"]
 
+    def save(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps({"about": self.about, "queries": self.records}, indent=1) + "\n")
+        part.replace(self.path)
 
-def apart(name: str, limit: float, seed: int) -> dict[str, Any]:
-    """One query, measured in a process of its own: its peak memory is its own."""
-    command = [sys.executable, __file__, "--one", name, "--time-limit", str(limit), "--seed", str(seed)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SLOWEST, check=False)
-    except subprocess.TimeoutExpired:
-        return {"skipped": f"more than {SLOWEST} seconds"}
-    if done.returncode:
-        return {"skipped": (done.stderr.strip().splitlines() or ["it failed"])[-1]}
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+    def ours(self, name: str, text: str) -> dict[str, Any]:
+        """One query by foretell, in a process of its own: its peak memory is its own."""
+        given, place = self.given, WORK / "jobs" / name
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "report.json").unlink(missing_ok=True)
+        command = [sys.executable, HERE / "rivals/run_foretell.py", "--out", place, "--query", text]
+        command += ["--database", DATA / name.partition(".")[0], "--time-limit", str(given.time_limit)]
+        command += ["--threads", str(given.threads), "--seed", str(given.seed)]
+        command += ["--export"] if given.rivals else []
+        ended = self._measured(command, place / "log.txt", SLOWEST)
+        if ended is not None:
+            return {"skipped": ended}
+        made: dict[str, Any] = json.loads((place / "report.json").read_text())
+        return made
 
+    def against(self, name: str, rival: str, job: str) -> dict[str, Any]:
+        """A rival on the job that foretell left, judged; what it said of the same job is taken again."""
+        given, place = self.given, WORK / "jobs" / name
+        out = place / rival
+        limit = given.flat_limit if rival in FLAT else given.rival_limit
+        if rival in FLAT:
+            job += hashlib.sha256((place / "matrix.parquet").read_bytes()).hexdigest()[:16]
+        told, asked = out / "asked.json", [job, limit, given.threads, given.seed]
+        if not told.exists() or json.loads(told.read_text()) != asked:
+            python = WORK / rival / "bin/python"
+            if not python.exists():
+                return {"failed": f"not installed: {python} is missing"}
+            out.mkdir(exist_ok=True)
+            told.unlink(missing_ok=True)
+            (out / "report.json").unlink(missing_ok=True)
+            command = [python, HERE / f"rivals/run_{rival}.py", "--job", place, "--out", out]
+            command += ["--limit", str(limit), "--threads", str(given.threads)]
+            command += ["--seed", str(given.seed)]
+            ended = self._measured(command, out / "log.txt", GRACE * limit + START, report=out)
+            if ended is not None:
+                return {"failed": ended}
+            told.write_text(json.dumps(asked))
+        return {**json.loads((out / "report.json").read_text()), **judge(place, place, out, seed=given.seed)}
 
-def line(name: str, made: dict[str, Any]) -> str:
-    if "skipped" in made:
-        return f"{name:34}  {made['skipped']}"
-    low, high = (f"{v:+.4g}" if v is not None else "?" for v in made["lift"][1:])
-    sure = made["ece"] if made["ece"] is not None else made["coverage"]
-    held = "-" if sure is None else f"{sure:.3f}"
-    return (
-        f"{name:34}{made['rows']:9,}  {made['metric']:9}{made['model']:9.4g}{made['rule']:9.4g} "
-        f"{made['best_baseline']:15}{made['lift'][0]:+9.4g} [{low}, {high}]".ljust(115)
-        + f"{held:>7}{made['seconds']:8.1f}{made['peak_mb']:8,.0f}{'' if made['beats'] else '  not better'}"
-    )
+    def _measured(
+        self, command: list[Any], log: Path, timeout: float, report: Path | None = None
+    ) -> str | None:
+        """Run a command; why it failed, or None. Its peak memory goes into the report of that folder."""
+        found = measure(
+            command,
+            log=log,
+            timeout=timeout,
+            most_mb=MOST_MB,
+            environment={"OMP_NUM_THREADS": str(self.given.threads)},
+        )
+        if found.ended != "ok":
+            return f"{found.ended} after {found.seconds:.0f} s: {found.said}"
+        if report is not None:
+            held = json.loads((report / "report.json").read_text())
+            held |= {"seconds": found.seconds, "peak_mb": found.peak_mb}
+            (report / "report.json").write_text(json.dumps(held))
+        return None
 
 
 def main() -> None:
+    given = _arguments()
+    records = tomllib.loads(QUERIES.read_text(encoding="utf-8"))["query"]
+    texts = {f"{r['database']}.{r['id']}": r["query"] for r in records if "query" in r}
+    chosen = [
+        n
+        for n in texts
+        if n.partition(".")[0] not in ELSEWHERE
+        and (not given.names or n in given.names or n.partition(".")[0] in given.names)
+    ]
+    if given.list:
+        print("\n".join(chosen))
+        return
+    run = Run(given)
+    if given.table:
+        print(markdown(run.records))
+        print(summary(run.records))
+        return
+    print(heading())
+    for name in chosen:
+        made = run.records.get(name)
+        if made is None or (given.rivals and "skipped" not in made and "job" not in made):
+            made = run.records[name] = run.ours(name, texts[name])
+            run.save()
+        for rival in given.rivals if "skipped" not in made else ():
+            if "lead" not in made.setdefault("rivals", {}).get(rival, {}):
+                made["rivals"][rival] = run.against(name, rival, made["job"])
+                run.save()
+        print(lines(name, made), flush=True)
+    print(summary(run.records))
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", help="databases, or database.query")
-    parser.add_argument("--time-limit", type=float, default=30.0)
+    parser.add_argument("--time-limit", type=float, default=30.0, help="foretell's, in seconds")
+    parser.add_argument("--rivals", default="", help=f"some of {','.join(RIVALS)}")
+    parser.add_argument("--rival-limit", type=float, default=300.0, help="each rival's, in seconds")
+    parser.add_argument("--flat-limit", type=float, default=60.0, help="of rivals that get our features")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--result", type=Path, default=HERE / "results/databases.json")
+    parser.add_argument("--resume", action="store_true", help="go on where the result file ends")
+    parser.add_argument("--list", action="store_true", help="print the queries' names")
+    parser.add_argument("--table", action="store_true", help="print the result file as Markdown")
     given = parser.parse_args()
-    records = tomllib.loads(QUERIES.read_text(encoding="utf-8"))["query"]
-    texts = {f"{r['database']}.{r['id']}": r["query"] for r in records if "query" in r}
-    if given.one:
-        database = given.one.partition(".")[0]
-        print(json.dumps(measure(database, texts[given.one], given.time_limit, given.seed)))
-        return
-    chosen = [n for n in texts if not given.names or n in given.names or n.partition(".")[0] in given.names]
-    if given.list:
-        print("\n".join(chosen))
-        return
-    head = f"{'query':34}{'rows':>9}  {'metric':9}{'model':>9}{'rule':>9} {'best rule':15}{'lift':>9}"
-    print(f"{head} 95% interval".ljust(115) + f"{'ece/cov':>7}{'seconds':>8}{'MB':>8}")
-    for name in chosen:
-        print(line(name, apart(name, given.time_limit, given.seed)), flush=True)
+    given.rivals = [r for r in given.rivals.split(",") if r]
+    unknown = [r for r in given.rivals if r not in RIVALS]
+    if unknown:
+        parser.error(f"no rival {unknown[0]!r}: choose from {', '.join(RIVALS)}")
+    return given
 
 
 if __name__ == "__main__":

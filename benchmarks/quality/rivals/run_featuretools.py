@@ -1,0 +1,160 @@
+"""Deep feature synthesis with default primitives, two tables deep, and LightGBM with default settings.
+
+Every row has its own cutoff time (`cutoff_time`), so nothing later is seen; a table without a time of its own
+has that of its parent. For a static target the row that is asked about is a table of its own, without the
+columns asked for, and its parents' features are as of at most `NEARLY` earlier (featuretools'
+`approximate`). Where the time is too short for all rows, rows are computed in a random order: first test
+rows, then those to learn from; the report says how many.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+
+import featuretools as ft
+import numpy as np
+import pandas as pd
+from job import ROW, TIME, Job, default_lightgbm
+
+warnings.filterwarnings("ignore")
+
+ASKED = "asked"
+"""The table of the rows that are asked about, of a static target."""
+TEST_SHARE, LEARN_SHARE = 0.35, 0.85
+"""By which part of the time test rows are done, and by which those to learn from."""
+CHUNK = 400
+NEARLY = "30 days"
+TYPES = {
+    "numeric": "Double",
+    "categorical": "Categorical",
+    "boolean": "BooleanNullable",
+    "text": "NaturalLanguage",
+    "time": "Datetime",
+}
+
+
+def main() -> None:
+    job = Job.asked(__doc__ or "")
+    target = ASKED if job.about["static"] else job.about["entity"]
+    entities = entity_set(job)
+    features = ft.dfs(
+        entityset=entities, target_dataframe_name=target, max_depth=2, features_only=True, n_jobs=1
+    )
+    rows = job.rows
+    is_test = (rows["fold"] == "test").to_numpy()
+    parts = []
+    for mask, share in ((is_test, TEST_SHARE), (~is_test, LEARN_SHARE)):
+        parts.append(_computed(job, features, entities, rows[mask], share * job.limit))
+    test, learn = parts
+    both = _plain(pd.concat([learn, test], keys=["learn", "test"]))
+    found = default_lightgbm(job, both.loc["learn"], rows.loc[learn.index, "y"].to_numpy(), both.loc["test"])
+    job.finish(
+        test.index.to_numpy(),
+        found,
+        packages=("featuretools", "lightgbm", "pandas"),
+        features=both.shape[1],
+        learned=len(learn),
+        of=int((~is_test).sum()),
+    )
+
+
+def entity_set(job: Job) -> ft.EntitySet:
+    """The tables, their links and times; of a static target the rows asked about too."""
+    about, entities = job.about, ft.EntitySet("job")
+    links = [(k["parent"], k["child"], k["column"]) for k in about["links"] if k["parent"] != k["child"]]
+    for name, columns in about["tables"].items():
+        frame, kinds = _typed(job.table(name), columns)
+        _add(entities, name, frame, kinds, timed=TIME in frame)
+    if about["static"]:
+        own = about["entity"]
+        columns = {c: s for c, s in about["tables"][own].items() if c not in about["hidden"]}
+        ups = [column for _, child, column in links if child == own]
+        frame, kinds = _typed(job.table(own)[[ROW, *ups, *columns]], columns)
+        asked = frame[frame[ROW].isin(job.rows["entity"])]
+        _add(entities, ASKED, asked, kinds, timed=False)
+        links += [(parent, ASKED, column) for parent, child, column in links if child == own]
+    for parent, child, column in links:
+        entities.add_relationship(parent, ROW, child, column)
+    return entities
+
+
+def _typed(frame: pd.DataFrame, columns: dict[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    kinds = {c: TYPES[s] for c, s in columns.items()}
+    for column, kind in kinds.items():
+        if kind == "Double":
+            frame[column] = frame[column].astype("float64")
+        elif kind == "BooleanNullable":
+            frame[column] = frame[column].astype("boolean")
+        elif kind == "Categorical":
+            frame[column] = frame[column].astype("string").astype("category")
+    for column in frame.columns:
+        if column.startswith("__up"):
+            # A link to nobody is one to row 0, which no table has: a key may not be NULL.
+            frame[column] = frame[column].fillna(0).astype("int64")
+    return frame, kinds
+
+
+def _add(
+    entities: ft.EntitySet, name: str, frame: pd.DataFrame, kinds: dict[str, str], *, timed: bool
+) -> None:
+    entities.add_dataframe(
+        dataframe_name=name,
+        dataframe=frame,
+        index=ROW,
+        time_index=TIME if timed else None,
+        logical_types=kinds,
+    )
+
+
+def _computed(
+    job: Job, features: list[ft.FeatureBase], entities: ft.EntitySet, rows: pd.DataFrame, until: float
+) -> pd.DataFrame:
+    """Features of the rows, indexed as they are; a random part of them where the time does not suffice."""
+    at = rows.sort_values(["cutoff", "entity"], kind="stable")
+    starts = np.flatnonzero(np.r_[True, at["cutoff"].to_numpy()[1:] != at["cutoff"].to_numpy()[:-1]])
+    wanted = np.searchsorted(starts, np.arange(0, len(at), CHUNK), side="left")
+    cuts = np.unique(np.r_[starts[np.minimum(wanted, len(starts) - 1)], 0, len(at)])
+    chunks = [at.iloc[a:b] for a, b in itertools.pairwise(cuts)]
+    done: list[pd.DataFrame] = []
+    for place in np.random.default_rng(job.seed).permutation(len(chunks)):
+        if done and job.seconds > until:
+            break
+        chunk = chunks[place]
+        asked = chunk[["entity", "cutoff"]].rename(columns={"entity": ROW, "cutoff": "time"})
+        found = ft.calculate_feature_matrix(
+            features,
+            entities,
+            cutoff_time=asked.reset_index(drop=True),
+            cutoff_time_in_index=True,
+            include_cutoff_time=True,
+            approximate=NEARLY if job.about["static"] else None,
+            n_jobs=1,
+        )
+        wanted_order = pd.MultiIndex.from_frame(asked)
+        found = found.reindex(wanted_order)
+        found.index = chunk.index
+        done.append(pd.DataFrame(found))
+    return pd.concat(done)
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns as LightGBM reads them: numbers, and categories as such."""
+    made = {}
+    for i, name in enumerate(frame.columns):
+        column = frame[name]
+        if (
+            isinstance(column.dtype, pd.CategoricalDtype)
+            or column.dtype == object
+            or str(column.dtype) == "string"
+        ):
+            made[f"f{i}"] = column.astype("object").astype("category")
+        elif pd.api.types.is_datetime64_any_dtype(column.dtype):
+            continue
+        else:
+            made[f"f{i}"] = column.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    return pd.DataFrame(made, index=frame.index)
+
+
+if __name__ == "__main__":
+    main()
