@@ -13,6 +13,7 @@ from foretell.core.time import Instant
 from foretell.features.matrix import Instants, Matrix
 from foretell.plan import nodes
 from foretell.schema.model import Link
+from foretell.store.columns import Tables
 
 Entities: TypeAlias = npt.NDArray[np.int64]
 Keys: TypeAlias = Mapping[str, Sequence[Any]]
@@ -55,6 +56,11 @@ class Engine(Protocol):
     @property
     def sweeps(self) -> bool:
         """Whether it passes over the events once, however many rows, cutoffs and features there are."""
+        ...
+
+    @property
+    def tables(self) -> Tables | None:
+        """The tables as arrays; None where it does not hold all of them so."""
         ...
 
     def labels(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Labels:

@@ -44,6 +44,7 @@ class DuckDBEngine:
     """
 
     sweeps = False
+    tables = None
 
     def __init__(
         self,

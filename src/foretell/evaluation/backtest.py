@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,8 +50,9 @@ class Backtest:
 
     `baselines` are all of them by name; `best_baseline` is the best on these rows, `chosen_baseline` the one
     that validation had preferred. `lift` is the model's advantage over the best (positive is better).
-    `scores` are all metrics of the kind, for the model and every baseline. `regime` says in a sentence what
-    history the rows saw.
+    `members` are the families of the model's members, each scored alone; `left_out` says which was not tried,
+    and why. `scores` are all metrics of the kind, for the model, its members and every baseline. `regime`
+    says in a sentence what history the rows saw.
     """
 
     kind: TaskKind
@@ -73,6 +74,8 @@ class Backtest:
     folds: tuple[Slice, ...] = ()
     notes: tuple[str, ...] = ()
     regime: str = ""
+    members: Mapping[str, Score] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     @property
     def beats_baseline(self) -> bool:
@@ -136,6 +139,7 @@ def score(
     kind: TaskKind,
     metric: str | None = None,
     chosen_baseline: str | None = None,
+    members: Mapping[str, Floats] | None = None,
     bands: tuple[Floats, Floats] | None = None,
     level: float = 0.8,
     folds: Ints | None = None,
@@ -144,15 +148,18 @@ def score(
 ) -> Backtest:
     """Judge `predictions["model"]` against every other entry, each a baseline.
 
-    `bands` are a regression's (low, high) at `level`. `folds` number the fold that each row was tested in.
+    `members` are what families of the model's members say alone. `bands` are a regression's (low, high) at
+    `level`. `folds` number the fold that each row was tested in.
     """
     judge = metric_for(kind, metric)
-    values = {n: judge.score(y, p) for n, p in predictions.items()}
+    parts = members or {}
+    judged = {**predictions, **parts}
+    values = {n: judge.score(y, p) for n, p in judged.items()}
     sign = 1 if judge.higher_is_better else -1
     others = [n for n in predictions if n != MODEL]
     best = max(others, key=lambda n: -math.inf if math.isnan(values[n]) else sign * values[n])
-    draws = resample(judge, y, predictions, groups, repetitions=repetitions, seed=seed)
-    scored = {n: Score(judge.name, values[n], *interval(draws[n])) for n in predictions}
+    draws = resample(judge, y, judged, groups, repetitions=repetitions, seed=seed)
+    scored = {n: Score(judge.name, values[n], *interval(draws[n])) for n in judged}
     inside = None if bands is None else (y >= bands[0]) & (y <= bands[1])
     entities = len(np.unique(groups))
     classes = kind is not TaskKind.REGRESSION
@@ -164,7 +171,7 @@ def score(
         best_baseline=best,
         chosen_baseline=chosen_baseline,
         lift=lift(judge, values[MODEL], values[best], draws[MODEL], draws[best]),
-        scores={n: all_scores(kind, y, p) for n, p in predictions.items()},
+        scores={n: all_scores(kind, y, p) for n, p in judged.items()},
         rows=len(y),
         entities=entities,
         positives=int(y.sum()) if kind is TaskKind.BINARY else None,
@@ -177,6 +184,7 @@ def score(
         if folds is None
         else _slices(judge, kind, y, predictions[MODEL], predictions[best], *_by_fold(folds), inside),
         notes=_notes(kind, y, entities),
+        members={n: scored[n] for n in parts},
     )
 
 

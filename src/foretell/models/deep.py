@@ -22,31 +22,43 @@ GPU_SPEED = 20.0
 def nets_to_try(
     train: Dataset, context: Context, choice: Choice, time_limit: float
 ) -> tuple[list[tuple[Learner, float]], tuple[str, ...]]:
-    """The nets with the seconds that one training of each may take, and in a sentence why there are none.
-
-    Whoever asks for nets alone gets them however long they take, or an error.
-    """
-    if choice in (Choice.BASELINE, Choice.TREES):
+    """The nets with the seconds that one training of each may take, and in a sentence why there are none."""
+    if not choice.has_nets:
         return [], ()
+    held = train.X.around is not None
+    obstacle = net_obstacle(choice, train.rows, context.threads, time_limit, readable=held)
+    if obstacle is not None:
+        return [], (f"no deep net was tried: {obstacle}",)
+    learner: Learner = importlib.import_module("foretell.models.net").NetLearner()
+    return [(learner, _seconds(choice, time_limit))], ()
+
+
+def net_obstacle(choice: Choice, rows: int, threads: int, time_limit: float, *, readable: bool) -> str | None:
+    """Why no relational net is tried with so many training rows; None where it is.
+
+    `readable` says whether tables are held as arrays. Whoever asks for nets alone gets them however long they
+    take, or an error.
+    """
     alone = choice is Choice.DEEP
     if alone:
         require("torch", extra="deep")
     elif not installed("torch"):
-        return [], ("no deep net was tried: pip install 'foretell[deep]' brings it",)
-    if train.X.around is None:
-        if alone:
-            raise UsageError(
-                "the deep net reads tables through the native engine, and without a memory cap",
-                mend="leave --memory out, or try --model trees",
-            )
-        return [], ("no deep net was tried: it needs the native engine, and no memory cap",)
-    seconds = time_limit if alone else NET_SHARE * time_limit
-    needed = net_seconds(train.rows, context.threads)
-    if alone or needed <= seconds or (needed / GPU_SPEED <= seconds and _has_gpu()):
-        learner: Learner = importlib.import_module("foretell.models.net").NetLearner()
-        return [(learner, seconds)], ()
-    longer = math.ceil(needed / seconds)
-    return [], (f"no deep net was tried: it takes about {longer} times the time limit",)
+        return "pip install 'foretell[deep]' brings it"
+    needed, seconds = net_seconds(rows, threads), _seconds(choice, time_limit)
+    if not (alone or needed <= seconds or (needed / GPU_SPEED <= seconds and _has_gpu())):
+        return f"it takes about {math.ceil(needed / seconds)} times the time limit"
+    if readable:
+        return None
+    if alone:
+        raise UsageError(
+            "the deep net reads tables through the native engine, and without a memory cap",
+            mend="leave --memory out, or try --model trees",
+        )
+    return "it needs the native engine, and no memory cap"
+
+
+def _seconds(choice: Choice, time_limit: float) -> float:
+    return time_limit if choice is Choice.DEEP else NET_SHARE * time_limit
 
 
 def net_seconds(rows: int, threads: int) -> float:

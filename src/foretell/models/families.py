@@ -32,6 +32,14 @@ class Choice(StrEnum):
     TREES = "trees"
     DEEP = "deep"
 
+    @property
+    def has_trees(self) -> bool:
+        return self in (Choice.AUTO, Choice.TREES)
+
+    @property
+    def has_nets(self) -> bool:
+        return self in (Choice.AUTO, Choice.DEEP)
+
 
 class Family(StrEnum):
     """What a member of a model belongs to; the rules that trees are blended with count as theirs."""

@@ -138,7 +138,7 @@ def _trees(
     earlier: FittedModel | None,
 ) -> dict[str, Fitted]:
     """The linear model and the trees, trained; none where the choice leaves them out."""
-    if choice in (Choice.BASELINE, Choice.DEEP):
+    if not choice.has_trees:
         return {}
     learners = plan(train, context, time_limit)
     if earlier is not None:

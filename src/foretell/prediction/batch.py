@@ -20,8 +20,8 @@ from foretell.features.lower import target_plan
 from foretell.features.matrix import Floats, Instants, Matrix
 from foretell.features.model import FeatureSet
 from foretell.models.fitted import FittedModel
+from foretell.prediction.around import model_matrix
 from foretell.prediction.database import OpenDatabase, Opened, Target, end_of_history, open_database
-from foretell.prediction.history import features_at
 from foretell.prediction.predictions import Predictions, beside_keys, meaning
 from foretell.schema.record import shape
 from foretell.task.describe import describe
@@ -109,8 +109,8 @@ def _stale(
     said = f"what is known ends at {format_instant(until)}, {days:,.1f} days before the cutoff"
     if not regime.frozen:
         return (f"{said}; the backtest's rows knew everything before theirs (see --frozen-at)",)
-    if days > regime.longest:
-        return (f"{said}: longer than the {regime.longest:,.0f} days that the model was trained for",)
+    if days > regime.days:
+        return (f"{said}: longer than the {regime.days:,.0f} days that the model was trained for",)
     return (said,)
 
 
@@ -140,7 +140,7 @@ def predict(
             f"there is nobody to score at {format_instant(cutoff)}",
             mend="choose another --as-of, or look at the WHERE clause with `foretell check`",
         )
-    matrix = features_at(database.engine, task, features, rows, known).select(fitted.columns)
+    matrix = model_matrix(database, task, features, fitted, rows, known)
     return scored(database, task, features, fitted, rows, matrix, cutoff, explain=explain, notes=tuple(said))
 
 
@@ -201,7 +201,7 @@ def predict_rows(
     cutoffs = np.asarray(table["cutoff"].cast(pa.int64()).to_numpy(), dtype=np.int64)
     rows, at = Rows(entities, cutoffs), snapshot(database, task, regime, frozen_at)
     known = None if at is None else np.minimum(cutoffs, at)
-    matrix = features_at(database.engine, task, features, rows, known).select(fitted.columns)
+    matrix = model_matrix(database, task, features, fitted, rows, known)
     found = _scores(task, fitted, matrix, fitted.predict(matrix))
     return pa.table({**{n: table[n] for n in table.column_names}, **found})
 
@@ -224,7 +224,7 @@ def explain(
     if not inside.any():
         raise DataError(f"{entity!r} is not among those that are scored at {format_instant(cutoff)}")
     rows, known = rows.take(inside), None if known is None else known[inside]
-    matrix = features_at(database.engine, task, features, rows, known).select(fitted.columns)
+    matrix = model_matrix(database, task, features, fitted, rows, known)
     return _reasons(task, features, fitted, matrix, fitted.predict(matrix), top)[0]
 
 

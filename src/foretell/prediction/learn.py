@@ -29,14 +29,17 @@ from foretell.features.model import FeatureSet
 from foretell.features.prune import pruned
 from foretell.features.synthesize import Profile, reach_of, synthesize
 from foretell.models.dataset import Dataset, concat
+from foretell.models.deep import net_obstacle
+from foretell.models.families import Choice
 from foretell.models.fitted import FittedModel
 from foretell.prediction import batch
+from foretell.prediction.around import graph_of, surrounded
 from foretell.prediction.database import OpenDatabase, counted_tables, moment_of
 from foretell.prediction.history import features_at, with_staleness
 from foretell.prediction.model import Model, package_versions
 from foretell.schema.breadth import FeatureSettings
 from foretell.schema.model import Semantic
-from foretell.task.cutoffs import Folds, forward_folds, learning_cutoffs, random_folds
+from foretell.task.cutoffs import Folds, learning_cutoffs, random_folds
 from foretell.task.given import LEARNABLE
 from foretell.task.model import Task, TaskKind
 from foretell.task.regime import COPIES, SEED_TIME, Regime, drawn, imitated
@@ -57,10 +60,11 @@ MATTERS = 0.05  # from this share of the model on, columns that may have changed
 
 @dataclass(frozen=True)
 class Budget:
-    """What learning may cost. `seconds` is for training, backtest and release together."""
+    """What learning may cost and try. `seconds` is for training, backtest and release together."""
 
     seconds: float = 30.0
     seed: int = 0
+    choice: Choice = Choice.TREES
 
     @property
     def share(self) -> float:
@@ -188,7 +192,7 @@ def prepare(
     y, classes = _targets(task.kind, made.values)
     timed = not task.is_static or database.schema.is_timed(task.entity.name)
     if timed:
-        folds = forward_folds(made.rows.cutoffs, task.horizon, frozen_at=regime.at)
+        folds = regime.folds(made.rows.cutoffs, task.horizon)
     elif regime.frozen:
         raise UsageError("the entities have no time, so there is no history to freeze")
     else:
@@ -200,14 +204,30 @@ def prepare(
     seen: tuple[Instants | None, ...] = (None,)
     if regime.frozen:
         features = with_staleness(features)
-        known, span = imitated(made.rows.cutoffs, folds, regime.at)
+        known, span = imitated(made.rows.cutoffs, folds, regime)
         copies = int(np.clip(budget.rows // len(made.rows) - 1, 1, COPIES))
         seen = (known, *drawn(made.rows.cutoffs, span, copies, budget.seed))
-        regime = replace(regime, longest=span / DAY)
+        regime = replace(regime, days=span / DAY)
     progress.stage("computing features", total=len(seen) * len(feature_plan(task, features).blocks))
-    matrix, *others = (features_at(database.engine, task, features, made.rows, known) for known in seen)
+    graph = None
+    if _wants_net(database, budget, len(seen) * int(folds.train.sum())):
+        graph = graph_of(database, task, later)
+
+    def seen_until(known: Instants | None) -> Matrix:
+        found = features_at(database.engine, task, features, made.rows, known)
+        return found if graph is None else surrounded(found, graph, made.rows, known)
+
+    matrix, *others = map(seen_until, seen)
     lesson = Lesson(task, made, y, classes, features, matrix, folds, regime, seen[0], tuple(others))
     return lesson.only(pruned(features, matrix, folds.train))
+
+
+def _wants_net(database: OpenDatabase, budget: Budget, rows: int) -> bool:
+    """Whether a net is tried on so many training rows, and so wants their neighbourhoods."""
+    if not budget.choice.has_nets:
+        return False
+    held = database.engine.tables is not None
+    return net_obstacle(budget.choice, rows, database.threads, budget.share, readable=held) is None
 
 
 def _later_columns(database: OpenDatabase, until: Instant) -> tuple[str, ...]:
@@ -317,6 +337,7 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
         time_limit=budget.share,
         seed=budget.seed,
         threads=database.threads,
+        choice=budget.choice,
         whole=lesson.training(folds.train | folds.valid) if lesson.regime.frozen else None,
         progress=progress,
     )
@@ -330,11 +351,12 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
         cutoffs=test.cutoffs,
         kind=kind,
         chosen_baseline=fitted.best_baseline,
+        members=fitted.predict_families(test.X),
         bands=bands,
         level=batch.LEVEL,
         seed=budget.seed,
     )
-    return Measured(replace(scored, regime=str(lesson.regime)), fitted)
+    return Measured(replace(scored, regime=str(lesson.regime), left_out=fitted.left_out), fitted)
 
 
 def release(
@@ -366,7 +388,8 @@ def release(
             time_limit=budget.share,
             seed=budget.seed,
             threads=database.threads,
-            only=[m.name for m in measured.fitted.members],
+            choice=budget.choice,
+            earlier=measured.fitted,
             whole=everything,
             progress=progress,
         )
@@ -442,7 +465,7 @@ def _exposure(
     if share < MATTERS or len(names) == len(lesson.features):
         return f"{text} ({share:.0%} of the model)"
     progress.stage("checking without columns that may have changed")
-    cheaper = replace(budget, seconds=budget.seconds / 2)
+    cheaper = replace(budget, seconds=budget.seconds / 2, choice=Choice.TREES)
     other = measure(database, lesson.without(names), cheaper, progress).backtest
     return (
         f"{text} ({share:.0%} of the model). Without them the {measured.metric} is "

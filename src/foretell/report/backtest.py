@@ -44,6 +44,8 @@ RULES = {
     "mode": "its commonest class again",
 }
 """The baselines, short enough for a table."""
+FAMILIES = {"trees": "its trees alone", "net": "its deep net alone"}
+"""The families of the model's members."""
 
 
 def backtest_view(backtest: Backtest) -> RenderableType:
@@ -56,7 +58,7 @@ def backtest_view(backtest: Backtest) -> RenderableType:
         parts.append(Text(f"{name}: {meaning}.", style="dim"))
     if backtest.regime:
         parts.append(Text(backtest.regime, style="dim"))
-    trust = trust_lines(backtest)
+    trust = [*trust_lines(backtest), *backtest.left_out]
     if trust:
         parts.append(bullets(trust))
     if len(backtest.slices) > 1:
@@ -67,10 +69,12 @@ def backtest_view(backtest: Backtest) -> RenderableType:
 
 
 def scores_view(backtest: Backtest, name: str) -> RenderableType:
-    """The model, then every baseline from best to worst, then the lift over the best."""
+    """The model, the families in it, every baseline from best to worst, and the lift over the best."""
     view = grid("", f"{name}:", "95% interval")
     digits = _digits(max((abs(s.value) for s in backtest.baselines.values()), default=backtest.model.value))
     view.add_row(Text("the model", style="bold"), *_score(backtest.model, digits))
+    for family, score in backtest.members.items():
+        view.add_row(f"  {FAMILIES.get(family, family)}", *_score(score, digits))
     sign = 1 if METRICS[backtest.metric].higher_is_better else -1
     ordered = sorted(
         backtest.baselines.items(),

@@ -74,6 +74,10 @@ class NativeEngine:
         self._labelling = Labelling(self._bench, schema, self._entities, self._aggregates)
         self._loaded: dict[str, tuple[str, frozenset[str]]] = {}
 
+    @property
+    def tables(self) -> Tables | None:
+        return self._tables
+
     def labels(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Labels:
         prove(target, self._schema)
         return self._labelling.labels(target, cutoffs)

@@ -38,6 +38,7 @@ class PartedEngine(NativeEngine):
     """Runs plans on one snapshot, whatever its size. See `engines.base.Engine` for the methods."""
 
     reads_ahead = False
+    tables = None
 
     def __init__(
         self,
