@@ -12,10 +12,11 @@ from synthetic import CLASSES, DAY, make, split
 from foretell.core.errors import DataError, ModelFileError, UsageError
 from foretell.features.matrix import Categorical, Matrix, Numeric
 from foretell.models.base import Context
+from foretell.models.candidates import plan
 from foretell.models.criteria import DEFAULT_METRIC, METRICS
 from foretell.models.dataset import Dataset
 from foretell.models.fitted import FittedModel
-from foretell.models.portfolio import fit, plan
+from foretell.models.portfolio import fit
 from foretell.task.model import TaskKind
 
 B, R, M = TaskKind.BINARY, TaskKind.REGRESSION, TaskKind.MULTICLASS

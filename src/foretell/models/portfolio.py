@@ -18,35 +18,24 @@ import numpy as np
 
 from foretell.core.errors import DataError, UsageError
 from foretell.core.progress import QUIET, Progress
-from foretell.core.random import generator
 from foretell.features.matrix import Floats
 from foretell.models.abreast import abreast
 from foretell.models.base import Context, Fitted, Learner
 from foretell.models.baselines import fit_baselines
-from foretell.models.criteria import METRICS, Metric, criterion_for, losses, metric_for
+from foretell.models.candidates import FEW_ROWS, FIRST, plan
+from foretell.models.choice import Choice, Family
+from foretell.models.criteria import METRICS, Metric, criterion_for, metric_for
 from foretell.models.dataset import Dataset, Index, concat, split_by_group
 from foretell.models.deep import NET_SHARE, nets_to_try
-from foretell.models.ensemble import blend, greedy_weights, tied_with_best
-from foretell.models.families import CLEARLY, Choice, Family, net_share
+from foretell.models.ensemble import blend
+from foretell.models.families import net_share
 from foretell.models.fitted import FittedModel, check_labels, refitted, settle
-from foretell.models.linear import LinearLearner
-from foretell.models.links import from_link, to_link
-from foretell.models.rest import RestLearner, best_rule
+from foretell.models.links import to_link
 from foretell.models.screen import screened
-from foretell.models.trees import TreeLearner, TreeRecipe, objectives, round_seconds
+from foretell.models.weigh import mixed, weigh
 from foretell.task.model import TaskKind
 
-FIRST = 2
-"""The linear model and the first trees are always tried: later rows may favour what earlier ones did not."""
-FEW_ROWS = 2_000
-"""Below this the plain average of the linear model and the small trees is the default."""
-MANY_ROWS = 50_000
-GREEDY_ROWS = 20_000
 HOLDOUT = 0.2
-NEARLY = 0.95
-"""Models that gain nearly as much over the constant as the best share half of the weight equally: what is
-chosen greedily on one validation period overfits it (benchmarks/LOG.md).
-"""
 
 
 def fit(
@@ -178,40 +167,6 @@ def _family(member: str, nets: list[str], choice: Choice) -> Family:
     return Family.NET if member in nets else Family.TREES
 
 
-def plan(train: Dataset, context: Context, time_limit: float) -> list[tuple[Learner, float]]:
-    """The learners to try and the seconds each may take; about as much again goes to refitting the chosen
-    ones.
-    """
-    linear: tuple[Learner, float] = (LinearLearner(), 0.1 * time_limit)
-    if train.rows < FEW_ROWS:
-        small = TreeRecipe("small", objectives(train.y, context)[0])
-        return [linear, (TreeLearner(small), 0.3 * time_limit)]
-    first, *others = objectives(train.y, context)
-    main = "B" if train.rows > MANY_ROWS else "A"
-    rest = _rest_recipe(main, train, context)
-    trees = [TreeRecipe(main, first)]
-    if time_limit <= 60:
-        cheap = main == "A" and round_seconds(train.rows, len(train.X.names), "A") * 600 < 0.2 * time_limit
-        trees += [TreeRecipe("B", first)] if cheap else []
-    else:
-        trees += [TreeRecipe(p, first) for p in "ABC" if p != main]
-        trees += [TreeRecipe(main, first, recency=True)]
-        trees += [TreeRecipe(main, other) for other in others]
-        trees += [TreeRecipe(main, first, copy=1)]
-    learners: list[Learner] = [TreeLearner(recipe) for recipe in trees]
-    learners[1:1] = [] if rest is None else [RestLearner(rest)]
-    return [linear, *((learner, 0.4 * time_limit / len(learners)) for learner in learners)]
-
-
-def _rest_recipe(preset: str, train: Dataset, context: Context) -> TreeRecipe | None:
-    """Trees on what a rule leaves over: regressions only, where a rule beats the constant. Elsewhere it did
-    harm: an entity's past rate is a poor start for log-odds.
-    """
-    if context.kind is not TaskKind.REGRESSION or best_rule(train, context).name == "constant":
-        return None
-    return TreeRecipe(preset, "regression_l1" if context.criterion.name == "mae" else "regression")
-
-
 def _weigh_families(
     train: Dataset,
     valid: Dataset,
@@ -232,71 +187,21 @@ def _weigh_families(
     equal = {n: 1 / len(nets) for n in nets}
     if not trees:
         return equal
-    own = _weigh(train, valid, context, {n: predictions[n] for n in (*baselines, *trees)}, baselines)
+    own = weigh(
+        kind,
+        criterion,
+        y,
+        {n: predictions[n] for n in (*baselines, *trees)},
+        baselines,
+        few=train.rows < FEW_ROWS,
+        seed=context.seed,
+    )
     if not nets:
         return own
 
-    def alone(weights: dict[str, float]) -> Floats:
-        return from_link(kind, blend(kind, [predictions[n] for n in weights], list(weights.values())))
-
-    share = net_share(kind, criterion, y, alone(own), alone(equal))
+    share = net_share(kind, criterion, y, mixed(kind, predictions, own), mixed(kind, predictions, equal))
     shares = {n: (1 - share) * w for n, w in own.items()} | {n: share * w for n, w in equal.items()}
     return {n: w for n, w in shares.items() if w > 0}
-
-
-def _weigh(
-    train: Dataset,
-    valid: Dataset,
-    context: Context,
-    predictions: Mapping[str, Floats],
-    baselines: list[str],
-) -> dict[str, float]:
-    """Members and their weights: half greedy and half equal where there are rows to choose on.
-
-    Below `FEW_ROWS` it is the plain average of the models, unless one model or one baseline is better on
-    validation by more than `CLEARLY` standard errors of the paired difference.
-    """
-    kind, criterion, y = context.kind, context.criterion, valid.y
-    if train.rows >= FEW_ROWS:
-        rows = np.arange(valid.rows)
-        if valid.rows > GREEDY_ROWS:
-            rows = np.sort(generator(context.seed, "greedy").permutation(valid.rows)[:GREEDY_ROWS])
-        seen = {n: p[rows] for n, p in predictions.items()}
-        start = tied_with_best(kind, criterion, y[rows], {n: seen[n] for n in seen if n not in baselines})
-        chosen = greedy_weights(kind, criterion, y[rows], seen, start=start)
-        return _steadied(chosen, _good_models(criterion, y[rows], seen, baselines))
-    models = [n for n in predictions if n not in baselines]
-    equal = {n: 1 / len(models) for n in models}
-    average = from_link(kind, blend(kind, [predictions[n] for n in models], list(equal.values())))
-    best = max(predictions, key=lambda n: criterion.gain(y, predictions[n]))
-    if criterion.gain(y, predictions[best]) <= criterion.gain(y, average) or len(y) < 2:
-        return equal
-    saved = losses(kind, criterion, y, average) - losses(kind, criterion, y, predictions[best])
-    error = float(saved.std(ddof=1) / np.sqrt(len(saved)))
-    return {best: 1.0} if float(saved.mean()) > CLEARLY * error else equal
-
-
-def _good_models(
-    criterion: Metric, y: Floats, predictions: Mapping[str, Floats], baselines: list[str]
-) -> list[str]:
-    """The models whose gain over the constant is nearly that of the best candidate."""
-    floor = criterion.gain(y, predictions["constant"])
-    gains = {n: criterion.gain(y, p) - floor for n, p in predictions.items()}
-    best = max(gains.values())
-    return [n for n, g in gains.items() if n not in baselines and g >= NEARLY * best]
-
-
-def _steadied(weights: dict[str, float], models: list[str]) -> dict[str, float]:
-    """Half of the weights as they are, half equal over `models`; all as they are without any.
-
-    >>> _steadied({"a": 1.0}, ["a", "b"])
-    {'a': 0.75, 'b': 0.25}
-    """
-    if not models:
-        return weights
-    equal = {n: 0.5 / len(models) for n in models}
-    names = dict.fromkeys((*weights, *models))
-    return {n: 0.5 * weights.get(n, 0.0) + equal.get(n, 0.0) for n in names}
 
 
 def _usable_criterion(criterion: Metric, valid: Dataset, notes: list[str]) -> Metric:

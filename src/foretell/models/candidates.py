@@ -1,0 +1,50 @@
+"""Which learners are tried: by sizes, the target's shape and the time limit's value, never by the clock."""
+
+from __future__ import annotations
+
+from foretell.models.base import Context, Learner
+from foretell.models.dataset import Dataset
+from foretell.models.linear import LinearLearner
+from foretell.models.rest import RestLearner, best_rule
+from foretell.models.trees import TreeLearner, TreeRecipe, objectives, round_seconds
+from foretell.task.model import TaskKind
+
+FIRST = 2
+"""The linear model and the first trees are always tried: later rows may favour what earlier ones did not."""
+FEW_ROWS = 2_000
+"""Below this the plain average of the linear model and the small trees is the default."""
+MANY_ROWS = 50_000
+
+
+def plan(train: Dataset, context: Context, time_limit: float) -> list[tuple[Learner, float]]:
+    """The learners to try and the seconds each may take; about as much again goes to refitting the chosen
+    ones.
+    """
+    linear: tuple[Learner, float] = (LinearLearner(), 0.1 * time_limit)
+    if train.rows < FEW_ROWS:
+        small = TreeRecipe("small", objectives(train.y, context)[0])
+        return [linear, (TreeLearner(small), 0.3 * time_limit)]
+    first, *others = objectives(train.y, context)
+    main = "B" if train.rows > MANY_ROWS else "A"
+    rest = _rest_recipe(main, train, context)
+    trees = [TreeRecipe(main, first)]
+    if time_limit <= 60:
+        cheap = main == "A" and round_seconds(train.rows, len(train.X.names), "A") * 600 < 0.2 * time_limit
+        trees += [TreeRecipe("B", first)] if cheap else []
+    else:
+        trees += [TreeRecipe(p, first) for p in "ABC" if p != main]
+        trees += [TreeRecipe(main, first, recency=True)]
+        trees += [TreeRecipe(main, other) for other in others]
+        trees += [TreeRecipe(main, first, copy=1)]
+    learners: list[Learner] = [TreeLearner(recipe) for recipe in trees]
+    learners[1:1] = [] if rest is None else [RestLearner(rest)]
+    return [linear, *((learner, 0.4 * time_limit / len(learners)) for learner in learners)]
+
+
+def _rest_recipe(preset: str, train: Dataset, context: Context) -> TreeRecipe | None:
+    """Trees on what a rule leaves over: regressions only, where a rule beats the constant. Elsewhere it did
+    harm: an entity's past rate is a poor start for log-odds.
+    """
+    if context.kind is not TaskKind.REGRESSION or best_rule(train, context).name == "constant":
+        return None
+    return TreeRecipe(preset, "regression_l1" if context.criterion.name == "mae" else "regression")
