@@ -125,7 +125,7 @@ def forward_folds(
     if frozen_at is not None and frozen_at <= moments[-1]:
         test_from = frozen_at
     test = cutoffs >= test_from
-    before = cutoffs[_closed(cutoffs, horizon, test_from)]
+    before = cutoffs[closed_before(cutoffs, horizon, test_from)]
     earlier = np.unique(before)
     if len(earlier) == 0:
         raise DataError(
@@ -134,10 +134,10 @@ def forward_folds(
         )
     note = ""
     valid = np.zeros(len(cutoffs), dtype=np.bool_)
-    train = _closed(cutoffs, horizon, test_from)
+    train = closed_before(cutoffs, horizon, test_from)
     if len(earlier) > 1:
         valid_from = _start(before, earlier, 0.25)
-        closed = _closed(cutoffs, horizon, valid_from)
+        closed = closed_before(cutoffs, horizon, valid_from)
         if closed.any():
             valid = train & (cutoffs >= valid_from)
             train = closed
@@ -155,7 +155,7 @@ def _start(cutoffs: npt.NDArray[np.int64], moments: npt.NDArray[np.int64], share
     return int(moments[small[0]] if len(small) else moments[-1])
 
 
-def _closed(cutoffs: npt.NDArray[np.int64], horizon: Offset | None, at: int) -> Mask:
+def closed_before(cutoffs: npt.NDArray[np.int64], horizon: Offset | None, at: int) -> Mask:
     """Rows whose target window has closed at `at`."""
     if horizon is None:
         return cutoffs < at
