@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from foretell.core.errors import DataError, UsageError
+from foretell.core.lazy import require
 from foretell.core.progress import QUIET, Progress
 from foretell.core.text import plural
 from foretell.core.time import Instant, Offset, from_datetime, parse_instant
@@ -24,6 +25,7 @@ from foretell.evaluation.labels import LabelReport, report, warnings
 from foretell.explain.reasons import Driver
 from foretell.features.describe import left_out_words
 from foretell.features.lower import feature_plan, target_plan
+from foretell.models.choice import Choice, choice_of
 from foretell.prediction import batch, learn
 from foretell.prediction.database import OpenDatabase, Target, open_database
 from foretell.prediction.inspect import CUTOFFS, inspect, remember
@@ -315,8 +317,11 @@ class Question:
             )
         return tuple(found)
 
-    def _budget(self, time_limit: float) -> learn.Budget:
-        return learn.Budget(time_limit, self.database.seed)
+    def _budget(self, time_limit: float, model: str = Choice.AUTO) -> learn.Budget:
+        choice = choice_of(model)
+        if choice is Choice.DEEP:
+            require("torch", extra="deep")  # a slip is told before anything is computed
+        return learn.Budget(time_limit, self.database.seed, choice)
 
     def _lesson(self, budget: learn.Budget, regime: Regime) -> learn.Lesson:
         key = (budget.rows, budget.seed, regime)
@@ -324,15 +329,25 @@ class Question:
             self._lessons[key] = learn.prepare(
                 self._opened, self.task, self._labels, budget, self.database.progress, self.settings, regime
             )
-        return self._lessons[key]
+        lesson = learn.with_neighbours(self._opened, self._lessons[key], budget)
+        self._lessons[key] = lesson
+        return lesson
 
-    def backtest(self, *, time_limit: float = 30.0, frozen_at: str | Instant | None = None) -> Backtest:
+    def backtest(
+        self,
+        *,
+        time_limit: float = 30.0,
+        model: str = Choice.AUTO,
+        frozen_at: str | Instant | None = None,
+    ) -> Backtest:
         """Learn from the past, predict later cutoffs that were not seen, and compare with simple rules.
 
+        `model` says what is tried: "trees" (with the linear model), "deep" (the relational net), "baseline"
+        (simple rules), or "auto": trees, and the net where it is installed and the time limit affords it.
         Each row sees everything before its own cutoff; with `frozen_at`, a time or "fold", it sees a snapshot
         that ends there, or at the start of its fold. Rows from that time on are the test.
         """
-        return self._measure(self._budget(time_limit), Regime.of(frozen_at)).backtest
+        return self._measure(self._budget(time_limit, model), Regime.of(frozen_at)).backtest
 
     def _measure(self, budget: learn.Budget, regime: Regime) -> learn.Measured:
         key = (budget, regime)
@@ -341,13 +356,20 @@ class Question:
             self._measured[key] = learn.measure(self._opened, lesson, budget, self.database.progress)
         return self._measured[key]
 
-    def fit(self, *, time_limit: float = 30.0, frozen_at: str | Instant | None = None) -> Model:
+    def fit(
+        self,
+        *,
+        time_limit: float = 30.0,
+        model: str = Choice.AUTO,
+        frozen_at: str | Instant | None = None,
+    ) -> Model:
         """A model of the whole history, with the backtest that says how good such a model was.
 
+        `model` says what is tried, as in `backtest`.
         With `frozen_at` it is trained for predictions from a snapshot (see `backtest`), and remembers that;
         nothing after a time that is given enters it.
         """
-        budget, regime = self._budget(time_limit), Regime.of(frozen_at)
+        budget, regime = self._budget(time_limit, model), Regime.of(frozen_at)
         measured, lesson = self._measure(budget, regime), self._lesson(budget, regime)
         return learn.release(self._opened, lesson, measured, budget, self.database.progress)
 
@@ -355,26 +377,27 @@ class Question:
         self,
         *,
         time_limit: float = 30.0,
+        model: str = Choice.AUTO,
         as_of: str | Instant | None = None,
         frozen_at: str | Instant | None = None,
         top: int = 10,
     ) -> Answer:
-        """Check, backtest, fit and predict in one go; `frozen_at` as in `fit`."""
+        """Check, backtest, fit and predict in one go; `model` and `frozen_at` as in `fit`."""
+        budget, progress = self._budget(time_limit, model), self.database.progress
         checked = self.check()
-        budget, progress = self._budget(time_limit), self.database.progress
         lesson = self._lesson(budget, regime := Regime.of(frozen_at))
         measured = self._measure(budget, regime).backtest
-        model = self.fit(time_limit=time_limit, frozen_at=frozen_at)
-        doubts = learn.suspicions(self._opened, lesson, model, measured, budget, progress)
+        fitted = self.fit(time_limit=time_limit, model=model, frozen_at=frozen_at)
+        doubts = learn.suspicions(self._opened, lesson, fitted, measured, budget, progress)
         progress.stage("predicting")
         return Answer(
             schema=self.database.schema,
             check=checked,
             backtest=measured,
-            drivers=model.drivers,
-            predictions=self._predict(model, lesson, as_of, top),
-            model=model,
-            warnings=tuple(dict.fromkeys((*checked.warnings, *doubts, *measured.notes, *model.notes))),
+            drivers=fitted.drivers,
+            predictions=self._predict(fitted, lesson, as_of, top),
+            model=fitted,
+            warnings=tuple(dict.fromkeys((*checked.warnings, *doubts, *measured.notes, *fitted.notes))),
         )
 
     def _predict(

@@ -18,6 +18,7 @@ from foretell.cli.faults import report
 from foretell.cli.output import Format, Result, chosen, emit, save, write
 from foretell.cli.progress import Lines, progress
 from foretell.core.errors import UsageError
+from foretell.models.choice import Choice
 from foretell.schema.breadth import DEFAULT
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ def ask(
     labels: o.Labels = None,
     features: o.Features = None,
     window: o.Windows = None,
+    model: o.Model = Choice.AUTO,
     frozen_at: o.FrozenAt = None,
     time_limit: o.TimeLimit = 30,
     config: o.Config = None,
@@ -198,6 +200,7 @@ def ask(
             memory,
             no_cache,
             frozen_at,
+            model,
         )
 
 
@@ -215,11 +218,12 @@ def _ask(
     memory: str | None = None,
     no_cache: bool = False,
     frozen_at: str | None = None,
+    model: Choice = Choice.AUTO,
 ) -> None:
     DEFAULT.said(features, windows)  # a slip is told before the database is read
     with connect(run, target, config, seed, memory, no_cache) as db:
         question = db.query(o.query_text(query), labels=labels, features=features, windows=windows)
-        answer = question.ask(time_limit=time_limit, frozen_at=frozen_at, top=top)
+        answer = question.ask(time_limit=time_limit, model=model, frozen_at=frozen_at, top=top)
         run.show(
             Result(
                 lambda: answer.view(name=db.name, top=top),
@@ -237,6 +241,7 @@ def fit(
     labels: o.Labels = None,
     features: o.Features = None,
     window: o.Windows = None,
+    model: o.Model = Choice.AUTO,
     frozen_at: o.FrozenAt = None,
     time_limit: o.TimeLimit = 30,
     models: o.Models = Path("models"),
@@ -258,14 +263,14 @@ def fit(
         DEFAULT.said(features, window)
         with connect(run, target, config, seed, memory, no_cache) as db:
             question = db.query(o.query_text(query), labels=labels, features=features, windows=window)
-            backtest = question.backtest(time_limit=time_limit, frozen_at=frozen_at)
-            model = question.fit(time_limit=time_limit, frozen_at=frozen_at)
-        model.save(path)
-        for remark in model.features.remarks:
+            backtest = question.backtest(time_limit=time_limit, model=model, frozen_at=frozen_at)
+            fitted = question.fit(time_limit=time_limit, model=model, frozen_at=frozen_at)
+        fitted.save(path)
+        for remark in fitted.features.remarks:
             run.say(remark)
-        data = {"name": name, "path": str(path), "query": model.query, "backtest": backtest.to_dict()}
+        data = {"name": name, "path": str(path), "query": fitted.query, "backtest": backtest.to_dict()}
         run.show(
-            Result(lambda: model_view(model.description, backtest, model.drivers, str(path)), lambda: data)
+            Result(lambda: model_view(fitted.description, backtest, fitted.drivers, str(path)), lambda: data)
         )
 
 

@@ -11,6 +11,7 @@ import typer
 
 from foretell.cli.output import Format
 from foretell.core.errors import UsageError
+from foretell.models.choice import Choice
 
 Target = Annotated[
     str,
@@ -42,6 +43,10 @@ Config = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="The same seed gives the same answer.")]
+Model = Annotated[
+    Choice,
+    typer.Option("--model", help="What is tried: all that time allows, simple rules, trees, or deep nets."),
+]
 TimeLimit = Annotated[
     float,
     typer.Option("--time-limit", metavar="SECONDS", min=1, help="Seconds for training: 30, 300 or more."),

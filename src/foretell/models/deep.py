@@ -8,8 +8,8 @@ import math
 from foretell.core.errors import UsageError
 from foretell.core.lazy import installed, require
 from foretell.models.base import Context, Learner
+from foretell.models.choice import Choice
 from foretell.models.dataset import Dataset
-from foretell.models.families import Choice
 
 NET_SHARE = 0.5
 """What one training of the nets may take of the time that they have together with trees."""

@@ -1,4 +1,4 @@
-"""Families of models: which may be tried, and how trees and nets become one.
+"""How trees and nets become one model.
 
 Trees, with the linear model and the rules beside them, read the matrix of features; a relational net reads
 the rows around each entity. The two err differently, so their average in link space is better than either
@@ -8,12 +8,8 @@ unless another weight is clearly better there.
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import numpy as np
 
-from foretell.core.errors import UsageError
-from foretell.core.text import did_you_mean
 from foretell.features.matrix import Floats
 from foretell.models.criteria import Metric, losses
 from foretell.models.ensemble import blend
@@ -22,49 +18,6 @@ from foretell.task.model import TaskKind
 
 CLEARLY = 2.0
 """Standard errors of a paired difference from which one model is better than another."""
-
-
-class Choice(StrEnum):
-    """What may be tried: all that time allows, simple rules alone, no nets, or nets alone."""
-
-    AUTO = "auto"
-    BASELINE = "baseline"
-    TREES = "trees"
-    DEEP = "deep"
-
-    @property
-    def has_trees(self) -> bool:
-        return self in (Choice.AUTO, Choice.TREES)
-
-    @property
-    def has_nets(self) -> bool:
-        return self in (Choice.AUTO, Choice.DEEP)
-
-
-class Family(StrEnum):
-    """What a member of a model belongs to; the rules that trees are blended with count as theirs."""
-
-    BASELINE = "baseline"
-    TREES = "trees"
-    NET = "net"
-
-
-def choice_of(text: str) -> Choice:
-    """The choice of that name.
-
-    >>> choice_of("dep")
-    Traceback (most recent call last):
-    foretell.core.errors.UsageError: found the model 'dep', expected auto, baseline, trees or deep
-    did you mean 'deep'?
-    """
-    try:
-        return Choice(text)
-    except ValueError:
-        names = [c.value for c in Choice]
-        expected = f"{', '.join(names[:-1])} or {names[-1]}"
-        raise UsageError(
-            f"found the model {text!r}, expected {expected}", mend=did_you_mean(str(text), names)
-        ) from None
 
 
 def net_share(kind: TaskKind, criterion: Metric, y: Floats, trees: Floats, net: Floats) -> float:

@@ -28,9 +28,9 @@ from foretell.features.matrix import Instants, Matrix
 from foretell.features.model import FeatureSet
 from foretell.features.prune import pruned
 from foretell.features.synthesize import Profile, reach_of, synthesize
+from foretell.models.choice import Choice
 from foretell.models.dataset import Dataset, concat
 from foretell.models.deep import net_obstacle
-from foretell.models.families import Choice
 from foretell.models.fitted import FittedModel
 from foretell.prediction import batch
 from foretell.prediction.around import graph_of, surrounded
@@ -64,7 +64,7 @@ class Budget:
 
     seconds: float = 30.0
     seed: int = 0
-    choice: Choice = Choice.TREES
+    choice: Choice = Choice.AUTO
 
     @property
     def share(self) -> float:
@@ -81,7 +81,8 @@ class Lesson:
     """What is learned from: the labels, their features, and the folds they are dealt to.
 
     `copies` are the features of the same rows with history frozen at other times; `known` says until when
-    those of `matrix` are known, None for each row's own cutoff.
+    those of `matrix`, and then of each copy, are known (rows,), None for each row's own cutoff. `later` are
+    the time columns that are not read, being written after their row came to be.
     """
 
     task: Task
@@ -92,8 +93,9 @@ class Lesson:
     matrix: Matrix
     folds: Folds
     regime: Regime = SEED_TIME
-    known: Instants | None = None  # (rows,)
+    known: tuple[Instants | None, ...] = (None,)
     copies: tuple[Matrix, ...] = ()
+    later: tuple[str, ...] = ()
 
     def dataset(self, mask: Mask) -> Dataset:
         """The rows as they are judged."""
@@ -106,6 +108,11 @@ class Lesson:
     def _of(self, matrix: Matrix, mask: Mask) -> Dataset:
         rows = self.labels.rows
         return Dataset(matrix.take(mask), self.y[mask], rows.cutoffs[mask], rows.entities[mask])
+
+    @property
+    def copied(self) -> int:
+        """How often each row is learned from."""
+        return 1 + len(self.copies)
 
     @property
     def sealed(self) -> bool:
@@ -209,25 +216,23 @@ def prepare(
         seen = (known, *drawn(made.rows.cutoffs, span, copies, budget.seed))
         regime = replace(regime, days=span / DAY)
     progress.stage("computing features", total=len(seen) * len(feature_plan(task, features).blocks))
-    graph = None
-    if _wants_net(database, budget, len(seen) * int(folds.train.sum())):
-        graph = graph_of(database, task, later)
-
-    def seen_until(known: Instants | None) -> Matrix:
-        found = features_at(database.engine, task, features, made.rows, known)
-        return found if graph is None else surrounded(found, graph, made.rows, known)
-
-    matrix, *others = map(seen_until, seen)
-    lesson = Lesson(task, made, y, classes, features, matrix, folds, regime, seen[0], tuple(others))
+    matrix, *others = (features_at(database.engine, task, features, made.rows, known) for known in seen)
+    lesson = Lesson(task, made, y, classes, features, matrix, folds, regime, seen, tuple(others), later)
     return lesson.only(pruned(features, matrix, folds.train))
 
 
-def _wants_net(database: OpenDatabase, budget: Budget, rows: int) -> bool:
-    """Whether a net is tried on so many training rows, and so wants their neighbourhoods."""
-    if not budget.choice.has_nets:
-        return False
-    held = database.engine.tables is not None
-    return net_obstacle(budget.choice, rows, database.threads, budget.share, readable=held) is None
+def with_neighbours(database: OpenDatabase, lesson: Lesson, budget: Budget) -> Lesson:
+    """The lesson with the neighbourhoods of its rows, where a net is tried and so wants them."""
+    if not budget.choice.has_nets or lesson.matrix.around is not None:
+        return lesson
+    graph = graph_of(database, lesson.task, lesson.later)
+    rows, readable = lesson.copied * int(lesson.folds.train.sum()), graph is not None
+    obstacle = net_obstacle(budget.choice, rows, database.threads, budget.share, readable=readable)
+    if graph is None or obstacle is not None:
+        return lesson
+    every = zip((lesson.matrix, *lesson.copies), lesson.known)
+    matrix, *copies = (surrounded(m, graph, lesson.labels.rows, known) for m, known in every)
+    return replace(lesson, matrix=matrix, copies=tuple(copies))
 
 
 def _later_columns(database: OpenDatabase, until: Instant) -> tuple[str, ...]:
