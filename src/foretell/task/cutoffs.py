@@ -107,13 +107,17 @@ class Folds:
 
 
 def forward_folds(
-    cutoffs: npt.NDArray[np.int64], horizon: Offset | None, *, frozen_at: Instant | None = None
+    cutoffs: npt.NDArray[np.int64],
+    horizon: Offset | None,
+    *,
+    test_from: Instant | None = None,
+    alike: bool = False,
 ) -> Folds:
     """Folds by the rows' cutoffs: the last fifth tests, the fifth before validates, the rest trains.
 
     Shares are of rows, cut between cutoffs. With a horizon, rows whose target window reaches past the first
-    cutoff of the next fold are left out of theirs. With `frozen_at`, and rows from then on, these are the
-    test.
+    cutoff of the next fold are left out of theirs. Rows from `test_from` on are the test, where it is said.
+    With `alike` validation spans no more time than the test.
     """
     moments = np.unique(cutoffs)
     if len(moments) < 2:
@@ -121,9 +125,8 @@ def forward_folds(
             f"there is {plural(len(moments), 'cutoff')} to learn from, and a backtest needs two",
             mend="ask for a shorter window, or bring a longer history",
         )
-    test_from = _start(cutoffs, moments, 0.2)
-    if frozen_at is not None and frozen_at <= moments[-1]:
-        test_from = frozen_at
+    if test_from is None:
+        test_from = _start(cutoffs, moments, 0.2)
     test = cutoffs >= test_from
     before = cutoffs[closed_before(cutoffs, horizon, test_from)]
     earlier = np.unique(before)
@@ -137,6 +140,9 @@ def forward_folds(
     train = closed_before(cutoffs, horizon, test_from)
     if len(earlier) > 1:
         valid_from = _start(before, earlier, 0.25)
+        if alike:
+            longest = int(moments[-1]) - test_from
+            valid_from = max(valid_from, int(earlier[earlier >= earlier[-1] - longest][0]))
         closed = closed_before(cutoffs, horizon, valid_from)
         if closed.any():
             valid = train & (cutoffs >= valid_from)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from foretell.core.errors import UsageError
 from foretell.core.random import generator
-from foretell.core.time import DAY, Instant, format_instant, parse_instant
-from foretell.task.cutoffs import Folds
+from foretell.core.time import DAY, Instant, Offset, format_instant, parse_instant, parse_span
+from foretell.task.cutoffs import Folds, forward_folds
 
 FOLD = "fold"
 """What is said in place of a time to freeze history at the start of each fold."""
@@ -28,33 +29,48 @@ Instants = npt.NDArray[np.int64]
 @dataclass(frozen=True)
 class Regime:
     """Seed-time, or frozen: at the time `at`, or without one at the start of each fold and, in serving, at
-    the data's end. `longest` is the greatest staleness, in days, that a frozen model was trained for.
+    the data's end. `days` is for how long the snapshot is served: the greatest staleness that a frozen model
+    is trained for; 0 until the folds say it.
 
     >>> print(Regime())
     Each row was scored with everything before its own cutoff.
-    >>> print(Regime.of("2005-01-01", longest=90.0))
+    >>> print(Regime.of("2005-01-01", frozen_for="90d"))
     History was frozen at 2005-01-01: rows were scored up to 90 days later, and saw nothing in between.
     """
 
     frozen: bool = False
     at: Instant | None = None
-    longest: float = 0.0
+    days: float = 0.0
 
     @classmethod
-    def of(cls, frozen_at: str | Instant | None, longest: float = 0.0) -> Regime:
-        """From what is said: None for seed-time, a time, or "fold"."""
+    def of(cls, frozen_at: str | Instant | None, frozen_for: str | None = None) -> Regime:
+        """From what is said: None for seed-time, a time, or "fold"; and for how long, such as "90d"."""
+        days = parse_span(frozen_for).days if frozen_for is not None else 0.0
         if frozen_at is None:
+            if days:
+                raise UsageError("frozen for how long is said, but not when", mend='say when, or "fold"')
             return cls()
         if frozen_at == FOLD:
-            return cls(True, None, longest)
+            return cls(True, None, days)
         at = parse_instant(frozen_at) if isinstance(frozen_at, str) else frozen_at
-        return cls(True, at, longest)
+        return cls(True, at, days)
+
+    def folds(self, cutoffs: Instants, horizon: Offset | None) -> Folds:
+        """Forward folds; where history is frozen the test begins then, or lasts as long as serving will."""
+        if not self.frozen:
+            return forward_folds(cutoffs, horizon)
+        last, start = int(cutoffs.max()), None
+        if self.at is not None and self.at <= last:
+            start = self.at
+        elif self.days:
+            start = last - round(self.days * DAY)
+        return forward_folds(cutoffs, horizon, test_from=start, alike=True)
 
     def __str__(self) -> str:
         if not self.frozen:
             return "Each row was scored with everything before its own cutoff."
         when = "the first cutoff of the test" if self.at is None else format_instant(self.at)
-        span = f"up to {self.longest:,.0f} days later"
+        span = f"up to {self.days:,.0f} days later"
         return f"History was frozen at {when}: rows were scored {span}, and saw nothing in between."
 
 
@@ -70,16 +86,16 @@ def fold_start(cutoffs: Instants, folds: Folds, at: Instant | None) -> Instant:
     return at if at is not None and at <= first else first
 
 
-def imitated(cutoffs: Instants, folds: Folds, at: Instant | None) -> tuple[Instants, int]:
-    """Until when each row's history is known (rows,), and the greatest staleness of the test in microseconds.
+def imitated(cutoffs: Instants, folds: Folds, regime: Regime) -> tuple[Instants, int]:
+    """Until when each row's history is known (rows,), and for how long in microseconds the snapshot is served.
 
     Test rows see up to the start of the test, validation rows (and those of the embargo after them) up to the
     start of validation. Training rows are cut into spans as long as the test, going back from there, and each
     sees up to the start of its span: what the later folds will meet, earlier. No row sees less than what was
     known at the first cutoff.
     """
-    test_from = fold_start(cutoffs, folds, at)
-    span = max(int(cutoffs[folds.test].max()) - test_from, 1)
+    test_from = fold_start(cutoffs, folds, regime.at)
+    span = round(regime.days * DAY) or max(int(cutoffs.max()) - test_from, 1)
     start = int(cutoffs[folds.valid].min()) if folds.valid.any() else test_from
     back = -(-(start - cutoffs) // span)  # whole spans, rounded up
     known = np.where(cutoffs < start, start - back * span, start)
