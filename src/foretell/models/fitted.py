@@ -12,16 +12,16 @@ import numpy as np
 from foretell.core.errors import DataError, ModelFileError, UsageError
 from foretell.core.lazy import require
 from foretell.core.progress import QUIET, Progress
-from foretell.features.matrix import Floats, Matrix
+from foretell.features.matrix import Floats, Instants, Matrix
 from foretell.models.abreast import abreast
 from foretell.models.base import Context, Contributions, Files, Fitted
 from foretell.models.baselines import Baseline
 from foretell.models.calibrate import IDENTITY, Calibration, fit_calibration
+from foretell.models.choice import Family
 from foretell.models.criteria import criterion_for
 from foretell.models.dataset import Dataset
 from foretell.models.encode import frozen
 from foretell.models.ensemble import blend
-from foretell.models.families import Family
 from foretell.models.intervals import Conformal, fit_conformal
 from foretell.models.linear import LinearFitted
 from foretell.models.links import from_link
@@ -164,7 +164,7 @@ class FittedModel:
     def recalibrated(self, data: Dataset) -> FittedModel:
         """The same model with its calibration and intervals taken from rows that it has not seen."""
         raw = blend(self.kind, [m.predict(data.X) for m in self.members], self.weights)
-        calibration, conformal, _ = settle(self.kind, raw, data, self.floor)
+        calibration, conformal, _ = settle(self.kind, raw, data.y, data.cutoffs, self.floor)
         return replace(self, calibration=calibration, conformal=conformal)
 
     def dump(self) -> dict[str, str | bytes]:
@@ -242,16 +242,16 @@ def _load_member(files: Files) -> Fitted:
 
 
 def settle(
-    kind: TaskKind, raw: Floats, data: Dataset, floor: float | None
+    kind: TaskKind, raw: Floats, y: Floats, cutoffs: Instants, floor: float | None
 ) -> tuple[Calibration, Conformal | None, Floats]:
     """The calibration of scores made without seeing these rows' labels, the intervals around what they then
     say, and those predictions.
     """
-    calibration = fit_calibration(kind, raw, data.y, data.cutoffs)
+    calibration = fit_calibration(kind, raw, y, cutoffs)
     final = from_link(kind, calibration.apply(raw))
     if floor is not None:
         final = np.maximum(final, floor)
-    conformal = fit_conformal(data.y, final, data.cutoffs) if kind is TaskKind.REGRESSION else None
+    conformal = fit_conformal(y, final, cutoffs) if kind is TaskKind.REGRESSION else None
     return calibration, conformal, final
 
 

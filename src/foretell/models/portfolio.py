@@ -2,23 +2,24 @@
 
 Every candidate is trained on the training rows and scores the validation rows. There the weights, the
 calibration, the interval's residuals and the best baseline are chosen; then the chosen members are trained
-anew on both. The calibration and the residuals are those of the members before that last step: their
-validation predictions are out of sample, which the final members' would not be. The final members have seen
-more and later rows, so they can be expected to err a little less than the calibration assumes, not more.
+anew on both. Where rows are few, earlier folds are looked at beside the last one: for the calibration and the
+residuals, and with time for it for the weights and the number of trees too.
+
+The calibration and the residuals are those of the members before the last step: their predictions are out of
+sample, which the final members' would not be. The final members have seen more and later rows, so they can be
+expected to err a little less than the calibration assumes, not more.
 
 Choices depend on sizes, the seed and the time limit's value, never on measured time: two runs give one model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from foretell.core.errors import DataError, UsageError
 from foretell.core.progress import QUIET, Progress
-from foretell.features.matrix import Floats
 from foretell.models.abreast import abreast
 from foretell.models.base import Context, Fitted, Learner
 from foretell.models.baselines import fit_baselines
@@ -31,11 +32,16 @@ from foretell.models.ensemble import blend
 from foretell.models.families import net_share
 from foretell.models.fitted import FittedModel, check_labels, refitted, settle
 from foretell.models.links import to_link
+from foretell.models.rolling import STARTS, Fold, Rolling, Seen, agrees, earlier_folds
 from foretell.models.screen import screened
 from foretell.models.weigh import mixed, weigh
 from foretell.task.model import TaskKind
 
 HOLDOUT = 0.2
+ROLLING_ROWS = 20_000
+"""With more rows one validation period is long enough, and others cost too much."""
+THOROUGH = 60.0
+"""Seconds from which earlier folds are tried in full, and not only scored with what the last one chose."""
 
 
 def fit(
@@ -51,6 +57,7 @@ def fit(
     choice: Choice = Choice.AUTO,
     earlier: FittedModel | None = None,
     whole: Dataset | None = None,
+    rolling: Rolling | None = None,
     progress: Progress = QUIET,
 ) -> FittedModel:
     """Train, choose on validation, and train anew on everything.
@@ -60,7 +67,7 @@ def fit(
     sizes by estimate. Of hundreds of columns and many rows the weakest columns are left out. `choice` says
     which families are tried. `earlier` is a model of the rows of `train`: beyond the first two, no learners
     are tried that it did not keep, and its nets are taken as they are. `whole` is what the chosen members are
-    trained on in the end, by default all the rows given.
+    trained on in the end, by default all the rows given. With `rolling` its earlier folds are looked at too.
     """
     if time_limit <= 0:
         raise UsageError(f"found {time_limit:g} seconds, expected a time limit above 0")
@@ -83,15 +90,29 @@ def fit(
         train, valid, whole = train.select(names), valid.select(names), whole.select(names)
     baselines = fit_baselines(train, context)
     nets, left_out = _nets(train, valid, context, choice, time_limit, earlier)
-    trees = _trees(train, valid, context, choice, time_limit * (1 - NET_SHARE if nets else 1), earlier)
+    folds = _folds(whole, valid, rolling)
+    learners = _learners(train, context, choice, time_limit * (1 - NET_SHARE if nets else 1), earlier)
+    if time_limit >= THOROUGH:
+        learners = [(learner, seconds / (1 + sum(STARTS) * bool(folds))) for learner, seconds in learners]
+    context.progress.stage("training", len(learners))
+    trees = _trained(learners, train, valid, context)
+    early: list[Seen] = []
+    if time_limit >= THOROUGH:
+        trees, early = _tried(folds, learners, trees, context)
     candidates: dict[str, Fitted] = {**baselines, **trees, **nets}
-    predictions = {name: c.predict(valid.X) for name, c in candidates.items()}
+    seen = Seen.of(candidates, valid)
+    predictions = seen.predictions
     usable = context.criterion
-    weights = _weigh_families(train, valid, context, predictions, list(baselines), list(trees), list(nets))
+    few = train.rows < FEW_ROWS
+    own = _weigh_trees(context, Seen.joined([*early, seen]), list(baselines), list(trees), few=few)
+    weights = _with_nets(context, seen, own, list(nets), alone=not trees)
     members = tuple(candidates[n] for n in weights)
     floor = 0.0 if kind is TaskKind.REGRESSION and bool((whole.y >= 0).all()) else None
-    raw = blend(kind, [predictions[n] for n in weights], list(weights.values()))
-    calibration, conformal, final = settle(kind, raw, valid, floor)
+    if not early and not nets:
+        early = [_said(members, fold, context) for fold in folds]
+    known = seen if nets else Seen.joined([*early, seen])
+    raw = blend(kind, [known.predictions[n] for n in weights], list(weights.values()))
+    calibration, conformal, final = settle(kind, raw, known.y, known.cutoffs, floor)
     scores = {n: usable.score(valid.y, p) for n, p in predictions.items()}
     gains = {n: usable.gain(valid.y, predictions[n]) for n in baselines}
     model = FittedModel(
@@ -107,7 +128,7 @@ def fit(
         best_baseline=max(gains, key=lambda n: gains[n]),
         calibration=calibration,
         conformal=conformal,
-        validation={**scores, "ensemble": usable.score(valid.y, final)},
+        validation={**scores, "ensemble": usable.score(valid.y, final[-valid.rows :])},
         notes=tuple(notes),
         rows=train.rows,
         floor=floor,
@@ -118,22 +139,23 @@ def fit(
     return refitted(model, whole, context)
 
 
-def _trees(
-    train: Dataset,
-    valid: Dataset,
-    context: Context,
-    choice: Choice,
-    time_limit: float,
-    earlier: FittedModel | None,
-) -> dict[str, Fitted]:
-    """The linear model and the trees, trained; none where the choice leaves them out."""
+def _learners(
+    train: Dataset, context: Context, choice: Choice, time_limit: float, earlier: FittedModel | None
+) -> list[tuple[Learner, float]]:
+    """The linear model and the trees to try, with their seconds; none where the choice leaves them out."""
     if not choice.has_trees:
-        return {}
+        return []
     learners = plan(train, context, time_limit)
-    if earlier is not None:
-        kept = {m.name for m in earlier.members}
-        learners = [pair for i, pair in enumerate(learners) if i < FIRST or pair[0].name in kept]
-    context.progress.stage("training", len(learners))
+    if earlier is None:
+        return learners
+    kept = {m.name for m in earlier.members}
+    return [pair for i, pair in enumerate(learners) if i < FIRST or pair[0].name in kept]
+
+
+def _trained(
+    learners: list[tuple[Learner, float]], train: Dataset, valid: Dataset, context: Context
+) -> dict[str, Fitted]:
+    """Every learner's model by name, trained side by side where rows are few."""
 
     def train_one(pair: tuple[Learner, float]) -> Fitted:
         return pair[0].fit(train, valid, replace(context, seconds=pair[1]))
@@ -144,6 +166,39 @@ def _trees(
         found[learner.name] = fitted
         context.progress.advance()
     return found
+
+
+def _folds(whole: Dataset, valid: Dataset, rolling: Rolling | None) -> tuple[Fold, ...]:
+    """The folds before the last one, where rows are few enough to train on all of them."""
+    if rolling is None or whole.rows > ROLLING_ROWS:
+        return ()
+    return earlier_folds(whole, int(valid.cutoffs.min()), rolling)
+
+
+def _tried(
+    folds: tuple[Fold, ...],
+    learners: list[tuple[Learner, float]],
+    trees: dict[str, Fitted],
+    context: Context,
+) -> tuple[dict[str, Fitted], list[Seen]]:
+    """The learners tried on earlier folds too: members as the folds agree on, and what each fold's said."""
+    made = []
+    for fold in folds:
+        context.progress.stage("training on earlier folds", len(learners))
+        made.append(_trained(learners, fold.train, fold.valid, context))
+    agreed = {n: m.agreed([held[n] for held in made]) if agrees(m) else m for n, m in trees.items()}
+    early = [
+        Seen.of({**fit_baselines(fold.train, context), **held}, fold.valid) for fold, held in zip(folds, made)
+    ]
+    return agreed, early
+
+
+def _said(members: tuple[Fitted, ...], fold: Fold, context: Context) -> Seen:
+    """What the members, trained anew on an earlier fold, say of the period after it."""
+    again = abreast(
+        lambda m: m.refit(fold.train, context), members, rows=fold.train.rows, threads=context.threads
+    )
+    return Seen.of({m.name: refit for m, refit in zip(members, again)}, fold.valid)
 
 
 def _nets(
@@ -167,39 +222,29 @@ def _family(member: str, nets: list[str], choice: Choice) -> Family:
     return Family.NET if member in nets else Family.TREES
 
 
-def _weigh_families(
-    train: Dataset,
-    valid: Dataset,
-    context: Context,
-    predictions: Mapping[str, Floats],
-    baselines: list[str],
-    trees: list[str],
-    nets: list[str],
+def _weigh_trees(
+    context: Context, seen: Seen, baselines: list[str], trees: list[str], *, few: bool
 ) -> dict[str, float]:
-    """Members and their weights: the trees' among themselves, the nets equally, and the two families' shares.
-
-    Without either it is the rule that is best on validation.
-    """
-    kind, criterion, y = context.kind, context.criterion, valid.y
-    if not trees and not nets:
-        gains = {n: np.nan_to_num(criterion.gain(y, predictions[n]), nan=-np.inf) for n in baselines}
-        return {max(gains, key=lambda n: gains[n]): 1.0}
-    equal = {n: 1 / len(nets) for n in nets}
+    """The weights of trees and rules among themselves; without trees the rule that is best."""
+    kind, criterion, y = context.kind, context.criterion, seen.y
     if not trees:
-        return equal
-    own = weigh(
-        kind,
-        criterion,
-        y,
-        {n: predictions[n] for n in (*baselines, *trees)},
-        baselines,
-        few=train.rows < FEW_ROWS,
-        seed=context.seed,
-    )
+        gains = {n: np.nan_to_num(criterion.gain(y, seen.predictions[n]), nan=-np.inf) for n in baselines}
+        return {max(gains, key=lambda n: gains[n]): 1.0}
+    known = {n: seen.predictions[n] for n in (*baselines, *trees)}
+    return weigh(kind, criterion, y, known, baselines, few=few, seed=context.seed)
+
+
+def _with_nets(
+    context: Context, seen: Seen, own: dict[str, float], nets: list[str], *, alone: bool
+) -> dict[str, float]:
+    """The weights with the nets': equal among themselves, and the share that the family has."""
     if not nets:
         return own
-
-    share = net_share(kind, criterion, y, mixed(kind, predictions, own), mixed(kind, predictions, equal))
+    equal = {n: 1 / len(nets) for n in nets}
+    if alone:
+        return equal
+    kind, said = context.kind, seen.predictions
+    share = net_share(kind, context.criterion, seen.y, mixed(kind, said, own), mixed(kind, said, equal))
     shares = {n: (1 - share) * w for n, w in own.items()} | {n: share * w for n, w in equal.items()}
     return {n: w for n, w in shares.items() if w > 0}
 

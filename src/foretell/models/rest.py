@@ -7,13 +7,14 @@ followed by its own past mean, which the trees then correct (benchmarks/LOG.md h
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from foretell.features.matrix import Floats, Matrix
-from foretell.models.base import Context, Contributions, Files
+from foretell.models.base import Context, Contributions, Files, Fitted
 from foretell.models.baselines import Baseline, fit_baselines
 from foretell.models.dataset import Dataset
 from foretell.models.trees import TreeFitted, TreeLearner, TreeRecipe
@@ -44,6 +45,10 @@ class RestFitted:
     def refit(self, data: Dataset, context: Context) -> RestFitted:
         rule = self.rule.refit(data, context)
         return replace(self, rule=rule, trees=self.trees.refit(_rest(data, rule), context))
+
+    def agreed(self, others: Sequence[Fitted]) -> RestFitted:
+        """As many trees as the folds agree on."""
+        return replace(self, trees=self.trees.agreed([o.trees for o in others if isinstance(o, RestFitted)]))
 
     def dump(self) -> dict[str, str]:
         held = {"name": self.name, "rule": self.rule.dump(), "share": self.share}

@@ -6,7 +6,7 @@ Columns get plain internal names f0…fn, so that no name from a database reache
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -16,7 +16,7 @@ import numpy as np
 from foretell.core.lazy import require
 from foretell.core.random import derive, generator
 from foretell.features.matrix import Floats, Instants, Matrix
-from foretell.models.base import Context, Contributions, Files, onto_columns, text_of
+from foretell.models.base import Context, Contributions, Files, Fitted, onto_columns, text_of
 from foretell.models.bins import binned, design, give_back
 from foretell.models.dataset import Dataset
 from foretell.models.encode import TreeEncoder
@@ -236,6 +236,14 @@ class TreeFitted:
             rounds = max(1, round(self.rounds * min(data.rows / max(self.rows, 1), 1.5)))
         fitted = grow(self.recipe, data, None, context, rounds, self.rate)
         return replace(fitted, name=self.name)
+
+    def agreed(self, others: Sequence[Fitted]) -> TreeFitted:
+        """As many trees as the median fold would have had on these rows; a fold's own luck is not followed.
+
+        Folds of fewer rows stopped earlier: their rounds grow with the root of the rows.
+        """
+        told = [o.rounds * np.sqrt(self.rows / o.rows) for o in others if isinstance(o, TreeFitted)]
+        return replace(self, rounds=max(1, round(float(np.median([self.rounds, *told])))))
 
     def dump(self) -> dict[str, str]:
         held = {
