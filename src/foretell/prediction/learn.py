@@ -32,6 +32,7 @@ from foretell.models.choice import Choice
 from foretell.models.dataset import Dataset, concat
 from foretell.models.deep import net_obstacle
 from foretell.models.fitted import FittedModel
+from foretell.models.rolling import Rolling
 from foretell.prediction import batch
 from foretell.prediction.around import graph_of, surrounded
 from foretell.prediction.database import OpenDatabase, counted_tables, moment_of
@@ -39,7 +40,7 @@ from foretell.prediction.history import features_at, with_staleness
 from foretell.prediction.model import Model, package_versions
 from foretell.schema.breadth import FeatureSettings
 from foretell.schema.model import Semantic
-from foretell.task.cutoffs import Folds, learning_cutoffs, random_folds
+from foretell.task.cutoffs import Folds, closed_before, learning_cutoffs, random_folds
 from foretell.task.given import LEARNABLE
 from foretell.task.model import Task, TaskKind
 from foretell.task.regime import COPIES, SEED_TIME, Regime, drawn, imitated
@@ -119,6 +120,25 @@ class Lesson:
         """Whether the test rows lie after the time at which history is frozen: nothing learns from them."""
         at = self.regime.at
         return at is not None and bool((self.labels.rows.cutoffs[self.folds.test] >= at).all())
+
+    @property
+    def forward(self) -> bool:
+        """Whether the folds follow one another in time, each row knowing all up to its cutoff."""
+        cutoffs, folds = self.labels.rows.cutoffs, self.folds
+        return not self.regime.frozen and bool(cutoffs[folds.train].max() < cutoffs[folds.test].min())
+
+    @property
+    def closed(self) -> Mask:
+        """The rows to learn from in the end: those of the embargo too whose windows closed before the test."""
+        cutoffs, folds = self.labels.rows.cutoffs, self.folds
+        if not self.forward:
+            return folds.train | folds.valid
+        return closed_before(cutoffs, self.task.horizon, int(cutoffs[folds.test].min()))
+
+    @property
+    def rolling(self) -> Rolling | None:
+        """Earlier folds may be looked at where they are like the last one."""
+        return Rolling(self.task.horizon) if self.forward else None
 
     @cached_property
     def exposed(self) -> dict[str, tuple[str, ...]]:
@@ -343,7 +363,8 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
         seed=budget.seed,
         threads=database.threads,
         choice=budget.choice,
-        whole=lesson.training(folds.train | folds.valid) if lesson.regime.frozen else None,
+        whole=lesson.training(lesson.closed),
+        rolling=lesson.rolling,
         progress=progress,
     )
     test = lesson.dataset(folds.test)
@@ -396,6 +417,7 @@ def release(
             choice=budget.choice,
             earlier=measured.fitted,
             whole=everything,
+            rolling=lesson.rolling,
             progress=progress,
         )
     features = lesson.features.select(fitted.columns)
