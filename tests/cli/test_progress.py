@@ -36,6 +36,27 @@ def test_verbose_says_how_long_each_stage_took() -> None:
     assert lines[1].endswith(" s)") and "reading [tables] (" in lines[1]
 
 
+def test_a_log_hears_how_long_a_stage_will_take() -> None:
+    """Every third second an epoch of twenty; a stage of unknown length is quiet."""
+    now = [0.0]
+    console = Console(file=io.StringIO(), width=80)
+    with Lines(console, clock=lambda: now[0]) as shown:
+        shown.stage("reading")
+        now[0] = 20.0
+        shown.advance()
+        shown.stage("training the net", 20)
+        for _ in range(10):
+            now[0] += 3.0
+            shown.advance()
+    assert isinstance(console.file, io.StringIO)
+    assert [line.split(" s  ")[1] for line in console.file.getvalue().strip().split("\n")] == [
+        "reading",
+        "training the net",
+        "training the net: 20%, about 48 s left",
+        "training the net: 40%, about 36 s left",
+    ]
+
+
 def test_quiet_says_nothing() -> None:
     assert run(quiet=True) == (Silent, "")
     assert run(quiet=True, verbose=True, terminal=True) == (Silent, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -11,23 +12,42 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from foretell.report.numbers import duration
 
+PATIENCE = 10.0
+"""Seconds after which a log hears again of a stage that is not done."""
+
 
 class Lines:
-    """One line for each stage, for logs and pipes; with `-v` also how long each took."""
+    """One line for each stage, for logs and pipes, and of long ones the time left; with `-v` also how long
+    each took.
+    """
 
-    def __init__(self, console: Console, *, verbose: bool = False) -> None:
-        self.console, self.verbose = console, verbose
-        self.begun = self.stage_begun = time.monotonic()
+    def __init__(
+        self,
+        console: Console,
+        *,
+        verbose: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.console, self.verbose, self.clock = console, verbose, clock
+        self.begun = self.stage_begun = self.told = clock()
         self.current: str | None = None
+        self.total, self.done = 0.0, 0.0
 
     def stage(self, name: str, total: float | None = None) -> None:
         self._finish()
-        self.current, self.stage_begun = name, time.monotonic()
+        self.current, self.stage_begun = name, self.clock()
+        self.total, self.done, self.told = total or 0.0, 0.0, self.stage_begun
         if not self.verbose:
             self.say(name)
 
     def advance(self, amount: float = 1.0) -> None:
-        pass
+        self.done += amount
+        now = self.clock()
+        if self.current is None or not 0 < self.done < self.total or now - self.told < PATIENCE:
+            return
+        self.told = now
+        left = (now - self.stage_begun) * (self.total - self.done) / self.done
+        self.say(f"{self.current}: {self.done / self.total:.0%}, about {duration(left)} left")
 
     def note(self, text: str) -> None:
         self.say(text)
@@ -38,12 +58,12 @@ class Lines:
 
     def _finish(self) -> None:
         if self.verbose and self.current is not None:
-            self.say(f"{self.current} ({duration(time.monotonic() - self.stage_begun)})")
+            self.say(f"{self.current} ({duration(self.clock() - self.stage_begun)})")
         self.current = None
 
     def say(self, text: str) -> None:
         """A line with the time it was said at."""
-        seconds = time.monotonic() - self.begun
+        seconds = self.clock() - self.begun
         self.console.print(
             f"{seconds:5.1f} s  {text}", style="dim", highlight=False, markup=False, soft_wrap=True
         )
@@ -76,7 +96,7 @@ class Bar(Lines):
 
     def stage(self, name: str, total: float | None = None) -> None:
         self._finish()
-        self.current, self.stage_begun = name, time.monotonic()
+        self.current, self.stage_begun = name, self.clock()
         if self.task is not None:
             self.bar.remove_task(self.task)
         self.task = self.bar.add_task(name, total=total)
