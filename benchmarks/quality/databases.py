@@ -1,9 +1,9 @@
 """The development databases' queries from end to end: lift over the best simple rule, calibration, cost, and
 rivals on the same rows.
 
-    python benchmarks/quality/databases.py [database | database.query ...] [--time-limit 30] [--threads 2]
+    python benchmarks/quality/databases.py [database | database.query ...] [--time-limit 30] [--model auto]
         [--rivals featuretools,autogluon,getml] [--rival-limit 300] [--flat-limit 60]
-        [--resume] [--list] [--table]
+        [--threads 2] [--resume] [--list] [--table]
 
 Each query of ../labels/queries.toml that can be learned runs in a process of its own, from the raw folder and
 without configuration: connect, check, backtest (on the last fifth of the rows), as `foretell ask` does.
@@ -59,6 +59,7 @@ class Run:
         self.path: Path = given.result
         self.about = {
             "time_limit": given.time_limit,
+            "model": given.model,
             "rival_limit": given.rival_limit,
             "flat_limit": given.flat_limit,
             "threads": given.threads,
@@ -84,6 +85,7 @@ class Run:
         (place / "report.json").unlink(missing_ok=True)
         command = [sys.executable, HERE / "rivals/run_foretell.py", "--out", place, "--query", text]
         command += ["--database", DATA / name.partition(".")[0], "--time-limit", str(given.time_limit)]
+        command += ["--model", given.model]
         command += ["--threads", str(given.threads), "--seed", str(given.seed)]
         command += ["--export"] if given.rivals else []
         ended = self._measured(command, place / "log.txt", SLOWEST)
@@ -174,6 +176,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("names", nargs="*", help="databases, or database.query")
     parser.add_argument("--time-limit", type=float, default=30.0, help="foretell's, in seconds")
+    parser.add_argument("--model", default="auto", help="as `foretell ask --model`")
     parser.add_argument("--rivals", default="", help=f"some of {','.join(RIVALS)}")
     parser.add_argument("--rival-limit", type=float, default=300.0, help="each rival's, in seconds")
     parser.add_argument("--flat-limit", type=float, default=60.0, help="of rivals that get our features")

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import foretell
+from foretell.task.regime import Regime
 from foretell.testing.databases import events, shop
 
 QUALITY = Path(__file__).parents[2] / "benchmarks/quality"
@@ -52,7 +53,7 @@ def exported(load: Any, frames: Any, text: str, folder: Path) -> tuple[str, dict
     """The mark of an exported job, and what job.json says."""
     with foretell.connect(frames) as database:
         question = database.query(text)
-        lesson = question._lesson(question._budget(5.0))
+        lesson = question._lesson(question._budget(5.0), Regime.of(None))
         mark = load("export").export(database.opened, lesson, "mae", folder)
         rows = pq.read_table(folder / "rows.parquet")
         for fold in ("train", "valid", "test"):

@@ -21,14 +21,15 @@ from export import export
 import foretell
 from foretell.core.errors import ForetellError
 from foretell.pipeline import Question
+from foretell.task.regime import Regime
 
 FEWEST_ROWS = 500
 """Fewer rows to learn from (train and validation) make no comparison."""
 
 
-def measure(question: Question, limit: float) -> dict[str, Any]:
+def measure(question: Question, limit: float, model: str) -> dict[str, Any]:
     """The backtest's figures: the model, the best simple rule on the same rows, calibration or coverage."""
-    found = question.backtest(time_limit=limit).to_dict()
+    found = question.backtest(time_limit=limit, model=model).to_dict()
     covered = [s["coverage"] for s in found["slices"] if s["coverage"] is not None]
     return {
         "kind": found["kind"],
@@ -38,6 +39,7 @@ def measure(question: Question, limit: float) -> dict[str, Any]:
         "model": found["model"]["value"],
         "rule": found["baselines"][found["best_baseline"]]["value"],
         "best_baseline": found["best_baseline"],
+        "members": {n: s["value"] for n, s in found["members"].items()},
         "lift": [found["lift"][k] for k in ("value", "low", "high")],
         "ece": found["ece"],
         "coverage": found["coverage"],
@@ -51,6 +53,7 @@ def main() -> None:
     parser.add_argument("--query", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--time-limit", type=float, default=30.0)
+    parser.add_argument("--model", default="auto")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--export", action="store_true")
@@ -70,12 +73,12 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
         rows = question.check().labels.rows
         if rows < FEWEST_ROWS:
             return {"skipped": f"{rows} rows"}
-        budget = question._budget(given.time_limit)
-        lesson = question._lesson(budget)
+        budget, regime = question._budget(given.time_limit, given.model), Regime.of(None)
+        lesson = question._lesson(budget, regime)
         learned = int((lesson.folds.train | lesson.folds.valid).sum())
         if learned < FEWEST_ROWS:
             return {"skipped": f"{learned} rows to learn from"}
-        figures = measure(question, given.time_limit)
+        figures = measure(question, given.time_limit, given.model)
         made = {
             "rows": rows,
             "learned": learned,
@@ -91,7 +94,7 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
             np.savez(
                 given.out / "predictions.npz",
                 index=np.flatnonzero(lesson.folds.test[dealt]),
-                prediction=question._measure(budget).fitted.predict(test.X),
+                prediction=question._measure(budget, regime).fitted.predict(test.X),
             )
     return made
 
