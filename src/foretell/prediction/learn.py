@@ -129,7 +129,7 @@ class Lesson:
 
     @property
     def closed(self) -> Mask:
-        """The rows to learn from in the end: those of the embargo too whose windows closed before the test."""
+        """The rows learned from in the end: those of the embargo too whose windows closed before the test."""
         cutoffs, folds = self.labels.rows.cutoffs, self.folds
         if not self.forward:
             return folds.train | folds.valid
