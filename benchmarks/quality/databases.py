@@ -80,8 +80,15 @@ class Run:
 
     def ours(self, name: str, text: str) -> dict[str, Any]:
         """One query by foretell, in a process of its own: its peak memory is its own."""
-        given, place = self.given, WORK / "jobs" / name
-        place.mkdir(parents=True, exist_ok=True)
+        if self.given.rivals:
+            place = WORK / "jobs" / name
+            place.mkdir(parents=True, exist_ok=True)
+            return self._ours_in(place, name, text)
+        with tempfile.TemporaryDirectory() as folder:
+            return self._ours_in(Path(folder), name, text)
+
+    def _ours_in(self, place: Path, name: str, text: str) -> dict[str, Any]:
+        given = self.given
         (place / "report.json").unlink(missing_ok=True)
         command = [sys.executable, HERE / "rivals/run_foretell.py", "--out", place, "--query", text]
         command += ["--database", DATA / name.partition(".")[0], "--time-limit", str(given.time_limit)]
@@ -90,7 +97,7 @@ class Run:
         command += ["--export"] if given.rivals else []
         ended = self._measured(command, place / "log.txt", SLOWEST)
         if ended is not None:
-            return {"skipped": ended}
+            return {"skipped": ended, "failed": True}
         made: dict[str, Any] = json.loads((place / "report.json").read_text())
         return made
 
@@ -159,7 +166,7 @@ def main() -> None:
     print(heading())
     for name in chosen:
         made = run.records.get(name)
-        if made is None or (given.rivals and "skipped" not in made and "job" not in made):
+        if made is None or "failed" in made or (given.rivals and "skipped" not in made and "job" not in made):
             made = run.records[name] = run.ours(name, texts[name])
             run.save()
         for rival in given.rivals if "skipped" not in made else ():
