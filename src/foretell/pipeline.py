@@ -339,15 +339,18 @@ class Question:
         time_limit: float = 30.0,
         model: str = Choice.AUTO,
         frozen_at: str | Instant | None = None,
+        frozen_for: str | None = None,
     ) -> Backtest:
         """Learn from the past, predict later cutoffs that were not seen, and compare with simple rules.
 
         `model` says what is tried: "trees" (with the linear model), "deep" (the relational net), "baseline"
         (simple rules), or "auto": trees, and the net where it is installed and the time limit affords it.
         Each row sees everything before its own cutoff; with `frozen_at`, a time or "fold", it sees a snapshot
-        that ends there, or at the start of its fold. Rows from that time on are the test.
+        that ends there, or at the start of its fold. Rows from that time on are the test. `frozen_for`, such
+        as "90d", is how long the snapshot will be served; by default as long as the test lasts.
         """
-        return self._measure(self._budget(time_limit, model), Regime.of(frozen_at)).backtest
+        regime = Regime.of(frozen_at, frozen_for)
+        return self._measure(self._budget(time_limit, model), regime).backtest
 
     def _measure(self, budget: learn.Budget, regime: Regime) -> learn.Measured:
         key = (budget, regime)
@@ -362,14 +365,14 @@ class Question:
         time_limit: float = 30.0,
         model: str = Choice.AUTO,
         frozen_at: str | Instant | None = None,
+        frozen_for: str | None = None,
     ) -> Model:
         """A model of the whole history, with the backtest that says how good such a model was.
 
-        `model` says what is tried, as in `backtest`.
-        With `frozen_at` it is trained for predictions from a snapshot (see `backtest`), and remembers that;
-        nothing after a time that is given enters it.
+        `model` says what is tried, as in `backtest`. With `frozen_at` it is trained for predictions from a
+        snapshot (see `backtest`), and remembers that; nothing after a time that is given enters it.
         """
-        budget, regime = self._budget(time_limit, model), Regime.of(frozen_at)
+        budget, regime = self._budget(time_limit, model), Regime.of(frozen_at, frozen_for)
         measured, lesson = self._measure(budget, regime), self._lesson(budget, regime)
         return learn.release(self._opened, lesson, measured, budget, self.database.progress)
 
@@ -380,14 +383,15 @@ class Question:
         model: str = Choice.AUTO,
         as_of: str | Instant | None = None,
         frozen_at: str | Instant | None = None,
+        frozen_for: str | None = None,
         top: int = 10,
     ) -> Answer:
-        """Check, backtest, fit and predict in one go; `model` and `frozen_at` as in `fit`."""
+        """Check, backtest, fit and predict in one go; `model`, `frozen_at` and `frozen_for` as in `fit`."""
         budget, progress = self._budget(time_limit, model), self.database.progress
         checked = self.check()
-        lesson = self._lesson(budget, regime := Regime.of(frozen_at))
+        lesson = self._lesson(budget, regime := Regime.of(frozen_at, frozen_for))
         measured = self._measure(budget, regime).backtest
-        fitted = self.fit(time_limit=time_limit, model=model, frozen_at=frozen_at)
+        fitted = self.fit(time_limit=time_limit, model=model, frozen_at=frozen_at, frozen_for=frozen_for)
         doubts = learn.suspicions(self._opened, lesson, fitted, measured, budget, progress)
         progress.stage("predicting")
         return Answer(

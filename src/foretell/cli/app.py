@@ -20,6 +20,7 @@ from foretell.cli.progress import Lines, progress
 from foretell.core.errors import UsageError
 from foretell.models.choice import Choice
 from foretell.schema.breadth import DEFAULT
+from foretell.task.regime import Regime
 
 if TYPE_CHECKING:
     from foretell.pipeline import Database
@@ -173,6 +174,7 @@ def ask(
     window: o.Windows = None,
     model: o.Model = Choice.AUTO,
     frozen_at: o.FrozenAt = None,
+    frozen_for: o.FrozenFor = None,
     time_limit: o.TimeLimit = 30,
     config: o.Config = None,
     seed: o.Seed = 0,
@@ -195,12 +197,12 @@ def ask(
             time_limit,
             labels,
             top,
-            features,
-            window,
-            memory,
-            no_cache,
-            frozen_at,
-            model,
+            features=features,
+            windows=window,
+            memory=memory,
+            no_cache=no_cache,
+            frozen=(frozen_at, frozen_for),
+            model=model,
         )
 
 
@@ -213,17 +215,21 @@ def _ask(
     time_limit: float,
     labels: Path | None,
     top: int,
+    *,
     features: str | None = None,
     windows: str | None = None,
     memory: str | None = None,
     no_cache: bool = False,
-    frozen_at: str | None = None,
+    frozen: tuple[str | None, str | None] = (None, None),
     model: Choice = Choice.AUTO,
 ) -> None:
-    DEFAULT.said(features, windows)  # a slip is told before the database is read
+    DEFAULT.said(features, windows)  # slips are told before the database is read
+    Regime.of(*frozen)
     with connect(run, target, config, seed, memory, no_cache) as db:
         question = db.query(o.query_text(query), labels=labels, features=features, windows=windows)
-        answer = question.ask(time_limit=time_limit, model=model, frozen_at=frozen_at, top=top)
+        answer = question.ask(
+            time_limit=time_limit, model=model, frozen_at=frozen[0], frozen_for=frozen[1], top=top
+        )
         run.show(
             Result(
                 lambda: answer.view(name=db.name, top=top),
@@ -243,6 +249,7 @@ def fit(
     window: o.Windows = None,
     model: o.Model = Choice.AUTO,
     frozen_at: o.FrozenAt = None,
+    frozen_for: o.FrozenFor = None,
     time_limit: o.TimeLimit = 30,
     models: o.Models = Path("models"),
     config: o.Config = None,
@@ -261,10 +268,15 @@ def fit(
     with running(format, output, quiet, verbose) as run:
         path = o.model_path(models, name)
         DEFAULT.said(features, window)
+        Regime.of(frozen_at, frozen_for)
         with connect(run, target, config, seed, memory, no_cache) as db:
             question = db.query(o.query_text(query), labels=labels, features=features, windows=window)
-            backtest = question.backtest(time_limit=time_limit, model=model, frozen_at=frozen_at)
-            fitted = question.fit(time_limit=time_limit, model=model, frozen_at=frozen_at)
+            backtest = question.backtest(
+                time_limit=time_limit, model=model, frozen_at=frozen_at, frozen_for=frozen_for
+            )
+            fitted = question.fit(
+                time_limit=time_limit, model=model, frozen_at=frozen_at, frozen_for=frozen_for
+            )
         fitted.save(path)
         for remark in fitted.features.remarks:
             run.say(remark)

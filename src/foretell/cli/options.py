@@ -79,6 +79,10 @@ FrozenAt = Annotated[
         "--frozen-at", metavar="TIME|fold", help="Learn to predict from a snapshot that ends there."
     ),
 ]
+FrozenFor = Annotated[
+    str | None,
+    typer.Option("--frozen-for", metavar="90d", help="How long the snapshot will be served."),
+]
 SnapshotAt = Annotated[
     str | None,
     typer.Option("--frozen-at", metavar="TIME", help="See nothing after this time, whatever the cutoff."),

@@ -87,7 +87,7 @@ def fold_start(cutoffs: Instants, folds: Folds, at: Instant | None) -> Instant:
 
 
 def imitated(cutoffs: Instants, folds: Folds, regime: Regime) -> tuple[Instants, int]:
-    """Until when each row's history is known (rows,), and for how long in microseconds the snapshot is served.
+    """Until when each row's history is known (rows,), and how long the snapshot is served, in microseconds.
 
     Test rows see up to the start of the test, validation rows (and those of the embargo after them) up to the
     start of validation. Training rows are cut into spans as long as the test, going back from there, and each
