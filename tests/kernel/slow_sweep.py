@@ -58,6 +58,7 @@ def slow_sweep(
     anchors: np.ndarray,
     cutoffs: np.ndarray,
     edges: np.ndarray,
+    sizes: Sequence[int] = (),
 ) -> list[list[float]]:
     """The same columns as `kernel.sweep`, in doubles."""
     seen: dict[tuple[int | None, int | None, float], list[Seen]] = {}
@@ -67,9 +68,10 @@ def slow_sweep(
         key = (output.input, window, output.parameter)
         if key not in seen:
             given = None if output.input is None else inputs[output.input]
-            lows = edges[window] if window is not None else [None] * len(cutoffs)
+            size = sizes[window] if sizes and window is not None else None
+            lows = edges[window] if size is None and window is not None else [None] * len(cutoffs)
             seen[key] = [
-                _see(events, given, int(a), int(c), None if low is None else int(low), output.parameter)
+                _see(events, given, int(a), int(c), None if low is None else int(low), size, output.parameter)
                 for a, c, low in zip(anchors, cutoffs, lows)
             ]
         columns.append([float(_MEASURES[output.measure](s)) for s in seen[key]])
@@ -77,11 +79,18 @@ def slow_sweep(
 
 
 def _see(
-    events: Events, given: Input | None, anchor: int, cutoff: int, edge: int | None, parameter: float
+    events: Events,
+    given: Input | None,
+    anchor: int,
+    cutoff: int,
+    edge: int | None,
+    size: int | None,
+    parameter: float,
 ) -> Seen:
     mine = range(int(events.offsets[anchor]), int(events.offsets[anchor + 1])) if anchor >= 0 else range(0)
     dated = [(e, int(events.times[e])) for e in mine]
     chosen = [(e, t) for e, t in dated if t <= cutoff and (edge is None or edge < t)]
+    chosen = chosen if size is None else chosen[-size:]
     values = [] if given is None else [(t, read(given, e)) for e, t in chosen]
     return Seen(cutoff, [t for _, t in chosen], [(t, v) for t, v in values if v is not None], parameter)
 

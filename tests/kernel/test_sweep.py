@@ -32,6 +32,7 @@ class Case:
     anchors: np.ndarray
     cutoffs: np.ndarray
     edges: np.ndarray
+    sizes: tuple[int, ...] = ()
 
     def run(self, threads: int = 1, dtype: type = np.float64) -> list[np.ndarray]:
         return kernel.sweep(
@@ -41,13 +42,14 @@ class Case:
             anchors=self.anchors,
             cutoffs=self.cutoffs,
             edges=self.edges,
+            sizes=self.sizes,
             threads=threads,
             dtype=dtype,
         )
 
     def slow(self) -> list[list[float]]:
         return slow_sweep.slow_sweep(
-            self.events, self.inputs, self.outputs, self.anchors, self.cutoffs, self.edges
+            self.events, self.inputs, self.outputs, self.anchors, self.cutoffs, self.edges, self.sizes
         )
 
 
@@ -106,6 +108,15 @@ def random_case(
     )
 
 
+def counted(case: Case, seed: int) -> Case:
+    """The same case with windows of so many events in place of so much time."""
+    rng = np.random.default_rng(seed)
+    sizes = np.sort(rng.choice(np.arange(1, 30), len(case.edges), replace=False)).tolist()
+    decayed = {o for o in case.outputs if o.measure.startswith("decayed")}
+    outputs = tuple(o for o in case.outputs if o.window is not None and o not in decayed)
+    return replace(case, outputs=outputs if sizes else (), edges=case.edges[:0], sizes=tuple(sizes))
+
+
 def differences(case: Case, dtype: type = np.float64, relative: float = 1e-9) -> list[str]:
     """The outputs that are not what they are by definition."""
     found = []
@@ -143,6 +154,7 @@ def test_the_sweep_is_its_definition(
 ) -> None:
     case = random_case(seed, anchors, events, rows, windows, heavy=heavy)
     assert differences(case) == []
+    assert differences(counted(case, seed)) == []
 
 
 def test_in_single_precision_it_is_the_definition_rounded() -> None:
@@ -154,11 +166,14 @@ def test_in_single_precision_it_is_the_definition_rounded() -> None:
     assert {c.dtype for c, o in zip(columns, case.outputs) if o.measure == "mean"} == numbers
 
 
-@pytest.mark.parametrize("fault", ["edge", "cutoff", "ties"])
+@pytest.mark.parametrize("fault", ["edge", "size", "cutoff", "ties"])
 def test_the_comparison_sees_a_fault(fault: str) -> None:
     """The control of the tests above: a boundary one tick off, or ties out of order, is told."""
     case = random_case(7, events=200)
-    if fault == "edge":
+    if fault == "size":
+        case = counted(case, 7)
+        wrong = replace(case, sizes=tuple(s + 1 for s in case.sizes))
+    elif fault == "edge":
         wrong = replace(case, edges=np.maximum(case.edges, kernel.MISSING + 1) - 1)
     elif fault == "cutoff":
         wrong = replace(case, cutoffs=case.cutoffs - 1, edges=np.minimum(case.edges, case.cutoffs - 1))
@@ -233,8 +248,9 @@ def test_nothing_after_a_cutoff_changes_a_bit(
     case = random_case(seed, anchors, events, rows, 3, heavy=heavy)
     cutoff = int(np.sort(case.cutoffs)[rows // 2])
     before = case.cutoffs <= cutoff
-    changed = later_changed(case, cutoff, seed)
-    assert same([c[before] for c in case.run()], [c[before] for c in changed.run()])
+    for windowed in (case, counted(case, seed)):
+        changed = later_changed(windowed, cutoff, seed)
+        assert same([c[before] for c in windowed.run()], [c[before] for c in changed.run()])
 
 
 def test_the_law_s_test_sees_an_event_that_comes_too_early() -> None:
@@ -358,6 +374,17 @@ WRONG = {
     "quantile": "0 to 1",
     "strided": "contiguous",
 }
+
+
+@pytest.mark.parametrize("sizes", [(0,), (3, 3), (5, 2)])
+def test_numbers_of_events_that_do_not_ascend_from_one_are_refused(sizes: tuple[int, ...]) -> None:
+    case = random_case(1, windows=0)
+    with pytest.raises(ValueError, match="sizes: expected"):
+        replace(case, sizes=sizes).run()
+    with pytest.raises(ValueError, match="all history"):
+        replace(case, sizes=(1,)).run()
+    with pytest.raises(ValueError, match="sizes: expected"):
+        replace(random_case(1), sizes=(1,)).run()
 
 
 @pytest.mark.parametrize("fault", list(WRONG))

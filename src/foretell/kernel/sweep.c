@@ -165,10 +165,10 @@ static int64_t fill(Scratch *s, Block *block, int64_t from, int64_t to) {
         int64_t mine = rows[end + 1] - rows[end], n = events[end + 1] - events[end];
         if (!mine) continue;
         int64_t most = mine * (sweep->windows + 1);
-        bounds += 1 + (most < n ? most : n);
+        bounds += sweep->sizes ? mine + most : 1 + (most < n ? most : n);
         block->rows += mine;
         held += n;
-        block->anchors++;
+        block->anchors += sweep->sizes ? mine : 1;
     }
     if (!block->rows) return end;
     block->anchor = room(s, ANCHORS, block->anchors, sizeof(Anchor));
@@ -182,11 +182,22 @@ static int64_t fill(Scratch *s, Block *block, int64_t from, int64_t to) {
     for (; from < end && !s->fault; from++) {
         int64_t mine = rows[from + 1] - rows[from];
         if (!mine) continue;
-        *a = (Anchor){.first_row = row, .end_row = row + mine};
-        list_rows(s, block, a, sweep->order + rows[from]);
-        if (!s->fault) divide(s, block, a, next, events[from], events[from + 1]);
-        row += mine;
-        next = a++->last + 1;
+        Anchor whole = {.first_row = row, .end_row = row + mine};
+        list_rows(s, block, &whole, sweep->order + rows[from]);
+        /* Where events are counted each row is an anchor of its own, with the last events that it sees: boundaries
+         * of other rows, which lie where later events are few or many, must not part its sums. */
+        for (int64_t end_row = row + mine; row < end_row && !s->fault; next = a++->last + 1) {
+            int64_t begin = events[from], stop = events[from + 1];
+            *a = whole;
+            if (sweep->sizes) {
+                *a = (Anchor){.first_row = row, .end_row = row + 1};
+                int64_t most = sweep->windows ? sweep->sizes[sweep->windows - 1] : 0;
+                stop = after(sweep->times, begin, stop, block->cutoff[row]);
+                begin = stop - begin > most ? stop - most : begin;
+            }
+            divide(s, block, a, next, begin, stop);
+            row = a->end_row;
+        }
     }
     return end;
 }

@@ -60,7 +60,7 @@ typedef struct {
     const int64_t *row_offsets;     /* rows by anchor: positions in order */
     const int32_t *order;           /* the rows */
     const int64_t *cutoffs, *edges; /* by row; edges by window and row */
-    const int64_t *sizes;           /* by window, ascending: how many of the latest events, or NULL: by edges */
+    const int64_t *sizes;           /* by window, ascending: how many of the last events; NULL: by edges */
     int64_t rows;
     int windows, inputs, outputs;
     Input *input;

@@ -44,9 +44,9 @@ def sweep(
     A row asks for its anchor's events at or before its cutoff: `anchors` (rows,), -1 where there is no
     anchor; `cutoffs` (rows,). An event is in window w where `edges[w, row] < t <= cutoff`: `edges` (windows,
     rows), the shortest window first. With `sizes` in its place, window w is the last `sizes[w]` events at or
-    before the cutoff, the smallest first. NULLs are left out of every measure of an input. A value that is too
-    large for `dtype` becomes the largest that it holds. Values do not depend on `threads`, nor on any event
-    after a row's cutoff. ValueError where arrays do not fit one another.
+    before the cutoff, the smallest first; each output then has a window. NULLs are left out of every measure
+    of an input. A value that is too large for `dtype` becomes the largest that it holds. Values do not depend
+    on `threads`, nor on any event after a row's cutoff. ValueError where arrays do not fit one another.
 
     >>> events = Events(offsets=np.array([0, 3, 3]), times=np.array([10, 20, 30]))
     >>> prices = Numbers(np.array([5.0, 7.0, 9.0]))
@@ -198,6 +198,8 @@ def _check(
         raise ValueError("sizes: expected the smallest window first, each of an event at least, and no edges")
     for output in outputs:
         _check_output(output, inputs, len(sizes) or len(edges))
+        if sizes and output.window is None:
+            raise ValueError(f"{output.measure} of all history among windows that are numbers of events")
 
 
 def _check_output(output: Output, inputs: Sequence[Input], windows: int) -> None:
