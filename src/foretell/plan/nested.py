@@ -73,4 +73,3 @@ def _valued(node: nodes.Aggregate, pairs: str, found: dict[str, exp.Select]) -> 
         value = template("CASE WHEN ABS(v) < 1e150 THEN CAST(v AS DOUBLE) END", v=value)
         query = query.select(value.as_(f"v{i}"), copy=False)
     return query.order_by(exp.column("k"))
-

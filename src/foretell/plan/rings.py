@@ -382,9 +382,7 @@ def _mode(values: str, output: nodes.Measured) -> exp.Select:
     )
 
 
-def _quantiles(
-    events: str, rows: str, outputs: list[nodes.Measured], windows: nodes.LookBacks
-) -> exp.Select:
+def _quantiles(events: str, rows: str, outputs: list[nodes.Measured], windows: nodes.LookBacks) -> exp.Select:
     """Quantiles of one input, from all of its values before each row's cutoff: rings do not merge to them."""
     value = f"v{outputs[0].input}"
     joined = (
