@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 
 from foretell.core.errors import UsageError
@@ -10,11 +9,14 @@ from foretell.core.lazy import installed, require
 from foretell.models.base import Context, Learner
 from foretell.models.choice import Choice
 from foretell.models.dataset import Dataset
+from foretell.models.net import NetLearner
+from foretell.models.net.learner import COPIES
+from foretell.models.net.recipe import recipe_for
 
 NET_SHARE = 0.5
 """What one training of the nets may take of the time that they have together with trees."""
-ROW_SECONDS = 0.015
-"""What one training of the relational net costs for each row, on one thread."""
+PASS_SECONDS = 4e-4
+"""About what a row costs each time that a relational net is trained on it, on one thread."""
 GPU_SPEED = 20.0
 """How many threads a GPU is worth."""
 
@@ -29,8 +31,7 @@ def nets_to_try(
     obstacle = net_obstacle(choice, train.rows, context.threads, time_limit, readable=held)
     if obstacle is not None:
         return [], (f"no deep net was tried: {obstacle}",)
-    learner: Learner = importlib.import_module("foretell.models.net").NetLearner()
-    return [(learner, _seconds(choice, time_limit))], ()
+    return [(NetLearner(), _seconds(choice, time_limit))], ()
 
 
 def net_obstacle(choice: Choice, rows: int, threads: int, time_limit: float, *, readable: bool) -> str | None:
@@ -64,10 +65,10 @@ def _seconds(choice: Choice, time_limit: float) -> float:
 def net_seconds(rows: int, threads: int) -> float:
     """About what one training of the relational net takes on `threads` of a processor.
 
-    >>> net_seconds(1_000, 1)
-    15.0
+    >>> round(net_seconds(1_000, 2), 1)
+    7.2
     """
-    return ROW_SECONDS * rows / max(1, threads)
+    return PASS_SECONDS * COPIES * recipe_for(rows).epochs * rows / max(1, threads)
 
 
 def _has_gpu() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -10,7 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from foretell.core.errors import DataError, ModelFileError, UsageError
-from foretell.core.lazy import require
 from foretell.core.progress import QUIET, Progress
 from foretell.features.matrix import Floats, Instants, Matrix
 from foretell.models.abreast import abreast
@@ -25,6 +23,7 @@ from foretell.models.ensemble import blend
 from foretell.models.intervals import Conformal, fit_conformal
 from foretell.models.linear import LinearFitted
 from foretell.models.links import from_link
+from foretell.models.net import NetFitted
 from foretell.models.rest import RestFitted
 from foretell.models.trees import TreeFitted
 from foretell.task.model import TaskKind
@@ -33,18 +32,12 @@ FORMAT = 1
 FEW_POSITIVES = 50
 
 
-def _load_net(files: Files) -> Fitted:
-    require("torch", extra="deep")
-    held: Fitted = importlib.import_module("foretell.models.net").NetFitted.load(files)
-    return held
-
-
 _LOADERS: Mapping[str, Callable[[Files], Fitted]] = {
     "rest.json": RestFitted.load,  # it holds a tree.json too, so it comes first
     "baseline.json": Baseline.load,
     "linear.json": LinearFitted.load,
     "tree.json": TreeFitted.load,
-    "net.json": _load_net,
+    "net.json": NetFitted.load,
 }
 """How a member is read, by the file that tells what it is."""
 
