@@ -9,11 +9,12 @@ import pytest
 import foretell
 from foretell.core.errors import LeakError
 from foretell.features.lower import feature_plan
-from foretell.features.model import Aggregated, Feature, FeatureSet, Kind, Value
+from foretell.features.model import Aggregated, Attribute, Feature, FeatureSet, Kind, Value
 from foretell.features.synthesize import Profile, synthesize
 from foretell.plan.proof import prove
 from foretell.query.parser import parse
-from foretell.schema.model import Column, DType, Link, Schema, Semantic, Table
+from foretell.schema.breadth import Breadth, FeatureSettings
+from foretell.schema.model import Column, DType, Hop, Link, Schema, Semantic, Table
 from foretell.task.bind import bind
 
 
@@ -61,3 +62,46 @@ def test_noise_without_a_time_cannot_be_foretold() -> None:
         asked = database.query("PREDICT items.price FOR EACH items.item_id", features="more")
         backtest = asked.backtest(time_limit=1)
     assert not backtest.beats_baseline, backtest.verdict
+
+
+def test_a_key_that_is_asked_for_leads_nowhere() -> None:
+    """Which team wins a match: nothing is read by way of the winner, of whom there is only one."""
+    number, key = Semantic.NUMERIC, Semantic.IDENTIFIER
+    teams = Table("teams", (Column("id", DType.INTEGER, key), Column("age", DType.FLOAT, number)), ("id",))
+    at = Column("at", DType.TIMESTAMP, Semantic.TIME)
+    keys = tuple(Column(n, DType.INTEGER, key, distinct=50) for n in ("id", "home", "away", "winner"))
+    matches = Table("matches", (*keys, at), ("id",), "at")
+    links = tuple(Link("matches", (n,), "teams", ("id",)) for n in ("home", "away", "winner"))
+    schema = Schema((teams, matches), links)
+    task = bind(parse("PREDICT matches.winner FOR EACH matches.id"), schema)
+    found = synthesize(task, Profile(900.0, lambda table, column: ()), FeatureSettings(Breadth.MORE))
+    assert {"home>teams.age", "away>matches[winner].count.all"} <= set(found.names), (
+        "earlier winners are known"
+    )
+    assert not [n for n in found.names if n.startswith("winner>")]
+    prove(feature_plan(task, found), schema)
+    up = (Hop(links[2], up=True),)
+    for planted in (Attribute("age", up), Aggregated("count", (Hop(links[0], up=False),), up)):
+        leak = FeatureSet((Feature("leak", Kind.NUMERIC, planted, "", "teams"),))
+        with pytest.raises(LeakError, match="being asked for"):
+            prove(feature_plan(task, leak), schema)
+
+
+def test_without_a_time_no_row_is_counted_by_a_key_that_is_asked_for() -> None:
+    key = Semantic.IDENTIFIER
+    shelves = Table(
+        "shelves", (Column("id", DType.INTEGER, key), Column("aisle", DType.INTEGER, key)), ("id",)
+    )
+    keys = tuple(Column(n, DType.INTEGER, key, distinct=9) for n in ("id", "shelf", "bin"))
+    items = Table("items", (*keys, Column("weight", DType.FLOAT, Semantic.NUMERIC)), ("id",))
+    links = (Link("items", ("shelf",), "shelves", ("id",)), Link("items", ("bin",), "shelves", ("id",)))
+    schema = Schema((shelves, items), links)
+    task = bind(parse("PREDICT items.shelf FOR EACH items.id"), schema)
+    found = synthesize(task, Profile(0.0, lambda table, column: ()), FeatureSettings(Breadth.MORE))
+    assert "bin>items[bin].weight.mean.all" in found.names
+    assert not [n for n in found.names if "shelf" in n]
+    prove(feature_plan(task, found), schema)
+    counted = Aggregated("count", (Hop(links[0], up=False),), (Hop(links[1], up=True),))
+    leak = FeatureSet((Feature("leak", Kind.NUMERIC, counted, "", "items"),))
+    with pytest.raises(LeakError, match="no time to tell them apart"):
+        prove(feature_plan(task, leak), schema)

@@ -14,7 +14,7 @@ from foretell.core.errors import LeakError
 from foretell.plan import nodes
 from foretell.plan.nodes import Until
 from foretell.query import ast
-from foretell.schema.model import Schema
+from foretell.schema.model import Hop, Schema
 
 
 def prove(plan: nodes.FeaturePlan | nodes.Target, schema: Schema) -> None:
@@ -26,6 +26,7 @@ def prove(plan: nodes.FeaturePlan | nodes.Target, schema: Schema) -> None:
         match block:
             case nodes.AsOf():
                 _anchor(block.source, schema)
+                _own_way(block.source, plan, schema)
                 for read in block.outputs:
                     if isinstance(block.source, nodes.Scan) and read.column in plan.hidden:
                         raise LeakError(f"{read.name!r} reads {read.column!r}, which is being asked for")
@@ -57,8 +58,11 @@ def _past_events(
 ) -> None:
     """Both the way to the anchor and the events that point at it end at the cutoff."""
     _anchor(anchor, schema)
+    _own_way(anchor, plan, schema)
     _events(events, schema, Until.CUTOFF)
+    _walked([follow.hop for follow in nodes.hops(events.rows)], plan, schema)
     for value in events.inputs:
+        _walked(value.up, plan, schema)
         end = value.up[-1].end if value.up else events.table
         _not_asked_for(end, _names(value.expr), plan, schema)
     if events.rows.end != anchor.end:
@@ -72,6 +76,28 @@ def _not_asked_for(table: str, columns: Iterable[str], plan: nodes.FeaturePlan, 
             raise LeakError(
                 f"{table}.{column} is being asked for, and its rows have no time to tell them apart"
             )
+
+
+def _own_way(anchor: nodes.Relation, plan: nodes.FeaturePlan, schema: Schema) -> None:
+    """Where a foreign key is being asked for, the row that it names would tell it."""
+    hops = [follow.hop for follow in nodes.hops(anchor)]
+    if hops and _asked_by(hops[0], plan):
+        raise LeakError(f"{hops[0]} starts at a column that is being asked for")
+    _walked(hops, plan, schema)
+
+
+def _walked(hops: Iterable[Hop], plan: nodes.FeaturePlan, schema: Schema) -> None:
+    """Of a table without a time any row may be the one asked about, whatever path leads over it."""
+    for hop in hops:
+        if _asked_by(hop, plan) and not schema.is_timed(plan.entity):
+            raise LeakError(
+                f"{hop} reads what is being asked for, and rows of {plan.entity!r} have no time to tell them "
+                "apart"
+            )
+
+
+def _asked_by(hop: Hop, plan: nodes.FeaturePlan) -> bool:
+    return hop.link.child == plan.entity and bool(set(hop.link.child_columns) & set(plan.hidden))
 
 
 def _step(table: str, until: Until, schema: Schema, allowed: frozenset[Until]) -> None:

@@ -19,7 +19,7 @@ def events_nearby(scope: Scope) -> Iterator[Candidate]:
 def events_of_parents(scope: Scope) -> Iterator[Candidate]:
     """Events of the same parent, siblings among them; two links down only where the reach is deep."""
     base = 2.5 if scope.task.is_static else 5.0
-    for link in scope.task.schema.links_up(scope.task.entity.name):
+    for link in scope.links_up(scope.task.entity.name, own=True):
         yield from _paths_from(scope, (Hop(link, up=True),), near=base, far=base + 3.0)
 
 
@@ -27,13 +27,13 @@ def events_of_grandparents(scope: Scope) -> Iterator[Candidate]:
     """Events of the same parent's parent, one link down."""
     if not scope.reach.deep:
         return
-    schema, entity = scope.task.schema, scope.task.entity.name
-    for link in schema.links_up(entity):
-        for second in schema.links_up(link.parent):
+    entity = scope.task.entity.name
+    for link in scope.links_up(entity, own=True):
+        for second in scope.links_up(link.parent):
             if second.parent in (entity, link.parent):
                 continue
             up = (Hop(link, up=True), Hop(second, up=True))
-            for third in schema.links_down(second.parent):
+            for third in scope.links_down(second.parent):
                 if third.child == entity or third.name in scope.profile.crowded:
                     continue
                 if _eventful(scope, third.child):
@@ -44,7 +44,7 @@ def _paths_from(scope: Scope, up: tuple[Hop, ...], *, near: float, far: float) -
     """Events one and two hops down from the anchor that `up` leads to."""
     schema = scope.task.schema
     anchor = up[-1].end if up else scope.task.entity.name
-    for link in schema.links_down(anchor):
+    for link in scope.links_down(anchor):
         if up and link.name in scope.profile.crowded:
             continue
         first = Hop(link, up=False)
@@ -52,7 +52,7 @@ def _paths_from(scope: Scope, up: tuple[Hop, ...], *, near: float, far: float) -
             yield from _events(scope, up, (first,), near)
         if up and not scope.reach.deep:
             continue
-        for second in schema.links_down(link.child):
+        for second in scope.links_down(link.child):
             path = (first, Hop(second, up=False))
             if second.child in (anchor, link.child) or not _eventful(scope, second.child):
                 continue
@@ -100,7 +100,7 @@ def _events(scope: Scope, up: tuple[Hop, ...], down: tuple[Hop, ...], rank: floa
         if column.name in table.primary_key:
             continue
         yield from _column(scope, make, column, value, used, table.name, step, direct)
-    for hop in (Hop(k, up=True) for k in schema.links_up(table.name)):
+    for hop in (Hop(k, up=True) for k in scope.links_up(table.name)):
         if hop.end == down[-1].start or hop.link == down[-1].link:
             continue
         parent = schema.table(hop.end)

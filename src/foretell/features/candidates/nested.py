@@ -26,14 +26,14 @@ def nested(scope: Scope) -> Iterator[Candidate]:
     task, schema = scope.task, scope.task.schema
     starts: list[tuple[Hop, ...]] = [()]
     if task.is_static:
-        ups = [k for k in schema.links_up(task.entity.name) if k.parent != task.entity.name]
+        ups = [k for k in scope.links_up(task.entity.name, own=True) if k.parent != task.entity.name]
         starts += [(Hop(k, up=True),) for k in ups]
     for up in starts:
         anchor = up[-1].end if up else task.entity.name
-        for link in schema.links_down(anchor):
+        for link in scope.links_down(anchor):
             if not schema.is_timed(link.child) or (up and link.name in scope.profile.crowded):
                 continue
-            for second in schema.links_down(link.child):
+            for second in scope.links_down(link.child):
                 if schema.is_timed(second.child) and second.child not in (anchor, link.child):
                     yield from _over(scope, up, Hop(link, up=False), Hop(second, up=False))
 

@@ -17,11 +17,11 @@ def own_columns(scope: Scope) -> Iterator[Candidate]:
 
 def parents_columns(scope: Scope) -> Iterator[Candidate]:
     """The columns of its parents, one and two links up."""
-    schema, entity = scope.task.schema, scope.task.entity.name
-    for link in schema.links_up(entity):
+    entity = scope.task.entity.name
+    for link in scope.links_up(entity, own=True):
         first = (Hop(link, up=True),)
         yield from _columns(scope, first, 3.0)
-        for second in schema.links_up(link.parent):
+        for second in scope.links_up(link.parent):
             if second.parent not in (entity, link.parent):
                 yield from _columns(scope, (*first, Hop(second, up=True)), 6.0)
 

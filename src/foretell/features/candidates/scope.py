@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ from foretell.features.describe import aggregate_name, aggregate_words, owner, w
 from foretell.features.model import Aggregated, Feature, Kind, Value
 from foretell.plan.measures import MEASURES
 from foretell.schema.breadth import Breadth
-from foretell.schema.model import Column, DType, Hop, Semantic
+from foretell.schema.model import Column, DType, Hop, Link, Semantic
 from foretell.task.model import Task, TaskKind
 
 Candidate: TypeAlias = tuple[float, Feature]
@@ -89,6 +89,19 @@ class Scope:
     def used(self, table: str) -> tuple[Offset | None, ...]:
         """The windows over a table's events; None is all history, and the only one without a time."""
         return (*self.windows, None) if self.task.schema.is_timed(table) else (None,)
+
+    def links_up(self, table: str, *, own: bool = False) -> Iterator[Link]:
+        """The links up from a table that may be followed; `own`: from the row that is asked about."""
+        return (k for k in self.task.schema.links_up(table) if not self._tells(k, own))
+
+    def links_down(self, table: str) -> Iterator[Link]:
+        """The links down to a table that may be followed."""
+        return (k for k in self.task.schema.links_down(table) if not self._tells(k, own=False))
+
+    def _tells(self, link: Link, own: bool) -> bool:
+        """Whether a link's key is being asked for: of one row, or without a time of any."""
+        asked = link.child == self.task.entity.name and set(link.child_columns) & set(self.task.hidden)
+        return bool(asked) and (own or not self.task.schema.is_timed(link.child))
 
     def asked_for(self, table: str) -> frozenset[str]:
         """Columns that no path may lead to: without a time, any row may be the one that is asked about."""
