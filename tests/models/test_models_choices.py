@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from foretell.models.calibrate import Calibration, fit_calibration, split_by_time
+from foretell.models.calibrate import Calibration, blocks_of, fit_calibration
 from foretell.models.criteria import METRICS, log_losses
 from foretell.models.ensemble import blend, greedy_weights, tied_with_best
 from foretell.models.intervals import fit_conformal, weighted_quantiles
@@ -92,24 +92,39 @@ def test_class_temperatures_are_found():
     assert fit_calibration(M, 2.5 * z, y, np.arange(3000)).slope == pytest.approx(0.4, rel=0.1)
 
 
-def test_calibration_that_later_rows_refute_is_not_kept():
-    """Early rows say the score is overconfident, later rows say it is not."""
+def test_a_calibration_that_other_cutoffs_refute_is_not_kept():
+    """Half of the cutoffs say the score is overconfident, the other half say it is not confident enough."""
     z, y = truth(1000)
-    raw = np.where(np.arange(1000) < 600, 4 * z, 0.6 * z)
-    assert fit_calibration(B, raw, y, np.arange(1000)).is_identity
-    assert not fit_calibration(B, 4 * z, y, np.arange(1000)).is_identity  # the control
+    cutoffs = np.arange(1000) // 100
+    raw = np.where(cutoffs % 2 == 0, 3 * z, 0.4 * z)
+    assert fit_calibration(B, raw, y, cutoffs).is_identity
+    assert not fit_calibration(B, 4 * z, y, cutoffs).is_identity  # the control
 
 
-def test_few_rows_are_left_as_they_are():
+def test_rates_that_wander_move_no_probability():
+    """Each cutoff has a rate of its own: the mean of a few of them says little of the next one."""
+    rng = np.random.default_rng(3)
+    z = rng.normal(size=4000)
+    cutoffs = np.arange(4000) // 1000
+    y = (rng.random(4000) < sigmoid(z + np.array([0.5, -0.3, 0.4, -0.1])[cutoffs])).astype(float)
+    assert fit_calibration(B, z, y, cutoffs).is_identity
+    steady = (rng.random(4000) < sigmoid(z + 0.5)).astype(float)
+    assert fit_calibration(B, z, steady, cutoffs).shift == pytest.approx(0.5, abs=0.1)  # the control
+
+
+def test_few_rows_and_few_cutoffs_are_left_as_they_are():
     z, y = truth(80)
     assert fit_calibration(B, 5 * z, y, np.arange(80)) == Calibration()
+    z, y = truth(1000)
+    assert fit_calibration(B, 5 * z, y, np.arange(1000) // 500) == Calibration()
 
 
 def test_a_cutoff_is_not_torn_apart():
-    early, late = split_by_time(np.array([1, 1, 1, 2, 2, 3, 3, 3, 3, 3]), 0.6)
-    assert early.tolist() == [0, 1, 2, 3, 4] and late.tolist() == [5, 6, 7, 8, 9]
-    early, late = split_by_time(np.zeros(4, dtype=np.int64), 0.6)
-    assert early.tolist() == [0, 2] and late.tolist() == [1, 3]
+    assert blocks_of(np.array([1, 1, 2, 2, 5])).tolist() == [0, 0, 1, 1, 2]
+    many = np.repeat(np.arange(40), 5)
+    block = blocks_of(many)
+    assert block.max() == 9 and (np.diff(block) >= 0).all()
+    assert all(len(np.unique(block[many == c])) == 1 for c in range(40))
 
 
 def uneven(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

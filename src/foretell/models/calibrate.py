@@ -1,7 +1,11 @@
-"""Calibration: a stretch (and above 1,500 rows a shift) of the log-odds, kept only where later rows agree.
+"""Calibration: a stretch (and above 1,500 rows a shift) of the log-odds, kept only where all times agree.
 
 Temperature scaling (Guo et al. 2017) and Platt's logistic map on the log-odds. Isotonic regression is left
 out: in public comparisons it costs log-loss on average.
+
+Rates move from cutoff to cutoff, and what one period calls for the next one often takes back: a correction
+learned from few cutoffs did more harm than good (benchmarks/LOG.md). So it has to help, clearly, on cutoffs
+that it was not fitted on.
 """
 
 from __future__ import annotations
@@ -9,16 +13,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from foretell.features.matrix import Floats, Instants
 from foretell.models.criteria import log_losses
-from foretell.models.dataset import Index
+from foretell.models.dataset import Ints
 from foretell.models.links import from_link
 from foretell.task.model import TaskKind
 
 ENOUGH_FOR_SHIFT = 1500
 ENOUGH = 100
 LEAST_IMPROVEMENT = 1e-4
+FEWEST_BLOCKS, MOST_BLOCKS = 3, 10
+CLEARLY = 2.0
+"""Standard errors over blocks of cutoffs by which log-loss must improve."""
 
 
 @dataclass(frozen=True)
@@ -46,32 +54,41 @@ IDENTITY = Calibration()
 def fit_calibration(kind: TaskKind, raw: Floats, y: Floats, cutoffs: Instants) -> Calibration:
     """The calibration of link-space scores `raw` that were made without seeing `y`.
 
-    It is fitted on the earlier 60% of the rows and tested on the later ones (rows in their own order where
-    all share a cutoff); only if the later log-loss improves is it fitted on all and kept.
+    Rows are put into up to ten blocks of cutoffs, each scored by what is fitted on the others. Only if
+    log-loss improves by more than two standard errors over the blocks is it fitted on all and kept.
     """
     if kind is TaskKind.REGRESSION or len(y) < ENOUGH:
-        return Calibration()
-    early, late = split_by_time(cutoffs, 0.6)
-    if not len(early) or not len(late):
-        return Calibration()
-    trial = _fit(kind, raw[early], y[early])
-    before = float(log_losses(y[late], from_link(kind, raw[late])).mean())
-    after = float(log_losses(y[late], from_link(kind, trial.apply(raw[late]))).mean())
-    return _fit(kind, raw, y) if after < before - LEAST_IMPROVEMENT else Calibration()
+        return IDENTITY
+    block = blocks_of(cutoffs)
+    count = int(block.max()) + 1
+    if count < FEWEST_BLOCKS:
+        return IDENTITY
+    saved = np.array([_saved(kind, raw, y, block == i) for i in range(count)])
+    error = float(saved.std(ddof=1) / np.sqrt(count))
+    clear = float(saved.mean()) > max(CLEARLY * error, LEAST_IMPROVEMENT)
+    return _fit(kind, raw, y) if clear else IDENTITY
 
 
-def split_by_time(cutoffs: Instants, share: float) -> tuple[Index, Index]:
-    """Positions of the earlier `share` of the rows and of the later ones; a cutoff is not torn apart.
+def _saved(kind: TaskKind, raw: Floats, y: Floats, held: npt.NDArray[np.bool_]) -> float:
+    """By how much the log-loss of the held rows falls with what the other rows call for."""
+    trial = _fit(kind, raw[~held], y[~held])
+    before = log_losses(y[held], from_link(kind, raw[held]))
+    after = log_losses(y[held], from_link(kind, trial.apply(raw[held])))
+    return float((before - after).mean())
 
-    Where all rows share one cutoff every second row goes to either side.
+
+def blocks_of(cutoffs: Instants) -> Ints:
+    """(rows,) the number of each row's block: its cutoff's place in time, or that of a run of cutoffs where
+    there are more than `MOST_BLOCKS`.
+
+    >>> blocks_of(np.array([5, 5, 7, 9]))
+    array([0, 0, 1, 2])
     """
-    times, counts = np.unique(cutoffs, return_counts=True)
-    if len(times) == 1:
-        positions = np.arange(len(cutoffs))
-        return positions[::2], positions[1::2]
-    passed = np.cumsum(counts) / len(cutoffs)
-    last = times[min(int(np.argmin(np.abs(passed[:-1] - share))), len(times) - 2)]
-    return np.flatnonzero(cutoffs <= last), np.flatnonzero(cutoffs > last)
+    times, place, counts = np.unique(cutoffs, return_inverse=True, return_counts=True)
+    if len(times) <= MOST_BLOCKS:
+        return place.astype(np.int64)
+    run = (np.cumsum(counts) - 1) * MOST_BLOCKS // len(cutoffs)
+    return np.unique(run, return_inverse=True)[1][place].astype(np.int64)
 
 
 def _fit(kind: TaskKind, raw: Floats, y: Floats) -> Calibration:
