@@ -108,9 +108,11 @@ def fit(
     weights = _with_nets(context, seen, own, list(nets), alone=not trees)
     members = tuple(candidates[n] for n in weights)
     floor = 0.0 if kind is TaskKind.REGRESSION and bool((whole.y >= 0).all()) else None
-    if not early and not nets:
+    if kind is not TaskKind.REGRESSION or nets:  # a calibration of models that have seen less is not theirs
+        early = []
+    elif not early:
         early = [_said(members, fold, context) for fold in folds]
-    known = seen if nets else Seen.joined([*early, seen])
+    known = Seen.joined([*early, seen])
     raw = blend(kind, [known.predictions[n] for n in weights], list(weights.values()))
     calibration, conformal, final = settle(kind, raw, known.y, known.cutoffs, floor)
     scores = {n: usable.score(valid.y, p) for n, p in predictions.items()}
