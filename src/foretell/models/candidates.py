@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from foretell.core.lazy import installed
 from foretell.models.base import Context, Learner
+from foretell.models.boost import BoostLearner
+from foretell.models.boost import round_seconds as boost_seconds
 from foretell.models.dataset import Dataset
 from foretell.models.linear import LinearLearner
 from foretell.models.rest import RestLearner, best_rule
@@ -14,6 +17,8 @@ FIRST = 2
 FEW_ROWS = 2_000
 """Below this the plain average of the linear model and the small trees is the default."""
 MANY_ROWS = 50_000
+BOOST_ROUNDS = 300
+"""With fewer rounds CatBoost is no help to the others."""
 
 
 def plan(train: Dataset, context: Context, time_limit: float) -> list[tuple[Learner, float]]:
@@ -38,7 +43,15 @@ def plan(train: Dataset, context: Context, time_limit: float) -> list[tuple[Lear
         trees += [TreeRecipe(main, first, copy=1)]
     learners: list[Learner] = [TreeLearner(recipe) for recipe in trees]
     learners[1:1] = [] if rest is None else [RestLearner(rest)]
+    if _boost_fits(train, context, time_limit):
+        learners.append(BoostLearner())
     return [linear, *((learner, 0.4 * time_limit / len(learners)) for learner in learners)]
+
+
+def _boost_fits(train: Dataset, context: Context, time_limit: float) -> bool:
+    """Whether CatBoost is installed, and `BOOST_ROUNDS` of it cost no more than a learner's share."""
+    cost = boost_seconds(train.rows, len(train.X.names), max(1, len(context.classes)))
+    return installed("catboost") and cost * BOOST_ROUNDS <= 0.3 * time_limit
 
 
 def _rest_recipe(preset: str, train: Dataset, context: Context) -> TreeRecipe | None:
