@@ -236,6 +236,7 @@ class Answer:
             "warnings": list(self.warnings),
             "backtest": self.backtest.to_dict(),
             "drivers": [{"text": d.text, "share": d.share, "direction": d.direction} for d in self.drivers],
+            "features": {"tried": self.model.features.tried, "used": len(self.model.features)},
             "left_out": [x.to_dict() for x in self.model.features.left_out],
             "predictions": list(self.predictions.rows()),
         }

@@ -152,7 +152,7 @@ def test_features_and_windows_are_chosen(shell: Shell, folder: Path, tmp_path: P
     chosen = ("--features", "less", "--window", "7d,2w", "--config", str(config))
     said = shell("fit", "shop.duckdb", CHURN, "--name", "narrow", "--time-limit", "2", *chosen)
     assert said.code == 0, said.err
-    assert "features not used" in said.err and "features not used" not in said.out
+    assert "features: " in said.err and "features: " not in said.out
     script = shell("sql", "narrow").out
     assert "orders.count.7d" in script and "orders.count.30d" not in script
     kept, _, left = script.partition("-- Left out: ")
@@ -160,7 +160,7 @@ def test_features_and_windows_are_chosen(shell: Shell, folder: Path, tmp_path: P
     answer = json.loads(
         shell("ask", "shop.duckdb", CHURN, "--time-limit", "2", "--format", "json", *chosen).out
     )
-    assert any("features not used" in w for w in answer["warnings"])
+    assert any(w.startswith("features: ") for w in answer["warnings"])
     assert {"excluded in foretell.toml"} <= {x["why"] for x in answer["left_out"]}
     assert all(len(x["examples"]) <= 3 for x in answer["left_out"])
 

@@ -273,7 +273,7 @@ def test_a_set_says_what_it_left_out() -> None:
     assert features.remarks == ()
     fewer = features.without({"d", "b", "x"}, "of one value").without({"a"}, "that repeat others")
     assert fewer.names == ("c",)
-    assert fewer.remarks == ("features not used: 2 of one value and 1 that repeat others",)
+    assert fewer.remarks == ("features: 4 tried, 1 used; left out: 2 of one value and 1 that repeat others",)
     assert fewer.left_out[0].to_dict() == {
         "why": "of one value", "features": 2, "examples": ["b", "d"],
     }  # fmt: skip

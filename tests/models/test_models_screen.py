@@ -32,7 +32,7 @@ def wide(rows: int, columns: int, seed: int = 0) -> Dataset:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("MANY_ROWS", 1000), ("COLUMNS", 5), ("ROWS", 800), ("ROUNDS", 40)):
+    for name, value in (("MANY_ROWS", 1000), ("FEW_COLUMNS", 3), ("COLUMNS", 5), ("ROUNDS", 40)):
         monkeypatch.setattr(screen, name, value)
 
 
@@ -45,9 +45,42 @@ def test_columns_that_tell_are_kept_and_past_labels_too(small: None) -> None:
     assert kept == screen.screened(data, CONTEXT)
 
 
-def test_few_rows_or_columns_are_left_as_they_are(small: None) -> None:
-    for data in (wide(900, 30), wide(1500, 4)):
-        assert screen.screened(data, CONTEXT) == data.X.names
+def test_few_columns_are_left_as_they_are_and_few_rows_get_fewer(small: None) -> None:
+    data = wide(1500, 4)
+    assert screen.screened(data, CONTEXT) == data.X.names
+    assert set(screen.screened(wide(900, 30), CONTEXT)) >= {"c1", "c3", "label.last"}
+    assert len(screen.screened(wide(900, 30), CONTEXT)) == 4
+
+
+def test_what_helped_in_one_stretch_alone_counts_for_less(small: None) -> None:
+    data, rng = wide(1600, 10), np.random.default_rng(1)
+    # Where it is the label itself, it is all that matters: in the first quarter.
+    once = np.where(np.arange(1600) < 400, data.y, rng.normal(size=1600))
+    fleeting = replace(data, X=Matrix(("once", *data.X.names), (Numeric(once), *data.X.columns), 1600))
+    shares = screen.stable_gain(fleeting, CONTEXT)
+    there = screen.stable_gain(fleeting.take(np.arange(400)), CONTEXT)
+    assert there["once"] > there["c1"] + there["c3"]
+    assert shares["once"] < min(shares["c1"], shares["c3"])
+    assert sum(shares.values()) == pytest.approx(1.0)
+
+
+def test_columns_that_no_tree_used_rank_by_their_place(small: None) -> None:
+    data = wide(40, 30)  # too few rows for a leaf of the quick trees
+    assert screen.screened(data, CONTEXT) == ("c0", "c1", "c2", "label.last")
+
+
+def test_a_short_time_limit_costs_rows_not_columns(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    grow = screen.grow
+
+    def counted(recipe: TreeRecipe, train: Dataset, *rest: object) -> object:
+        seen.append(train.rows)
+        return grow(recipe, train, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(screen, "grow", counted)
+    kept = screen.screened(wide(6000, 30), CONTEXT, time_limit=0.1)
+    assert set(seen) == {750}, "three quarters of a thousand"
+    assert {"c1", "c3"} <= set(kept)
 
 
 def test_trees_in_shared_bins_are_those_in_their_own() -> None:

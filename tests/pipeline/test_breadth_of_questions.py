@@ -53,7 +53,7 @@ def test_what_tells_nothing_new_is_left_out_and_said(answer: Answer) -> None:
     assert "orders.again.mean.all" not in names  # bit for bit the amount
     assert not any(n.startswith("orders.batch.mean") for n in names)  # nothing while it was trained
     assert set(answer.model.fitted.columns) == names
-    (said,) = [w for w in answer.warnings if w.startswith("features not used")]
+    (said,) = [w for w in answer.warnings if w.startswith("features: ")]
     assert "of one value" in said and "that repeat others" in said
     told = {x["why"]: x for x in answer.to_dict()["left_out"]}
     assert told["that repeat others"]["features"] >= 10 and len(told["of one value"]["examples"]) == 3

@@ -141,11 +141,17 @@ class FeatureSet:
         return tuple(f.name for f in self.features)
 
     @property
+    def tried(self) -> int:
+        """How many features were considered: those of the set, and those that were left out."""
+        return len(self) + sum(len(x.names) for x in self.left_out)
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """What to know of the set, in sentences: the notes, and one on all that was left out."""
         if not self.left_out:
             return self.notes
-        return (*self.notes, f"features not used: {listing([str(x) for x in self.left_out])}")
+        left = listing([str(x) for x in self.left_out])
+        return (*self.notes, f"features: {self.tried:,} tried, {len(self):,} used; left out: {left}")
 
     def select(self, names: Iterable[str]) -> FeatureSet:
         """The named features, in the order of this set."""

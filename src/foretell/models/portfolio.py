@@ -64,10 +64,10 @@ def fit(
 
     `valid` lies after `train` in time, with a gap of at least the horizon; without it some entities are
     held out. `time_limit` is in seconds and soft: what is tried and how long follows from it and from the
-    sizes by estimate. Of hundreds of columns and many rows the weakest columns are left out. `choice` says
-    which families are tried. `earlier` is a model of the rows of `train`: beyond the first two, no learners
-    are tried that it did not keep, and its nets are taken as they are. `whole` is what the chosen members are
-    trained on in the end, by default all the rows given. With `rolling` its earlier folds are looked at too.
+    sizes by estimate. Of hundreds of columns the weakest are left out. `choice` says which families are
+    tried. `earlier` is a model of the rows of `train`: beyond the first two, no learners are tried that it
+    did not keep, and its nets are taken as they are. `whole` is what the chosen members are trained on in the
+    end, by default all the rows given. With `rolling` its earlier folds are looked at too.
     """
     if time_limit <= 0:
         raise UsageError(f"found {time_limit:g} seconds, expected a time limit above 0")
@@ -82,8 +82,8 @@ def fit(
         train, valid = whole.take(kept), whole.take(held)
         notes.append("there was too little history for later cutoffs: some entities were held out instead")
     context = replace(context, criterion=_usable_criterion(criterion, valid, notes))
-    names = screened(train, context)
-    if earlier is not None:
+    names = screened(train, context, time_limit)
+    if earlier is not None and earlier.nets:
         wanted = {*names, *earlier.columns}  # its nets read these
         names = tuple(n for n in train.X.names if n in wanted)
     if len(names) < len(train.X.names):

@@ -33,6 +33,7 @@ from foretell.models.dataset import Dataset, concat
 from foretell.models.deep import net_obstacle
 from foretell.models.fitted import FittedModel
 from foretell.models.rolling import Rolling
+from foretell.models.screen import WEAK
 from foretell.prediction import batch
 from foretell.prediction.around import graph_of, surrounded
 from foretell.prediction.database import OpenDatabase, counted_tables, moment_of
@@ -420,7 +421,7 @@ def release(
             rolling=lesson.rolling,
             progress=progress,
         )
-    features = lesson.features.select(fitted.columns)
+    features = lesson.features.without(set(lesson.features.names) - set(fitted.columns), WEAK)
     sample = lesson.dataset(folds.test).select(fitted.columns)
     sample = sample.take(np.arange(0, sample.rows, max(1, sample.rows // EXPLAINED)))
     told = drivers(fitted.importance(), features, X=sample.X, contributions=fitted.contributions(sample.X))
@@ -467,7 +468,7 @@ def suspicions(
     found = [str(s) for s in audit.suspects(train.X, train.y, lesson.task.kind, groups=train.groups)]
     if lesson.exposed:
         found.append(_exposure(database, lesson, model, measured, budget, progress))
-    found.extend(lesson.features.remarks)
+    found.extend(model.features.remarks)
     if lesson.folds.note:
         found.append(lesson.folds.note)
     return tuple(found)
