@@ -2,19 +2,22 @@
 
 Every row has its own cutoff time (`cutoff_time`), so nothing later is seen; a table without a time of its own
 has that of its parent. For a static target the row that is asked about is a table of its own, without the
-columns asked for, and its parents' features are as of at most `NEARLY` earlier (featuretools'
-`approximate`). Where the time is too short for all rows, rows are computed in a random order: first test
-rows, then those to learn from; the report says how many.
+columns asked for, and its features are as of at most `NEARLY` earlier: rows of one period share their work
+(featuretools' own `approximate` fails where a table has two links to one parent). Where the time is too short
+for all rows, rows are computed in a random order: first test rows, then those to learn from; the report says
+how many.
 """
 
 from __future__ import annotations
 
 import itertools
 import warnings
+from collections.abc import Callable
 
 import featuretools as ft
 import numpy as np
 import pandas as pd
+from featuretools.primitives import get_default_aggregation_primitives
 from job import ROW, TIME, Job, default_lightgbm
 
 warnings.filterwarnings("ignore")
@@ -24,14 +27,20 @@ ASKED = "asked"
 TEST_SHARE, LEARN_SHARE = 0.35, 0.85
 """By which part of the time test rows are done, and by which those to learn from."""
 CHUNK = 400
-NEARLY = "30 days"
+NEARLY = "30D"
 TYPES = {
     "numeric": "Double",
     "categorical": "Categorical",
     "boolean": "BooleanNullable",
-    "text": "NaturalLanguage",
     "time": "Datetime",
 }
+
+
+class Skew(ft.primitives.Skew):
+    """The default primitive, on nullable numbers too: it fails on them as it is."""
+
+    def get_function(self) -> Callable[[pd.Series], float]:
+        return lambda column: column.dropna().astype("float64").skew()
 
 
 def main() -> None:
@@ -39,7 +48,11 @@ def main() -> None:
     target = ASKED if job.about["static"] else job.about["entity"]
     entities = entity_set(job)
     features = ft.dfs(
-        entityset=entities, target_dataframe_name=target, max_depth=2, features_only=True, n_jobs=1
+        entityset=entities,
+        target_dataframe_name=target,
+        agg_primitives=[p if p.name != Skew.name else Skew for p in get_default_aggregation_primitives()],
+        max_depth=2,
+        features_only=True,
     )
     rows = job.rows
     is_test = (rows["fold"] == "test").to_numpy()
@@ -80,14 +93,26 @@ def entity_set(job: Job) -> ft.EntitySet:
 
 
 def _typed(frame: pd.DataFrame, columns: dict[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    kinds = {c: TYPES[s] for c, s in columns.items()}
-    for column, kind in kinds.items():
-        if kind == "Double":
-            frame[column] = frame[column].astype("float64")
-        elif kind == "BooleanNullable":
-            frame[column] = frame[column].astype("boolean")
-        elif kind == "Categorical":
-            frame[column] = frame[column].astype("string").astype("category")
+    """The columns as their meaning says. Of a text there are the words and characters, as numbers.
+
+    That is what the default primitives count; theirs may be NA, on which other default primitives fail.
+    """
+    kinds = {}
+    for column, meaning in columns.items():
+        held = frame[column]
+        if meaning == "text":
+            del frame[column]
+            frame[f"{column} words"] = held.str.split().str.len().astype("float64")
+            frame[f"{column} characters"] = held.str.len().astype("float64")
+            kinds |= {f"{column} words": "Double", f"{column} characters": "Double"}
+            continue
+        kinds[column] = TYPES[meaning] if meaning != "boolean" or held.dtype != object else "Categorical"
+        if kinds[column] == "Double":
+            frame[column] = held.astype("float64")
+        elif kinds[column] == "BooleanNullable":
+            frame[column] = held.astype("boolean")
+        elif kinds[column] == "Categorical":
+            frame[column] = held.astype("string").astype("category")
     for column in frame.columns:
         if column.startswith("__up"):
             # A link to nobody is one to row 0, which no table has: a key may not be NULL.
@@ -111,8 +136,11 @@ def _computed(
     job: Job, features: list[ft.FeatureBase], entities: ft.EntitySet, rows: pd.DataFrame, until: float
 ) -> pd.DataFrame:
     """Features of the rows, indexed as they are; a random part of them where the time does not suffice."""
-    at = rows.sort_values(["cutoff", "entity"], kind="stable")
-    starts = np.flatnonzero(np.r_[True, at["cutoff"].to_numpy()[1:] != at["cutoff"].to_numpy()[:-1]])
+    known = rows["cutoff"].dt.floor(NEARLY) if job.about["static"] else rows["cutoff"]
+    at = rows[["entity"]].rename(columns={"entity": ROW}).assign(time=known)
+    at = at.sort_values(["time", ROW], kind="stable")
+    moments = at["time"].to_numpy()
+    starts = np.flatnonzero(np.r_[True, moments[1:] != moments[:-1]])
     wanted = np.searchsorted(starts, np.arange(0, len(at), CHUNK), side="left")
     cuts = np.unique(np.r_[starts[np.minimum(wanted, len(starts) - 1)], 0, len(at)])
     chunks = [at.iloc[a:b] for a, b in itertools.pairwise(cuts)]
@@ -121,18 +149,15 @@ def _computed(
         if done and job.seconds > until:
             break
         chunk = chunks[place]
-        asked = chunk[["entity", "cutoff"]].rename(columns={"entity": ROW, "cutoff": "time"})
         found = ft.calculate_feature_matrix(
             features,
             entities,
-            cutoff_time=asked.reset_index(drop=True),
+            cutoff_time=chunk.reset_index(drop=True),
             cutoff_time_in_index=True,
             include_cutoff_time=True,
-            approximate=NEARLY if job.about["static"] else None,
             n_jobs=1,
         )
-        wanted_order = pd.MultiIndex.from_frame(asked)
-        found = found.reindex(wanted_order)
+        found = found.reindex(pd.MultiIndex.from_frame(chunk))
         found.index = chunk.index
         done.append(pd.DataFrame(found))
     return pd.concat(done)
