@@ -21,17 +21,21 @@ GPU_SPEED = 20.0
 """How many threads a GPU is worth."""
 
 
+ALONE = "nothing but the deep net was tried, and it gives no reasons"
+
+
 def nets_to_try(
     train: Dataset, context: Context, choice: Choice, time_limit: float
 ) -> tuple[list[tuple[Learner, float]], tuple[str, ...]]:
-    """The nets with the seconds that one training of each may take, and in a sentence why there are none."""
+    """The nets with the seconds that one training of each may take, and in a sentence what was not tried."""
     if not choice.has_nets:
         return [], ()
     held = train.X.around is not None
     obstacle = net_obstacle(choice, train.rows, context.threads, time_limit, readable=held)
     if obstacle is not None:
         return [], (f"no deep net was tried: {obstacle}",)
-    return [(NetLearner(), _seconds(choice, time_limit))], ()
+    said = () if choice.has_trees else (ALONE,)
+    return [(NetLearner(), _seconds(choice, time_limit))], said
 
 
 def net_obstacle(choice: Choice, rows: int, threads: int, time_limit: float, *, readable: bool) -> str | None:

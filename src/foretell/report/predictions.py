@@ -13,13 +13,15 @@ from foretell.report.layout import bullets, grid, heading
 from foretell.report.numbers import amount, meter, share
 
 
-def drivers_view(drivers: Sequence[Driver], *, shown: int = 8) -> RenderableType:
-    """The main reasons, the weightiest first."""
+def drivers_view(drivers: Sequence[Driver], *, shown: int = 8) -> RenderableType | None:
+    """The main reasons, the weightiest first; None without any."""
+    if not drivers:
+        return None
     view = Grid(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     view.add_column(justify="right", no_wrap=True)
     view.add_column(no_wrap=True, style="cyan")
     view.add_column(overflow="fold")
-    largest = max((d.share for d in drivers), default=1.0) or 1.0
+    largest = max(d.share for d in drivers) or 1.0
     for driver in drivers[:shown]:
         view.add_row(share(driver.share), meter(driver.share / largest, 8), str(driver))
     return Group(heading("What the predictions rest on"), view)
