@@ -14,6 +14,7 @@ from foretell.features.matrix import Floats, Instants, Matrix
 from foretell.models.abreast import abreast
 from foretell.models.base import Context, Contributions, Files, Fitted
 from foretell.models.baselines import Baseline
+from foretell.models.boost import BoostFitted
 from foretell.models.calibrate import IDENTITY, Calibration, fit_calibration
 from foretell.models.choice import Family
 from foretell.models.criteria import criterion_for
@@ -38,6 +39,7 @@ _LOADERS: Mapping[str, Callable[[Files], Fitted]] = {
     "linear.json": LinearFitted.load,
     "tree.json": TreeFitted.load,
     "net.json": NetFitted.load,
+    "boost.json": BoostFitted.load,
 }
 """How a member is read, by the file that tells what it is."""
 
