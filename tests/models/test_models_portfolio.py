@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from synthetic import CLASSES, DAY, make, split
 
+from foretell.core.lazy import installed
 from foretell.core.errors import DataError, ModelFileError, UsageError
 from foretell.features.matrix import Categorical, Matrix, Numeric
 from foretell.models.base import Context
@@ -165,7 +166,8 @@ def test_more_time_means_more_members():
     train = make(B, entities=600)
     context = Context(B, METRICS["auroc"])
     names = [[learner.name for learner, _ in plan(train, context, limit)] for limit in (30.0, 300.0)]
-    assert names[0] == ["linear", "lightgbm_A_binary", "lightgbm_B_binary"]
+    extra = ["catboost"] if installed("catboost") else []
+    assert names[0] == ["linear", "lightgbm_A_binary", "lightgbm_B_binary", *extra]
     assert {"lightgbm_C_binary", "lightgbm_A_binary_recent", "lightgbm_A_binary_1"} < set(names[1])
     spent = [sum(s for _, s in plan(train, context, limit)) for limit in (30.0, 300.0)]
     assert spent[0] <= 15.0 and spent[1] <= 150.0
