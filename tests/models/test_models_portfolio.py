@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from synthetic import CLASSES, DAY, make, split
 
-from foretell.core.lazy import installed
 from foretell.core.errors import DataError, ModelFileError, UsageError
+from foretell.core.lazy import installed
 from foretell.features.matrix import Categorical, Matrix, Numeric
 from foretell.models.base import Context
 from foretell.models.candidates import plan
