@@ -11,6 +11,7 @@ CALIBRATED_ROWS = 2_000
 ECE = 0.03
 COVERAGE, SLICES = (0.77, 0.83), (0.70, 0.90)
 """Of 80% intervals: overall, and in every time slice."""
+ABSENT = "not compared: KumoRFM (a hosted service; no weights are at hand), TabPFN (no weights are at hand)"
 
 
 def heading() -> str:
@@ -97,7 +98,8 @@ def summary(records: Mapping[str, Record]) -> str:
         f"{len(done)} queries with enough rows",
         _won("the best simple rule", [m["lift"] for m in done]),
     ]
-    for rival in dict.fromkeys(r for m in done for r in m.get("rivals", {})):
+    rivals = list(dict.fromkeys(r for m in done for r in m.get("rivals", {})))
+    for rival in rivals:
         met = [m["rivals"][rival] for m in done if rival in m.get("rivals", {})]
         said.append(_won(rival, [m["lead"] for m in met if "lead" in m]))
         failed = sum("failed" in m for m in met)
@@ -112,7 +114,7 @@ def summary(records: Mapping[str, Record]) -> str:
     steady = sum(SLICES[0] <= m["slices"][0] and m["slices"][1] <= SLICES[1] for m in held)
     said.append(f"80% intervals cover {COVERAGE[0]:.0%} to {COVERAGE[1]:.0%}: {inside} of {len(held)}")
     said.append(f"… {SLICES[0]:.0%} to {SLICES[1]:.0%} in every time slice: {steady} of {len(held)}")
-    return "\n".join(said)
+    return "\n".join([*said, ABSENT] if rivals else said)
 
 
 def _won(other: str, leads: list[list[float | None]]) -> str:
