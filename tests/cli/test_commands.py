@@ -165,6 +165,13 @@ def test_features_and_windows_are_chosen(shell: Shell, folder: Path, tmp_path: P
     assert all(len(x["examples"]) <= 3 for x in answer["left_out"])
 
 
+def test_a_model_is_chosen_by_name(shell: Shell) -> None:
+    said = shell("fit", "shop.duckdb", CHURN, "--name", "rule", "--time-limit", "2", "--model", "baseline")
+    assert said.code == 0 and "Saved as" in said.out
+    wrong = shell("ask", "shop.duckdb", CHURN, "--model", "tree")
+    assert wrong.code == 2 and "'tree' is not one of 'auto', 'baseline', 'trees', 'deep'" in wrong.err
+
+
 def test_settings_of_features_survive_a_rewrite_of_the_schema(shell: Shell, tmp_path: Path) -> None:
     place = tmp_path / "shop.duckdb"
     write_duckdb(place, events_frames())
