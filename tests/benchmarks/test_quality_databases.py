@@ -211,3 +211,11 @@ def test_a_query_is_measured_compared_and_taken_up_again(
     calls = work / "jobs/tiny.spend/featuretools/calls"
     assert run("tiny.spend", "--rivals", "featuretools")["tiny.spend"]["rivals"]["featuretools"] == won
     assert calls.read_text() == "called\n", "the same rows: what the rival said is taken again"
+
+
+def test_an_answer_serves_where_only_its_time_was_longer(load: Any) -> None:
+    answered = load("databases")._is_answered
+    assert answered(["job", 200.0, 1, 0], ["job", 300.0, 1, 0])
+    assert not answered(["job", 200.0, 1, 0], ["job", 100.0, 1, 0])
+    assert not answered(["job", 200.0, 1, 0], ["other", 300.0, 1, 0])
+    assert not answered(["job", 200.0, 2, 0], ["job", 300.0, 1, 0])

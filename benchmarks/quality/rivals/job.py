@@ -36,7 +36,7 @@ class Job:
         parser = argparse.ArgumentParser(description=description)
         parser.add_argument("--job", type=Path, required=True, help="folder that export.py wrote")
         parser.add_argument("--out", type=Path, required=True, help="where predictions and report go")
-        parser.add_argument("--limit", type=float, default=300.0, help="CPU seconds for everything")
+        parser.add_argument("--limit", type=float, default=200.0, help="CPU seconds for everything")
         parser.add_argument("--threads", type=int, default=1)
         parser.add_argument("--seed", type=int, default=0)
         given = parser.parse_args()
