@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import shorten
 
 import numpy as np
 
-from foretell.features.matrix import Categorical, Floats, Matrix
+from foretell.features.matrix import Categorical, Floats, Matrix, Text
 from foretell.features.model import Aggregated, Attribute, Feature, FeatureSet, Nested, OwnLabels, Value
 from foretell.schema.model import Hop
 
 LAST_OUTCOME = "the last known outcome"
+SHOWN = 60  # characters of a text
 _INVOLVED = frozenset({"decayed_count", "decayed_sum", "trend", "std", "gap", "q10", "q90"})
 
 
@@ -100,7 +102,8 @@ def _sentence(feature: Feature | None, name: str, X: Matrix, row: int) -> str:
     column = X[name]
     if isinstance(column, Categorical):
         code = int(column.codes[row])
-        return f"{what}: {column.categories[code] if code >= 0 else 'none'}"
+        held = column.categories[code] if code >= 0 else "none"
+        return f"{what}: {shorten(held, SHOWN, placeholder='…') if isinstance(column, Text) else held}"
     value = float(column.values[row])
     if not np.isfinite(value):
         return f"{what}: none"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self, TypeAlias
 
 import numpy as np
@@ -41,6 +41,11 @@ class Categorical:
 
     codes: Codes  # (rows,)
     categories: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Text(Categorical):
+    """A column of free text: `categories` are the different texts, which learners read by their words."""
 
 
 Values: TypeAlias = Numeric | Categorical
@@ -95,7 +100,7 @@ class Matrix:
             if isinstance(column, Numeric):
                 columns.append(Numeric(column.values[index]))
             else:
-                columns.append(Categorical(column.codes[index], column.categories))
+                columns.append(replace(column, codes=column.codes[index]))
         rows = int(index.sum()) if index.dtype == np.bool_ else len(index)
         around = None if self.around is None else self.around.take(index)
         return Matrix(self.names, tuple(columns), rows, around)

@@ -18,6 +18,7 @@ class Kind(StrEnum):
 
     NUMERIC = "numeric"
     CATEGORICAL = "categorical"
+    TEXT = "text"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Features that tell nothing new: those of one value, and those that repeat an earlier one.
+"""Features that tell nothing new: those of one value, those that repeat an earlier one, and mere names.
 
 Only training rows are looked at: what later rows hold must not decide what a model reads.
 """
@@ -14,19 +14,21 @@ import numpy.typing as npt
 
 from foretell.features.matrix import Matrix, Numeric, Values
 from foretell.features.model import FeatureSet, OwnLabels
+from foretell.features.texts import without_names
 
 CONSTANT = "of one value"
 REPEATED = "that repeat others"
 
 
 def pruned(features: FeatureSet, matrix: Matrix, train: npt.NDArray[np.bool_]) -> FeatureSet:
-    """The features without those that are constant or repeated on the rows of `train` (rows,).
+    """The features without those that are constant, repeated or mere names on the rows of `train` (rows,).
 
     A missing value is a value. Two features repeat each other where they are equal bit for bit, categories by
     their names; the one of higher expected value stays. Past labels stay: the simple rules that a model is
     compared with read them. Where no feature varies, all stay.
     """
     rows = np.flatnonzero(train)
+    features = without_names(features, matrix, train)
     seen: dict[Hashable, list[str]] = {}
     constant, repeated = [], []
     for feature in features.features:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,7 @@ def _join(name: str, a: Values, b: Values) -> Values:
     if isinstance(a, Categorical) and isinstance(b, Categorical):
         categories = tuple(dict.fromkeys(a.categories + b.categories))
         codes = recode(b, {c: i for i, c in enumerate(categories)})
-        return Categorical(np.concatenate([a.codes, codes]), categories)
+        return replace(a, codes=np.concatenate([a.codes, codes]), categories=categories)
     raise DataError(f"column {name!r} is numeric in one dataset and categorical in the other")
 
 

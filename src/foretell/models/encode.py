@@ -2,20 +2,23 @@
 
 Categories unseen in training become missing. A column of more than 1,000 categories becomes two numbers:
 how often the category was seen, and the mean label it had. A training row's mean uses only labels of
-strictly earlier cutoffs, so that no row reads its own answer.
+strictly earlier cutoffs, so that no row reads its own answer. A text becomes several numbers: see
+models/texts.py.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from foretell.core.errors import DataError
-from foretell.features.matrix import Categorical, Floats, Matrix, Numeric
+from foretell.features.matrix import Categorical, Floats, Matrix, Numeric, Text
 from foretell.models.dataset import Dataset, Ints, recode
+from foretell.models.texts import TextTable, fit_text_table
 from foretell.task.model import TaskKind
 
 MANY = 1000
@@ -157,18 +160,20 @@ def _seen(column: Categorical) -> tuple[str, ...]:
 class TreeEncoder:
     """Numbers as they are, categories as codes, for a tree that knows categorical columns.
 
-    Output columns, in order: `numbers`, `vocabularies`, then two for each of `tables`.
+    Output columns, in order: `numbers`, `vocabularies`, two for each of `tables`, some for each of `texts`.
     """
 
     numbers: tuple[str, ...]
     vocabularies: tuple[tuple[str, tuple[str, ...]], ...]
     tables: tuple[TargetTable, ...]
+    texts: tuple[TextTable, ...] = ()
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The matrix column that each output column comes from."""
         doubled = tuple(t.column for t in self.tables for _ in range(2))
-        return self.numbers + tuple(n for n, _ in self.vocabularies) + doubled
+        read = tuple(t.column for t in self.texts for _ in range(t.width))
+        return self.numbers + tuple(n for n, _ in self.vocabularies) + doubled + read
 
     @property
     def categorical_positions(self) -> list[int]:
@@ -185,9 +190,9 @@ class TreeEncoder:
             codes = recode(categorical(X, name), {c: j for j, c in enumerate(vocabulary)})
             out[:, i] = np.where(codes >= 0, codes, np.nan)
             i += 1
-        for table in self.tables:
-            out[:, i], out[:, i + 1] = table.encode(X)
-            i += 2
+        for made in _made(X, self.tables, self.texts):
+            out[:, i] = made
+            i += 1
         return out
 
     def to_json(self) -> str:
@@ -196,21 +201,37 @@ class TreeEncoder:
     @classmethod
     def from_json(cls, text: str) -> TreeEncoder:
         held = json.loads(text)
-        return cls(frozen(held["numbers"]), frozen(held["vocabularies"]), _tables(held["tables"]))
+        return cls(frozen(held["numbers"]), frozen(held["vocabularies"]), *_learned(held))
 
 
-def _tables(held: list[dict[str, Any]]) -> tuple[TargetTable, ...]:
-    return tuple(TargetTable(**frozen(t)) for t in held)
+def _made(X: Matrix, tables: Sequence[TargetTable], texts: Sequence[TextTable]) -> list[Floats]:
+    """The columns that tables and texts become, in that order."""
+    counted = [column for table in tables for column in table.encode(X)]
+    return counted + [column for text in texts for column in text.encode(categorical(X, text.column))]
 
 
-def _sort_columns(data: Dataset, kind: TaskKind) -> tuple[list[str], list[str], list[str]]:
-    """(numeric, categorical, many-valued categorical) names, leaving out columns with a single value.
+def _learned(held: dict[str, Any]) -> tuple[tuple[TargetTable, ...], tuple[TextTable, ...]]:
+    """The tables and texts of an encoder's JSON; the first files have no texts."""
+    tables = tuple(TargetTable(**frozen(t)) for t in held["tables"])
+    return tables, tuple(TextTable(**frozen(t)) for t in held.get("texts", ()))
 
-    A multiclass label has no mean: its many-valued columns are left out.
-    """
+
+@dataclass(frozen=True)
+class _Sorted:
+    """Columns by how they are encoded, without those of a single value."""
+
+    numbers: list[str]
+    few: list[str]  # categories
+    many: list[str]
+    texts: list[str]
+
+
+def _sort_columns(data: Dataset, kind: TaskKind) -> _Sorted:
+    """A multiclass label has no mean: its many-valued columns are left out."""
     numbers: list[str] = []
     few: list[str] = []
     many: list[str] = []
+    texts: list[str] = []
     for name, column in zip(data.X.names, data.X.columns):
         if isinstance(column, Numeric):
             values = numeric(data.X, name)
@@ -219,24 +240,31 @@ def _sort_columns(data: Dataset, kind: TaskKind) -> tuple[list[str], list[str], 
                 numbers.append(name)
         else:
             used = len(np.unique(column.codes))
-            if used > MANY:
+            if isinstance(column, Text):
+                texts.extend([name] if used > 1 else [])
+            elif used > MANY:
                 many.extend([name] if kind is not TaskKind.MULTICLASS else [])
             elif used > 1:
                 few.append(name)
-    return numbers, few, many
+    return _Sorted(numbers, few, many, texts)
+
+
+def _fit_texts(names: Sequence[str], X: Matrix) -> tuple[TextTable, ...]:
+    return tuple(fit_text_table(n, c) for n in names if isinstance(c := X[n], Text))
 
 
 def fit_tree_encoder(data: Dataset, kind: TaskKind) -> tuple[TreeEncoder, Floats]:
     """The encoder, and the training rows as it encodes them."""
-    numbers, few, many = _sort_columns(data, kind)
-    fitted = [fit_target_table(name, data) for name in many]
+    found = _sort_columns(data, kind)
+    fitted = [fit_target_table(name, data) for name in found.many]
     encoder = TreeEncoder(
-        tuple(numbers),
-        tuple((n, _seen(categorical(data.X, n))) for n in few),
+        tuple(found.numbers),
+        tuple((n, _seen(categorical(data.X, n))) for n in found.few),
         tuple(table for table, _, _ in fitted),
+        _fit_texts(found.texts, data.X),
     )
     out = encoder.encode(data.X)
-    first = len(numbers) + len(few)
+    first = len(found.numbers) + len(found.few)
     for i, (_, means, counts) in enumerate(fitted):
         out[:, first + 2 * i], out[:, first + 2 * i + 1] = means, counts
     return encoder, out
@@ -267,7 +295,8 @@ class LinearEncoder:
     numbers: tuple[Standardised, ...]
     one_hots: tuple[tuple[str, tuple[str, ...]], ...]
     tables: tuple[TargetTable, ...]
-    table_numbers: tuple[Standardised, ...]  # two for each table: its mean and its count
+    table_numbers: tuple[Standardised, ...]  # a mean and a count of each table, then what texts become
+    texts: tuple[TextTable, ...] = ()
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -278,11 +307,10 @@ class LinearEncoder:
 
     def encode(self, X: Matrix) -> Floats:
         """(rows, outputs); nothing is missing."""
-        tables = [column for table in self.tables for column in table.encode(X)]
-        return self.assemble(X, tables)
+        return self.assemble(X, _made(X, self.tables, self.texts))
 
-    def assemble(self, X: Matrix, tables: list[Floats]) -> Floats:
-        """`encode`, with the tables' two columns each given."""
+    def assemble(self, X: Matrix, made: list[Floats]) -> Floats:
+        """`encode`, with the columns given that tables and texts become."""
         out = np.empty((X.rows, len(self.sources)))
         i = 0
         values = [(s, numeric(X, s.column)) for s in self.numbers]
@@ -292,7 +320,7 @@ class LinearEncoder:
             codes = recode(categorical(X, name), {c: j for j, c in enumerate(categories)})
             out[:, i : i + len(categories)] = codes[:, None] == np.arange(len(categories))
             i += len(categories)
-        for rule, held in zip(self.table_numbers, tables):
+        for rule, held in zip(self.table_numbers, made):
             i = _put(out, i, rule, held)
         return out
 
@@ -302,11 +330,13 @@ class LinearEncoder:
     @classmethod
     def from_json(cls, text: str) -> LinearEncoder:
         held = json.loads(text)
+        tables, texts = _learned(held)
         return cls(
             tuple(Standardised(**s) for s in held["numbers"]),
             frozen(held["one_hots"]),
-            _tables(held["tables"]),
+            tables,
             tuple(Standardised(**s) for s in held["table_numbers"]),
+            texts,
         )
 
 
@@ -333,16 +363,19 @@ def _standardise(column: str, values: Floats) -> Standardised:
 
 def fit_linear_encoder(data: Dataset, kind: TaskKind, *, top: int = 20) -> tuple[LinearEncoder, Floats]:
     """The encoder, and the training rows as it encodes them."""
-    numbers, few, many = _sort_columns(data, kind)
-    fitted = [fit_target_table(name, data) for name in many]
-    own = [column for _, means, counts in fitted for column in (means, counts)]
+    found = _sort_columns(data, kind)
+    fitted = [fit_target_table(name, data) for name in found.many]
+    texts = _fit_texts(found.texts, data.X)
+    own = [(table.column, made) for table, *both in fitted for made in both]
+    own += [(text.column, made) for text in texts for made in text.encode(categorical(data.X, text.column))]
     encoder = LinearEncoder(
-        tuple(_standardise(n, numeric(data.X, n)) for n in numbers),
-        tuple((n, _common(categorical(data.X, n), top)) for n in few),
+        tuple(_standardise(n, numeric(data.X, n)) for n in found.numbers),
+        tuple((n, _common(categorical(data.X, n), top)) for n in found.few),
         tuple(table for table, _, _ in fitted),
-        tuple(_standardise(t.column, v) for t, v in zip((t for t, _, _ in fitted for _ in range(2)), own)),
+        tuple(_standardise(name, made) for name, made in own),
+        texts,
     )
-    return encoder, encoder.assemble(data.X, own)
+    return encoder, encoder.assemble(data.X, [made for _, made in own])
 
 
 def _common(column: Categorical, top: int) -> tuple[str, ...]:

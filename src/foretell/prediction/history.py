@@ -15,6 +15,7 @@ from foretell.engines.base import Engine, Rows
 from foretell.features.lower import feature_plan
 from foretell.features.matrix import Floats, Instants, Matrix, Numeric, Values
 from foretell.features.model import Attribute, CutoffPart, Feature, FeatureSet, Kind, Staleness
+from foretell.features.texts import with_texts
 from foretell.task.model import Task
 from foretell.task.regime import staleness
 
@@ -39,10 +40,10 @@ def features_at(
     up to their own cutoffs.
     """
     if known is None:
-        return engine.features(feature_plan(task, features), rows)
+        return with_texts(engine.features(feature_plan(task, features), rows), features)
     days = staleness(rows.cutoffs, known)
     of_history = features.select(f.name for f in features.features if not _of_cutoff(f))
-    found = engine.features(feature_plan(task, of_history), Rows(rows.entities, known))
+    found = with_texts(engine.features(feature_plan(task, of_history), Rows(rows.entities, known)), features)
     calendar = features.select(f.name for f in features.features if isinstance(f.definition, CutoffPart))
     own = engine.features(feature_plan(task, calendar), rows)
 

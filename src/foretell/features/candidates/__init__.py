@@ -13,6 +13,7 @@ from foretell.features.candidates.nested import nested
 from foretell.features.candidates.past import calendar, everyones_labels, past_labels
 from foretell.features.candidates.rows import own_columns, parents_columns
 from foretell.features.candidates.scope import Candidate, Scope
+from foretell.features.candidates.text import texts
 
 SOURCES: tuple[Callable[[Scope], Iterator[Candidate]], ...] = (
     past_labels,
@@ -25,6 +26,7 @@ SOURCES: tuple[Callable[[Scope], Iterator[Candidate]], ...] = (
     events_of_parents,
     events_of_grandparents,
     nested,
+    texts,
 )
 
 
