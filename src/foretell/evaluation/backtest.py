@@ -33,7 +33,8 @@ class Slice:
     """The rows of one cutoff, of a run of cutoffs, or of one fold.
 
     `mean` is the mean label (the share of positives); for classes it is nan. `coverage` is the share of
-    labels inside their interval, where there are intervals.
+    labels inside their interval, where there are intervals; `ece` the calibration error, where there are
+    probabilities.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Slice:
     model: float
     baseline: float
     coverage: float | None = None
+    ece: float | None = None
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,7 @@ def _slices(
                 metric.score(y[rows], model[rows]),
                 metric.score(y[rows], baseline[rows]),
                 None if inside is None else float(inside[rows].mean()),
+                None if kind is TaskKind.REGRESSION else ece(y[rows], model[rows]),
             )
         )
     return tuple(out)

@@ -98,10 +98,14 @@ def trust_lines(backtest: Backtest) -> list[str]:
     lines = []
     if backtest.ece is not None and not math.isnan(backtest.ece):
         points = f"{100 * backtest.ece:.1f} percentage points"
-        lines.append(f"calibration: a stated probability is off by {points} on average")
+        worst = max((s.ece for s in backtest.slices if s.ece is not None), default=0.0)
+        span = f", and by {100 * worst:.1f} at the worst time" if len(backtest.slices) > 1 else ""
+        lines.append(f"calibration: a stated probability is off by {points} on average{span}")
     if backtest.coverage is not None and backtest.level is not None:
         inside, stated = share(backtest.coverage), share(backtest.level)
-        lines.append(f"intervals: {inside} of what happened lay inside its {stated} interval")
+        held = [s.coverage for s in backtest.slices if s.coverage is not None]
+        span = f", from {share(min(held))} to {share(max(held))} over time" if len(held) > 1 else ""
+        lines.append(f"intervals: {inside} of what happened lay inside its {stated} interval{span}")
     return lines
 
 
@@ -110,6 +114,7 @@ def slices_view(backtest: Backtest, name: str) -> RenderableType:
     binary = backtest.kind is TaskKind.BINARY
     with_mean = any(not math.isnan(s.mean) for s in backtest.slices)
     with_cover = any(s.coverage is not None for s in backtest.slices)
+    with_error = any(s.ece is not None for s in backtest.slices)
     view = grid(
         f"{name} at",
         "rows:",
@@ -117,6 +122,7 @@ def slices_view(backtest: Backtest, name: str) -> RenderableType:
         "model:",
         "best baseline:",
         *(["in interval:"] if with_cover else []),
+        *(["off by:"] if with_error else []),
     )
     for part in backtest.slices:
         cells = [moment(part.name), f"{part.rows:,}"]
@@ -125,6 +131,8 @@ def slices_view(backtest: Backtest, name: str) -> RenderableType:
         cells += _pair(part)
         if with_cover:
             cells.append(share(part.coverage))
+        if with_error:
+            cells.append("–" if part.ece is None else f"{100 * part.ece:.1f}")
         view.add_row(*cells)
     return view
 
