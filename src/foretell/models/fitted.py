@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -93,28 +93,42 @@ class FittedModel:
 
     def predict_families(self, X: Matrix) -> dict[str, Floats]:
         """What each family of members says alone, as `predict` would; nothing where all are of one."""
-        names = tuple(dict.fromkeys(self.families))
-        return {name: self._finish(self._raw_of(name, X)) for name in names} if len(names) > 1 else {}
+        return self.predict_with_families(X)[1]
 
-    def _raw_of(self, family: str, X: Matrix) -> Floats:
-        held = [i for i, name in enumerate(self.families) if name == family]
-        whole = sum(self.weights[i] for i in held)
-        scores = [self.members[i].predict(X) for i in held]
-        return self.calibration.apply(blend(self.kind, scores, [self.weights[i] / whole for i in held]))
+    def predict_with_families(self, X: Matrix) -> tuple[Floats, dict[str, Floats]]:
+        """`predict` and `predict_families` at the price of one: each member is asked once."""
+        scores = [m.predict(X) for m in self.members]
+
+        def said(held: Sequence[int]) -> Floats:
+            whole = sum(self.weights[i] for i in held)
+            weights = [self.weights[i] / whole for i in held]
+            raw = blend(self.kind, [scores[i] for i in held], weights)
+            return self._finish(self.calibration.apply(raw))
+
+        apart = {
+            name: [i for i, family in enumerate(self.families) if family == name]
+            for name in dict.fromkeys(self.families)
+        }
+        both = self._finish(self.calibration.apply(blend(self.kind, scores, self.weights)))
+        return both, {name: said(held) for name, held in apart.items()} if len(apart) > 1 else {}
 
     def _finish(self, raw: Floats) -> Floats:
         out = from_link(self.kind, raw)
         return np.maximum(out, self.floor) if self.floor is not None else out
 
-    def predict_interval(self, X: Matrix, level: float = 0.8) -> tuple[Floats, Floats]:
-        """(low, high) that should hold the truth in `level` of the cases. Regressions only."""
+    def predict_interval(
+        self, X: Matrix, level: float = 0.8, *, predicted: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """(low, high) that should hold the truth in `level` of the cases. Regressions only. `predicted` are
+        the rows' predictions, where they are at hand.
+        """
         if self.kind is not TaskKind.REGRESSION:
             raise UsageError(f"a {self.kind} task has probabilities, not intervals")
         if not 0 < level < 1:
             raise UsageError(f"found {level:g}, expected a level between 0 and 1", mend="for example 0.8")
         if self.conformal is None:
             raise DataError("there were too few validation rows to say how far predictions are off")
-        return self.conformal.band(self.predict(X), level)
+        return self.conformal.band(self.predict(X) if predicted is None else predicted, level)
 
     def predict_baselines(self, X: Matrix) -> dict[str, Floats]:
         """Every baseline's predictions, by name."""

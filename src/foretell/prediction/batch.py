@@ -253,7 +253,7 @@ def _scores(task: Task, fitted: FittedModel, matrix: Matrix, scores: Floats) -> 
             if wanted is None and fitted.conformal is None:
                 return {"prediction": pa.array(scores)}
             level = returns.numbers[0] if wanted == "INTERVAL" and returns is not None else LEVEL
-            low, high = fitted.predict_interval(matrix, level)
+            low, high = fitted.predict_interval(matrix, level, predicted=scores)
             return {"prediction": pa.array(scores), "low": pa.array(low), "high": pa.array(high)}
 
 
@@ -266,7 +266,7 @@ def _quantiles(
         if level == 0.5:
             values = scores
         else:
-            low, high = fitted.predict_interval(matrix, abs(2 * level - 1))
+            low, high = fitted.predict_interval(matrix, abs(2 * level - 1), predicted=scores)
             values = low if level < 0.5 else high
         found[f"q{level:g}"] = pa.array(values)
     return found
