@@ -95,14 +95,22 @@ def _step(
     offsets, rows = tables.children(link)
     times = tables.times(link.child)
     assert times is not None
-    limit = np.searchsorted(times, start.cutoffs, side="right")  # rows before it are visible: (nodes,)
-    stops = _ends(offsets, rows, start.rows, limit)
+    stops = _ends(offsets, rows, start.rows, visible(times, start.cutoffs))
     degrees = stops - offsets[start.rows]
     back = _back(degrees, branch.most, spread=spread)  # (nodes, most)
     if not len(rows):
         return back, degrees
     places = np.where(back >= 0, (stops - 1)[:, None] - back, 0)
     return np.where(back >= 0, rows[places], -1).astype(np.int64), degrees
+
+
+def visible(times: Instants, cutoffs: Instants) -> Places:
+    """How many rows of a table, from the first on, are visible at each cutoff: those of its very time too.
+
+    >>> visible(np.array([5, 7, 7, 9]), np.array([7, 4])).tolist()
+    [3, 0]
+    """
+    return np.searchsorted(times, cutoffs, side="right")
 
 
 def _ends(offsets: Places, rows: npt.NDArray[np.int32], parents: Places, limit: Places) -> Places:

@@ -30,6 +30,8 @@ VOCABULARY = 200
 """So many words of a column have an embedding of their own."""
 TELLS_TIME = 0.95
 """A number whose ranks go along with those of its row's time as closely as this is a clock."""
+LEAST_SPREAD = 0.1
+"""Logarithms of ages that lie closer together than this are not spread out."""
 OWN = "(own)"
 """The name of the encoding of the entities' own rows."""
 
@@ -178,7 +180,7 @@ def _rule(graph: Graph, table: str, fields: tuple[Field, ...], nodes: Nodes, *, 
     age = None
     if ages is not None and len(ages):
         logs = log_age(ages)
-        age = float(logs.mean()), float(logs.std()) or 1.0
+        age = float(logs.mean()), max(float(logs.std()), LEAST_SPREAD)
     return TableRule(table, tuple(numbers), tuple(categories), tuple(texts), age)
 
 

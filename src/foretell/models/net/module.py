@@ -15,6 +15,8 @@ from torch.nn import functional as F
 DAYS = (7.0, 365.25)
 """Periods that ages are read in, in days."""
 OCTAVES = 4
+EMBEDDED = 0.5
+"""The deviation of a word's first embedding."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +272,7 @@ def initialise(net: nn.Module, seed: int) -> None:
                     module.weight.uniform_(-bound, bound, generator=generator)
                     module.bias.uniform_(-bound, bound, generator=generator)
                 case nn.Embedding():
-                    module.weight.normal_(0.0, 0.1, generator=generator)
+                    module.weight.normal_(0.0, EMBEDDED, generator=generator)
                 case nn.LayerNorm():
                     module.weight.fill_(1.0)
                     module.bias.zero_()
