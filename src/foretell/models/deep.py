@@ -14,7 +14,7 @@ from foretell.models.net.learner import COPIES
 from foretell.models.net.recipe import recipe_for
 
 NET_SHARE = 0.25
-"""What one training of the nets may take of the time that trees and nets have; another follows on all rows."""
+"""What one training of the nets may take of the time that trees and nets have; another follows."""
 PASS_SECONDS = 4e-4
 """About what a row costs each time that a relational net is trained on it, on one thread."""
 GPU_SPEED = 20.0
