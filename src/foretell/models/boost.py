@@ -98,15 +98,15 @@ class BoostFitted:
         raw = np.asarray(
             self._model.get_feature_importance(_pool(self.encoder, X), type="ShapValues", thread_count=1)
         )
-        if self.kind is not TaskKind.MULTICLASS:
-            return Contributions(
-                self.names, onto_columns(raw[:, :-1], _sources(self.encoder), self.names), raw[:, -1]
-            )
-        classes = range(raw.shape[1])  # raw: (n, k, outputs + 1)
+        single = self.kind is not TaskKind.MULTICLASS
+        raw = raw[:, None] if single else raw  # (n, k, outputs + 1), the last one the mean's
+        sources = _sources(self.encoder)
         values = np.stack(
-            [onto_columns(raw[:, j, :-1], _sources(self.encoder), self.names) for j in classes], axis=2
+            [onto_columns(raw[:, j, :-1], sources, self.names) for j in range(raw.shape[1])], axis=2
         )
-        base = raw[:, :, -1]
+        base = raw.sum(axis=2) - values.sum(axis=1)
+        if single:
+            return Contributions(self.names, values[:, :, 0], base[:, 0])
         return Contributions(
             self.names,
             values - values.mean(axis=2, keepdims=True),
@@ -235,12 +235,15 @@ def _pool(encoder: TreeEncoder, X: Matrix, y: Floats | None = None) -> Any:
 
 
 def _as_pool(encoder: TreeEncoder, encoded: Floats, y: Floats | None = None) -> Any:
-    """Encoded rows as CatBoost holds them; where no column varies a single empty one."""
+    """Encoded rows as CatBoost holds them.
+
+    It refuses to train where no column varies: there a coin stands for one, and shows one side in scoring.
+    """
     catboost = require("catboost", extra="boost")
     first, last = len(encoder.numbers), len(encoder.numbers) + len(encoder.vocabularies)
     numbers = np.hstack([encoded[:, :first], encoded[:, last:]]).astype(np.float32)
     if not encoded.shape[1]:
-        numbers = np.zeros((len(encoded), 1), dtype=np.float32)
+        numbers = (np.arange(len(encoded)) % 2 * (y is not None)).astype(np.float32)[:, None]
     codes = np.where(np.isnan(encoded[:, first:last]), -1, encoded[:, first:last]).astype(np.int64)
     words = np.array([str(i).encode() for i in range(-1, codes.max(initial=-1) + 1)], dtype=object)
     data = catboost.FeaturesData(
