@@ -48,6 +48,16 @@ def plan(train: Dataset, context: Context, time_limit: float) -> list[tuple[Lear
     return [linear, *((learner, 0.4 * time_limit / len(learners)) for learner in learners)]
 
 
+def with_shallow(
+    learners: list[tuple[Learner, float]], train: Dataset, context: Context
+) -> list[tuple[Learner, float]]:
+    """The learners and the small trees, where these are not among them."""
+    small = TreeLearner(TreeRecipe("small", objectives(train.y, context)[0]))
+    if any(learner.name == small.name for learner, _ in learners):
+        return learners
+    return [*learners, (small, learners[-1][1])]
+
+
 def _boost_fits(train: Dataset, context: Context, time_limit: float) -> bool:
     """Whether CatBoost is installed, and `BOOST_ROUNDS` of it cost no more than a learner's share."""
     cost = boost_seconds(train.rows, len(train.X.names), max(1, len(context.classes)))

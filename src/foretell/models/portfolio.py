@@ -23,7 +23,7 @@ from foretell.core.progress import QUIET, Progress
 from foretell.models.abreast import abreast
 from foretell.models.base import Context, Fitted, Learner
 from foretell.models.baselines import fit_baselines
-from foretell.models.candidates import FEW_ROWS, FIRST, plan
+from foretell.models.candidates import FEW_ROWS, FIRST, plan, with_shallow
 from foretell.models.choice import Choice, Family
 from foretell.models.criteria import METRICS, Metric, criterion_for, metric_for
 from foretell.models.dataset import Dataset, Index, concat, split_by_group
@@ -58,6 +58,7 @@ def fit(
     earlier: FittedModel | None = None,
     whole: Dataset | None = None,
     rolling: Rolling | None = None,
+    frozen: bool = False,
     progress: Progress = QUIET,
 ) -> FittedModel:
     """Train, choose on validation, and train anew on everything.
@@ -67,7 +68,8 @@ def fit(
     sizes by estimate. Of hundreds of columns the weakest are left out. `choice` says which families are
     tried. `earlier` is a model of the rows of `train`: beyond the first two, no learners are tried that it
     did not keep, and its nets are taken as they are. `whole` is what the chosen members are trained on in the
-    end, by default all the rows given. With `rolling` its earlier folds are looked at too.
+    end, by default all the rows given. With `rolling` its earlier folds are looked at too. Where history was
+    `frozen`, shallow trees are tried too, and models count alike: validation lies far from what they know.
     """
     if time_limit <= 0:
         raise UsageError(f"found {time_limit:g} seconds, expected a time limit above 0")
@@ -92,6 +94,8 @@ def fit(
     nets, left_out = _nets(train, valid, context, choice, time_limit, earlier)
     folds = _folds(whole, valid, rolling)
     learners = _learners(train, context, choice, time_limit * (1 - NET_SHARE if nets else 1), earlier)
+    if frozen and learners:
+        learners = with_shallow(learners, train, context)
     if time_limit >= THOROUGH:
         learners = [(learner, seconds / (1 + sum(STARTS) * bool(folds))) for learner, seconds in learners]
     context.progress.stage("training", len(learners))
@@ -104,7 +108,9 @@ def fit(
     predictions = seen.predictions
     usable = context.criterion
     few = train.rows < FEW_ROWS
-    own = _weigh_trees(context, Seen.joined([*early, seen]), list(baselines), list(trees), few=few)
+    own = _weigh_trees(
+        context, Seen.joined([*early, seen]), list(baselines), list(trees), few=few, far=frozen
+    )
     weights = _with_nets(context, seen, own, list(nets), alone=not trees)
     members = tuple(candidates[n] for n in weights)
     floor = 0.0 if kind is TaskKind.REGRESSION and bool((whole.y >= 0).all()) else None
@@ -225,7 +231,7 @@ def _family(member: str, nets: list[str], choice: Choice) -> Family:
 
 
 def _weigh_trees(
-    context: Context, seen: Seen, baselines: list[str], trees: list[str], *, few: bool
+    context: Context, seen: Seen, baselines: list[str], trees: list[str], *, few: bool, far: bool
 ) -> dict[str, float]:
     """The weights of trees and rules among themselves; without trees the rule that is best."""
     kind, criterion, y = context.kind, context.criterion, seen.y
@@ -233,7 +239,7 @@ def _weigh_trees(
         gains = {n: np.nan_to_num(criterion.gain(y, seen.predictions[n]), nan=-np.inf) for n in baselines}
         return {max(gains, key=lambda n: gains[n]): 1.0}
     known = {n: seen.predictions[n] for n in (*baselines, *trees)}
-    return weigh(kind, criterion, y, known, baselines, few=few, seed=context.seed)
+    return weigh(kind, criterion, y, known, baselines, few=few, far=far, seed=context.seed)
 
 
 def _with_nets(

@@ -21,6 +21,8 @@ from foretell.task.model import TaskKind
 GREEDY_ROWS = 20_000
 NEARLY = 0.95
 """Models that gain this share of what the best gains over the constant share half of the weight equally."""
+HALF = 0.5
+"""One period far ahead has its own level, by which it favours one model: only the poor ones are left out."""
 
 
 def weigh(
@@ -31,13 +33,20 @@ def weigh(
     baselines: Collection[str],
     *,
     few: bool = False,
+    far: bool = False,
     seed: int = 0,
 ) -> dict[str, float]:
     """Weights by name, summing to 1, from predictions of rows whose labels `y` they have not seen.
 
     Half greedy and half equal; with `few` rows learned from the plain average of the models, unless one model
-    or one baseline is better by more than `CLEARLY` standard errors of the paired difference.
+    or one baseline is better by more than `CLEARLY` standard errors of the paired difference. With `far`,
+    rows that lie far from what the models knew, the average of those that gain at least `HALF` of the best.
     """
+    if far:
+        good = _good_models(criterion, y, predictions, baselines, HALF)
+        return {n: 1 / len(good) for n in good} or _average_or_clearly_best(
+            kind, criterion, y, predictions, baselines
+        )
     if few:
         return _average_or_clearly_best(kind, criterion, y, predictions, baselines)
     rows = np.arange(len(y))
@@ -46,7 +55,7 @@ def weigh(
     seen = {n: p[rows] for n, p in predictions.items()}
     start = tied_with_best(kind, criterion, y[rows], {n: seen[n] for n in seen if n not in baselines})
     chosen = greedy_weights(kind, criterion, y[rows], seen, start=start)
-    return _steadied(chosen, _good_models(criterion, y[rows], seen, baselines))
+    return _steadied(chosen, _good_models(criterion, y[rows], seen, baselines, NEARLY))
 
 
 def mixed(kind: TaskKind, predictions: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
@@ -73,13 +82,17 @@ def _average_or_clearly_best(
 
 
 def _good_models(
-    criterion: Metric, y: Floats, predictions: Mapping[str, Floats], baselines: Collection[str]
+    criterion: Metric,
+    y: Floats,
+    predictions: Mapping[str, Floats],
+    baselines: Collection[str],
+    share: float,
 ) -> list[str]:
-    """The models whose gain over the constant is nearly that of the best candidate."""
+    """The models whose gain over the constant is at least that share of what the best candidate gains."""
     floor = criterion.gain(y, predictions["constant"])
     gains = {n: criterion.gain(y, p) - floor for n, p in predictions.items()}
     best = max(gains.values())
-    return [n for n, g in gains.items() if n not in baselines and g >= NEARLY * best]
+    return [n for n, g in gains.items() if n not in baselines and g >= share * best]
 
 
 def _steadied(weights: dict[str, float], models: list[str]) -> dict[str, float]:

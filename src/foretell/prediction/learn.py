@@ -366,11 +366,15 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
         choice=budget.choice,
         whole=lesson.training(lesson.closed),
         rolling=lesson.rolling,
+        frozen=lesson.regime.frozen,
         progress=progress,
     )
     test = lesson.dataset(folds.test)
-    predictions = {MODEL: fitted.predict(test.X), **fitted.predict_baselines(test.X)}
-    bands = fitted.predict_interval(test.X, batch.LEVEL) if fitted.conformal is not None else None
+    said, members = fitted.predict_with_families(test.X)
+    predictions = {MODEL: said, **fitted.predict_baselines(test.X)}
+    bands = None
+    if fitted.conformal is not None:
+        bands = fitted.predict_interval(test.X, batch.LEVEL, predicted=said)
     scored = score(
         test.y,
         predictions,
@@ -378,7 +382,7 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
         cutoffs=test.cutoffs,
         kind=kind,
         chosen_baseline=fitted.best_baseline,
-        members=fitted.predict_families(test.X),
+        members=members,
         bands=bands,
         level=batch.LEVEL,
         seed=budget.seed,
@@ -405,7 +409,7 @@ def release(
     elif everything.rows > MANY_ROWS:
         progress.stage("training on all of it")
         judged = measured.fitted.recalibrated(lesson.dataset(folds.test))
-        fitted = judged.refit_on(everything, seed=budget.seed, threads=database.threads)
+        fitted = judged.refit_on(everything, seed=budget.seed, threads=database.threads, progress=progress)
     else:
         fitted = fit(
             lesson.training(folds.train | folds.valid),
@@ -419,6 +423,7 @@ def release(
             earlier=measured.fitted,
             whole=everything,
             rolling=lesson.rolling,
+            frozen=lesson.regime.frozen,
             progress=progress,
         )
     features = lesson.features.without(set(lesson.features.names) - set(fitted.columns), WEAK)

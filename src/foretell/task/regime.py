@@ -56,14 +56,16 @@ class Regime:
         return cls(True, at, days)
 
     def folds(self, cutoffs: Instants, horizon: Offset | None) -> Folds:
-        """Forward folds; where history is frozen the test begins then, or lasts as long as serving will."""
+        """Forward folds; where history is frozen the test begins then, or lasts as long as serving will (at
+        most half of the time that there is).
+        """
         if not self.frozen:
             return forward_folds(cutoffs, horizon)
-        last, start = int(cutoffs.max()), None
+        first, last, start = int(cutoffs.min()), int(cutoffs.max()), None
         if self.at is not None and self.at <= last:
             start = self.at
         elif self.days:
-            start = last - round(self.days * DAY)
+            start = max(last - round(self.days * DAY), (first + last) // 2)
         return forward_folds(cutoffs, horizon, test_from=start, alike=True)
 
     def __str__(self) -> str:
