@@ -47,7 +47,7 @@ FLAT = ("autogluon",)
 """Rivals that learn from foretell's features. What they predict is theirs as long as those are the same."""
 ELSEWHERE = ("rel-f1",)
 SLOWEST = 900.0  # seconds that foretell may take for a query before it is given up
-GRACE, START = 2.0, 60.0  # a rival is stopped after so many times its limit, and seconds to start
+GRACE, START = 4.0, 60.0  # a rival is stopped after so many times its limit, and seconds to start
 MOST_MB = 12_000.0
 
 

@@ -26,7 +26,7 @@ ASKED = "asked"
 """The table of the rows that are asked about, of a static target."""
 TEST_SHARE, LEARN_SHARE = 0.35, 0.85
 """By which part of the time test rows are done, and by which those to learn from."""
-CHUNK = 400
+CHUNK = 100
 NEARLY = "30D"
 TYPES = {
     "numeric": "Double",
