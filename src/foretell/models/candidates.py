@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from foretell.core.lazy import installed
 from foretell.models.base import Context, Learner
 from foretell.models.boost import BoostLearner
@@ -9,7 +11,7 @@ from foretell.models.boost import round_seconds as boost_seconds
 from foretell.models.dataset import Dataset
 from foretell.models.linear import LinearLearner
 from foretell.models.rest import RestLearner, best_rule
-from foretell.models.trees import TreeLearner, TreeRecipe, objectives, round_seconds
+from foretell.models.trees import PRESETS, TreeLearner, TreeRecipe, objectives, round_seconds
 from foretell.task.model import TaskKind
 
 FIRST = 2
@@ -17,6 +19,10 @@ FIRST = 2
 FEW_ROWS = 2_000
 """Below this the plain average of the linear model and the small trees is the default."""
 MANY_ROWS = 50_000
+THOROUGH = 60.0
+"""Seconds from which earlier folds are tried in full, and not only scored with what the last one chose."""
+EXHAUSTIVE = 600.0
+"""Seconds from which low learning rates are tried with several seeds, and other settings searched for."""
 BOOST_ROUNDS = 300
 """With fewer rounds CatBoost is no help to the others."""
 
@@ -26,21 +32,23 @@ def plan(train: Dataset, context: Context, time_limit: float) -> list[tuple[Lear
     ones.
     """
     linear: tuple[Learner, float] = (LinearLearner(), 0.1 * time_limit)
+    base = base_recipe(train, context)
     if train.rows < FEW_ROWS:
-        small = TreeRecipe("small", objectives(train.y, context)[0])
-        return [linear, (TreeLearner(small), 0.3 * time_limit)]
+        return [linear, (TreeLearner(base), 0.3 * time_limit)]
     first, *others = objectives(train.y, context)
-    main = "B" if train.rows > MANY_ROWS else "A"
+    main = base.preset
     rest = _rest_recipe(main, train, context)
-    trees = [TreeRecipe(main, first)]
-    if time_limit <= 60:
+    trees = [base]
+    if time_limit < THOROUGH:
         cheap = main == "A" and round_seconds(train.rows, len(train.X.names), "A") * 600 < 0.2 * time_limit
         trees += [TreeRecipe("B", first)] if cheap else []
     else:
-        trees += [TreeRecipe(p, first) for p in "ABC" if p != main]
+        trees += [TreeRecipe(p, first) for p in ("A", "B", "C", "small") if p != main]
         trees += [TreeRecipe(main, first, recency=True)]
         trees += [TreeRecipe(main, other) for other in others]
         trees += [TreeRecipe(main, first, copy=1)]
+    if time_limit >= EXHAUSTIVE:
+        trees += [slowly(TreeRecipe(p, first, copy=n)) for n in (1, 2) for p in "AB"]
     learners: list[Learner] = [TreeLearner(recipe) for recipe in trees]
     learners[1:1] = [] if rest is None else [RestLearner(rest)]
     if _boost_fits(train, context, time_limit):
@@ -56,6 +64,27 @@ def with_shallow(
     if any(learner.name == small.name for learner, _ in learners):
         return learners
     return [*learners, (small, learners[-1][1])]
+
+
+def base_recipe(train: Dataset, context: Context) -> TreeRecipe:
+    """The trees that are tried in any case."""
+    preset = "small" if train.rows < FEW_ROWS else "B" if train.rows > MANY_ROWS else "A"
+    return TreeRecipe(preset, objectives(train.y, context)[0])
+
+
+def search_seconds(rows: int, time_limit: float) -> float:
+    """What a search for other settings may take: nothing where rows are too few to tell settings apart."""
+    return 0.4 * time_limit if time_limit >= EXHAUSTIVE and rows >= FEW_ROWS else 0.0
+
+
+def slowly(recipe: TreeRecipe) -> TreeRecipe:
+    """The recipe at half of its preset's learning rate.
+
+    >>> slowly(TreeRecipe("A", "binary")).changes
+    (('learning_rate', 0.009),)
+    """
+    rate = float(PRESETS[recipe.preset]["learning_rate"]) / 2
+    return replace(recipe, variant="slow", changes=(("learning_rate", rate),))
 
 
 def _boost_fits(train: Dataset, context: Context, time_limit: float) -> bool:

@@ -23,7 +23,15 @@ from foretell.core.progress import QUIET, Progress
 from foretell.models.abreast import abreast
 from foretell.models.base import Context, Fitted, Learner
 from foretell.models.baselines import fit_baselines
-from foretell.models.candidates import FEW_ROWS, FIRST, plan, with_shallow
+from foretell.models.candidates import (
+    FEW_ROWS,
+    FIRST,
+    THOROUGH,
+    base_recipe,
+    plan,
+    search_seconds,
+    with_shallow,
+)
 from foretell.models.choice import Choice, Family
 from foretell.models.criteria import METRICS, Metric, criterion_for, metric_for
 from foretell.models.dataset import Dataset, Index, concat, split_by_group
@@ -34,14 +42,14 @@ from foretell.models.fitted import FittedModel, check_labels, refitted, settle
 from foretell.models.links import to_link
 from foretell.models.rolling import STARTS, Fold, Rolling, Seen, agrees, earlier_folds
 from foretell.models.screen import screened
+from foretell.models.search import searched
+from foretell.models.trees import TreeFitted, TreeLearner
 from foretell.models.weigh import mixed, weigh
 from foretell.task.model import TaskKind
 
 HOLDOUT = 0.2
 ROLLING_ROWS = 20_000
 """With more rows one validation period is long enough, and others cost too much."""
-THOROUGH = 60.0
-"""Seconds from which earlier folds are tried in full, and not only scored with what the last one chose."""
 
 
 def fit(
@@ -93,7 +101,8 @@ def fit(
     baselines = fit_baselines(train, context)
     nets, left_out = _nets(train, valid, context, choice, time_limit, earlier)
     folds = _folds(whole, valid, rolling)
-    learners = _learners(train, context, choice, time_limit * (1 - NET_SHARE if nets else 1), earlier)
+    own_time = time_limit * (1 - NET_SHARE if nets else 1)
+    learners = _learners([*folds, Fold(train, valid)], context, choice, own_time, earlier)
     if frozen and learners:
         learners = with_shallow(learners, train, context)
     if time_limit >= THOROUGH:
@@ -114,12 +123,15 @@ def fit(
     weights = _with_nets(context, seen, own, list(nets), alone=not trees)
     members = tuple(candidates[n] for n in weights)
     floor = 0.0 if kind is TaskKind.REGRESSION and bool((whole.y >= 0).all()) else None
-    if kind is not TaskKind.REGRESSION or nets:  # a calibration of models that have seen less is not theirs
+    if kind is not TaskKind.REGRESSION or not trees:  # how sure models that knew less were is not how sure
         early = []
     elif not early:
-        early = [_said(members, fold, context) for fold in folds]
-    known = Seen.joined([*early, seen])
-    raw = blend(kind, [known.predictions[n] for n in weights], list(weights.values()))
+        early = [_said({n: candidates[n] for n in own}, fold, context) for fold in folds]
+    parts = [*((part, own) for part in early), (seen, weights)]  # nets are not trained on earlier folds
+    raw = np.concatenate(
+        [blend(kind, [part.predictions[n] for n in by], list(by.values())) for part, by in parts]
+    )
+    known = Seen.joined([part for part, _ in parts])
     calibration, conformal, final = settle(kind, raw, known.y, known.cutoffs, floor)
     scores = {n: usable.score(valid.y, p) for n, p in predictions.items()}
     gains = {n: usable.gain(valid.y, predictions[n]) for n in baselines}
@@ -148,16 +160,22 @@ def fit(
 
 
 def _learners(
-    train: Dataset, context: Context, choice: Choice, time_limit: float, earlier: FittedModel | None
+    folds: list[Fold], context: Context, choice: Choice, time_limit: float, earlier: FittedModel | None
 ) -> list[tuple[Learner, float]]:
     """The linear model and the trees to try, with their seconds; none where the choice leaves them out."""
     if not choice.has_trees:
         return []
+    train = folds[-1].train
     learners = plan(train, context, time_limit)
+    each = learners[-1][1]
     if earlier is None:
-        return learners
+        seconds = search_seconds(train.rows, time_limit)
+        found = searched(folds, base_recipe(train, context), context, seconds)
+        return [*learners, *((TreeLearner(recipe), each) for recipe in found)]
     kept = {m.name for m in earlier.members}
-    return [pair for i, pair in enumerate(learners) if i < FIRST or pair[0].name in kept]
+    found = [m.recipe for m in earlier.members if isinstance(m, TreeFitted) and m.recipe.is_found]
+    again = [pair for i, pair in enumerate(learners) if i < FIRST or pair[0].name in kept]
+    return [*again, *((TreeLearner(recipe), each) for recipe in found)]
 
 
 def _trained(
@@ -201,12 +219,15 @@ def _tried(
     return agreed, early
 
 
-def _said(members: tuple[Fitted, ...], fold: Fold, context: Context) -> Seen:
+def _said(members: dict[str, Fitted], fold: Fold, context: Context) -> Seen:
     """What the members, trained anew on an earlier fold, say of the period after it."""
     again = abreast(
-        lambda m: m.refit(fold.train, context), members, rows=fold.train.rows, threads=context.threads
+        lambda m: m.refit(fold.train, context),
+        members.values(),
+        rows=fold.train.rows,
+        threads=context.threads,
     )
-    return Seen.of({m.name: refit for m, refit in zip(members, again)}, fold.valid)
+    return Seen.of(dict(zip(members, again)), fold.valid)
 
 
 def _nets(

@@ -19,7 +19,7 @@ from foretell.features.matrix import Floats, Instants, Matrix
 from foretell.models.base import Context, Contributions, Files, Fitted, onto_columns, text_of
 from foretell.models.bins import binned, design, give_back
 from foretell.models.dataset import Dataset
-from foretell.models.encode import TreeEncoder
+from foretell.models.encode import TreeEncoder, frozen
 from foretell.models.linear import is_skewed, rescale, shares
 from foretell.task.model import TaskKind
 
@@ -73,7 +73,7 @@ PRESETS: dict[str, dict[str, float | bool]] = {
     },
 }
 SMALL_ROUNDS = 200
-MOST_ROUNDS = 3000
+MOST_ROUNDS = 6000
 FEWEST_ROUNDS = 100
 ENOUGH_ROUNDS = 600
 """With time for fewer rounds than this the learning rate is raised in proportion."""
@@ -87,23 +87,36 @@ COLUMNS_A_TREE = 40
 """Of hundreds of related columns each tree sees about this many: trees that differ average better, and cost
 less (benchmarks/LOG.md).
 """
+FOUND = "found"
+"""What the variants that a search finds are called, with a number."""
 THREADED_ROWS = 50_000
 """Fewer rows are trained on one thread: a second gains little there, and on a busy machine costs tenfold."""
 
 
 @dataclass(frozen=True)
 class TreeRecipe:
-    """How a booster is trained: a preset, an objective, whether recent rows weigh more, and which seed."""
+    """How a booster is trained: a preset, an objective, whether recent rows weigh more, and which seed.
+
+    A `variant` has a name of its own and settings of LightGBM that differ from the preset's.
+    """
 
     preset: str
     objective: str  # LightGBM's, or 'log_l1' and 'log_l2': the same on signed log1p of the target
     recency: bool = False
     copy: int = 0
+    variant: str = ""
+    changes: tuple[tuple[str, float], ...] = ()
 
     @property
     def name(self) -> str:
-        extra = ("_recent" if self.recency else "") + (f"_{self.copy}" if self.copy else "")
+        extra = f"_{self.variant}" if self.variant else ""
+        extra += ("_recent" if self.recency else "") + (f"_{self.copy}" if self.copy else "")
         return f"lightgbm_{self.preset}_{self.objective}{extra}"
+
+    @property
+    def is_found(self) -> bool:
+        """Whether a search found its settings."""
+        return self.variant.startswith(FOUND)
 
     @property
     def log_target(self) -> bool:
@@ -267,7 +280,7 @@ class TreeFitted:
             **{
                 **held,
                 "kind": TaskKind(held["kind"]),
-                "recipe": TreeRecipe(**held["recipe"]),
+                "recipe": TreeRecipe(**frozen(held["recipe"])),
                 "names": tuple(held["names"]),
                 "encoder": TreeEncoder.from_json(held["encoder"]),
             },
@@ -302,7 +315,7 @@ class TreeLearner:
 
     def fit(self, train: Dataset, valid: Dataset | None, context: Context) -> TreeFitted:
         train = affordable_rows(train, self.recipe.preset, context)
-        base = float(PRESETS[self.recipe.preset]["learning_rate"])
+        base = float({**PRESETS[self.recipe.preset], **dict(self.recipe.changes)}["learning_rate"])
         if self.recipe.preset == "small":
             return grow(self.recipe, train, None, context, SMALL_ROUNDS, base)
         cost = round_seconds(train.rows, len(train.X.names), self.recipe.preset, _trees(context))
@@ -366,9 +379,10 @@ def grow(
     encoder = bins.encoder
     parameters = {
         **PRESETS[recipe.preset],
+        "feature_fraction": column_share(max(len(encoder.sources), 1), recipe.preset),
+        **dict(recipe.changes),
         "learning_rate": rate,
         "objective": _LIGHTGBM_OBJECTIVE.get(recipe.objective, recipe.objective),
-        "feature_fraction": column_share(max(len(encoder.sources), 1), recipe.preset),
         "metric": "multi_logloss" if multiclass else _STOP_ON[context.criterion.name],
         "seed": derive(context.seed, "tree", recipe.name),
         "num_threads": threads,
