@@ -10,11 +10,9 @@ from foretell.features.matrix import Categorical, Matrix, Numeric
 from foretell.models.dataset import Dataset, concat, split_by_group
 from foretell.models.encode import (
     MANY,
-    SMOOTHING,
     LinearEncoder,
     TreeEncoder,
     fit_linear_encoder,
-    fit_target_table,
     fit_tree_encoder,
 )
 from foretell.task.model import TaskKind
@@ -94,20 +92,6 @@ def test_the_linear_encoder_standardises_flags_clips_and_one_hots():
     assert LinearEncoder.from_json(encoder.to_json()) == encoder
 
 
-def test_a_target_mean_uses_strictly_earlier_cutoffs_only():
-    codes = np.array([0, 0, 1, 0, 0, 1], dtype=np.int32)
-    data = dataset({"c": Categorical(codes, ("a", "b"))}, [1, 0, 1, 1, 0, 0], [1, 1, 1, 2, 2, 3])
-    table, means, counts = fit_target_table("c", data)
-    assert np.isnan(means[:3]).all()  # the first cutoff knows nothing
-    before = 2 / 3  # the mean label of cutoff 1
-    expected = (1 + SMOOTHING * before) / (2 + SMOOTHING)  # a: labels 1 and 0 at cutoff 1
-    np.testing.assert_allclose(means[3:5], expected)
-    before = 3 / 5
-    np.testing.assert_allclose(means[5], (1 + SMOOTHING * before) / (1 + SMOOTHING))
-    np.testing.assert_allclose(counts, np.log1p([4, 4, 2, 4, 4, 2]))
-    np.testing.assert_allclose(table.means[0], (2 + SMOOTHING * 0.5) / (4 + SMOOTHING))
-
-
 def test_no_row_reads_its_own_label_through_a_category():
     """The control: categories that are row numbers. A plain mean would give every label away."""
     n = MANY + 500
@@ -126,11 +110,13 @@ def test_no_row_reads_its_own_label_through_a_category():
     assert np.corrcoef(leaky, y)[0, 1] > 0.99
 
 
-def test_many_categories_without_a_mean_label_are_left_out():
-    n = MANY + 500
-    every = Categorical(np.arange(n, dtype=np.int32), tuple(map(str, range(n))))
-    data = dataset({"id": every}, [float(i % 3) for i in range(n)])
-    assert fit_tree_encoder(data, TaskKind.MULTICLASS)[0].sources == ()
+def test_very_many_categories_become_shares_of_the_classes_of_a_multiclass_label():
+    every = [Categorical(np.arange(3000, dtype=np.int32) % k, tuple(map(str, range(k)))) for k in (60, 1200)]
+    data = dataset({"some": every[0], "many": every[1]}, [float(i % 3) for i in range(3000)])
+    encoder, out = fit_tree_encoder(data, TaskKind.MULTICLASS)
+    assert encoder.sources == ("some", *["many"] * 4)
+    np.testing.assert_allclose(out[1:, 1:4].sum(axis=1), 1.0)
+    assert fit_tree_encoder(data, TaskKind.REGRESSION)[0].sources == ("some", "some", "many", "many")
 
 
 def test_concat_joins_vocabularies():

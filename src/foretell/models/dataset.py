@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from foretell.core.errors import DataError
 from foretell.core.random import generator
+from foretell.core.time import Offset
 from foretell.features.matrix import Categorical, Floats, Instants, Matrix, Neighbours, Numeric, Values
 
 Groups = npt.NDArray[np.int64]
@@ -23,13 +24,15 @@ class Dataset:
     """Rows to learn from or to be judged on.
 
     `y` is 0 or 1 for a binary task, the class's index for a multiclass one, the value for a regression.
-    `cutoffs` are microseconds; `groups` name each row's entity by a number.
+    `cutoffs` are microseconds; `groups` name each row's entity by a number. A label is known once its window
+    has closed, the `horizon` after its cutoff; without one, right after it.
     """
 
     X: Matrix
     y: Floats  # (rows,)
     cutoffs: Instants  # (rows,)
     groups: Groups  # (rows,)
+    horizon: Offset | None = None
     shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What learners made of `X` alone: a copy with other labels (`replace(data, y=…)`) has it too."""
 
@@ -49,11 +52,12 @@ class Dataset:
 
     def take(self, index: Index | npt.NDArray[np.bool_]) -> Dataset:
         """The rows at `index` (positions or a mask)."""
-        return Dataset(self.X.take(index), self.y[index], self.cutoffs[index], self.groups[index])
+        cutoffs, groups = self.cutoffs[index], self.groups[index]
+        return Dataset(self.X.take(index), self.y[index], cutoffs, groups, self.horizon)
 
     def select(self, names: Sequence[str]) -> Dataset:
         """The same rows with the named columns."""
-        return Dataset(self.X.select(names), self.y, self.cutoffs, self.groups)
+        return Dataset(self.X.select(names), self.y, self.cutoffs, self.groups, self.horizon)
 
 
 def concat(first: Dataset, second: Dataset) -> Dataset:
@@ -67,6 +71,7 @@ def concat(first: Dataset, second: Dataset) -> Dataset:
         np.concatenate([first.y, second.y]),
         np.concatenate([first.cutoffs, second.cutoffs]),
         np.concatenate([first.groups, second.groups]),
+        first.horizon,
     )
 
 

@@ -1,15 +1,13 @@
 """Encoders: a matrix becomes plain numbers, by rules learned on the training rows alone.
 
-Categories unseen in training become missing. A column of more than 1,000 categories becomes two numbers:
-how often the category was seen, and the mean label it had. A training row's mean uses only labels of
-strictly earlier cutoffs, so that no row reads its own answer. A text becomes several numbers: see
-models/texts.py.
+Categories unseen in training become missing. A column of many categories becomes their mean labels and how
+often each was seen (models/target.py), a text several numbers (models/texts.py).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,101 +15,17 @@ import numpy as np
 
 from foretell.core.errors import DataError
 from foretell.features.matrix import Categorical, Floats, Matrix, Numeric, Text
-from foretell.models.dataset import Dataset, Ints, recode
+from foretell.models.dataset import Dataset, recode
+from foretell.models.target import TargetTable, fit_target_table, table_from
 from foretell.models.texts import TextTable, fit_text_table
 from foretell.task.model import TaskKind
 
-MANY = 1000
-"""Above this many categories a column is encoded by its labels' means."""
-SMOOTHING = 20.0
-"""A category's mean is shrunk to the overall mean as if it had been seen this often before."""
+MANY, MANY_FOR_CLASSES = 50, 1000
+"""Above this many categories a column is encoded by its labels' means (benchmarks/LOG.md). Of a multiclass
+label the shares of a few classes tell less than the categories themselves.
+"""
 CLIP = 5.0
 SKEWED = 2.0
-
-
-@dataclass(frozen=True)
-class TargetTable:
-    """A category's count and shrunk mean label, for a column of very many categories."""
-
-    column: str
-    categories: tuple[str, ...]
-    counts: tuple[float, ...]
-    means: tuple[float, ...]
-    prior: float
-
-    def encode(self, X: Matrix) -> tuple[Floats, Floats]:
-        """(mean label, log1p of count) of every row; nan where the category is unknown."""
-        codes = recode(categorical(X, self.column), {c: i for i, c in enumerate(self.categories)})
-        means = np.append(np.asarray(self.means), np.nan)[codes]
-        counts = np.append(np.asarray(self.counts), 0.0)[codes]
-        return means, np.log1p(counts)
-
-
-def fit_target_table(column: str, data: Dataset) -> tuple[TargetTable, Floats, Floats]:
-    """The table, and what the training rows themselves get: (mean over earlier cutoffs, log1p of the count).
-
-    Each cutoff's prior is the mean over all earlier cutoffs; rows of the first cutoff get nan. Where all rows
-    share one cutoff a row's mean is over the other four fifths of the entities. The count reads no label and
-    so is the whole count for every row, as it will be in scoring.
-    """
-    held = categorical(data.X, column)
-    codes = held.codes.astype(np.int64)
-    size = len(held.categories)
-    if len(np.unique(data.cutoffs)) > 1:
-        means = _means_of_earlier(codes, data.cutoffs, data.y)
-    else:
-        means = _means_of_others(codes, np.unique(data.groups, return_inverse=True)[1] % 5, data.y)
-    means[codes < 0] = np.nan
-    known = codes >= 0
-    prior = float(data.y.mean())
-    total = np.bincount(codes[known], minlength=size).astype(np.float64)
-    label = np.bincount(codes[known], weights=data.y[known], minlength=size)
-    kept = np.flatnonzero(total > 0)
-    table = TargetTable(
-        column,
-        tuple(held.categories[i] for i in kept),
-        tuple(total[kept].tolist()),
-        tuple(((label[kept] + SMOOTHING * prior) / (total[kept] + SMOOTHING)).tolist()),
-        prior,
-    )
-    return table, means, np.log1p(np.append(total, 0.0)[codes])
-
-
-def _means_of_earlier(codes: Ints, cutoffs: Ints, y: Floats) -> Floats:
-    """For each row the shrunk mean label of its category over strictly earlier cutoffs."""
-    times, moment = np.unique(cutoffs, return_inverse=True)
-    order = np.lexsort((moment, codes))
-    sums, counts = _earlier_totals(codes[order], moment[order], y[order])
-    per_time = np.bincount(moment, weights=y, minlength=len(times))
-    rows_at = np.bincount(moment, minlength=len(times)).astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        before = (np.cumsum(per_time) - per_time) / (np.cumsum(rows_at) - rows_at)  # nan at the first cutoff
-    means = np.empty(len(y))
-    means[order] = (sums + SMOOTHING * before[moment[order]]) / (counts + SMOOTHING)
-    return means
-
-
-def _earlier_totals(codes: Ints, moment: Ints, y: Floats) -> tuple[Floats, Floats]:
-    """For rows sorted by (code, moment): label sum and count over the code's rows of earlier moments."""
-    n = len(codes)
-    new_code = np.concatenate([[True], codes[1:] != codes[:-1]])
-    new_block = new_code | np.concatenate([[True], moment[1:] != moment[:-1]])
-    code_start = np.maximum.accumulate(np.where(new_code, np.arange(n), 0))
-    block_start = np.maximum.accumulate(np.where(new_block, np.arange(n), 0))
-    running = np.concatenate([[0.0], np.cumsum(y)])
-    return running[block_start] - running[code_start], (block_start - code_start).astype(np.float64)
-
-
-def _means_of_others(codes: Ints, fold: Ints, y: Floats) -> Floats:
-    """For each row the shrunk mean label of its category over the rows of other folds."""
-    means = np.empty(len(y))
-    for f in range(5):
-        own, other = fold == f, fold != f
-        sums = np.bincount(codes[other] + 1, weights=y[other], minlength=codes.max() + 2)
-        counts = np.bincount(codes[other] + 1, minlength=codes.max() + 2)
-        prior = y[other].mean() if other.any() else np.nan
-        means[own] = ((sums + SMOOTHING * prior) / (counts + SMOOTHING))[codes[own] + 1]
-    return means
 
 
 def frozen(value: Any) -> Any:
@@ -160,7 +74,7 @@ def _seen(column: Categorical) -> tuple[str, ...]:
 class TreeEncoder:
     """Numbers as they are, categories as codes, for a tree that knows categorical columns.
 
-    Output columns, in order: `numbers`, `vocabularies`, two for each of `tables`, some for each of `texts`.
+    Output columns, in order: `numbers`, `vocabularies`, then some for each of `tables` and of `texts`.
     """
 
     numbers: tuple[str, ...]
@@ -171,9 +85,9 @@ class TreeEncoder:
     @property
     def sources(self) -> tuple[str, ...]:
         """The matrix column that each output column comes from."""
-        doubled = tuple(t.column for t in self.tables for _ in range(2))
-        read = tuple(t.column for t in self.texts for _ in range(t.width))
-        return self.numbers + tuple(n for n, _ in self.vocabularies) + doubled + read
+        learned: tuple[TargetTable | TextTable, ...] = (*self.tables, *self.texts)
+        made = tuple(t.column for t in learned for _ in range(t.width))
+        return self.numbers + tuple(n for n, _ in self.vocabularies) + made
 
     @property
     def categorical_positions(self) -> list[int]:
@@ -190,7 +104,7 @@ class TreeEncoder:
             codes = recode(categorical(X, name), {c: j for j, c in enumerate(vocabulary)})
             out[:, i] = np.where(codes >= 0, codes, np.nan)
             i += 1
-        for made in _made(X, self.tables, self.texts):
+        for made in _made(X, (*self.tables, *self.texts)):
             out[:, i] = made
             i += 1
         return out
@@ -204,16 +118,16 @@ class TreeEncoder:
         return cls(frozen(held["numbers"]), frozen(held["vocabularies"]), *_learned(held))
 
 
-def _made(X: Matrix, tables: Sequence[TargetTable], texts: Sequence[TextTable]) -> list[Floats]:
-    """The columns that tables and texts become, in that order."""
-    counted = [column for table in tables for column in table.encode(X)]
-    return counted + [column for text in texts for column in text.encode(categorical(X, text.column))]
+def _made(X: Matrix, learned: Iterable[TargetTable | TextTable]) -> list[Floats]:
+    """The columns that tables and texts become."""
+    return [made for each in learned for made in each.encode(categorical(X, each.column))]
 
 
 def _learned(held: dict[str, Any]) -> tuple[tuple[TargetTable, ...], tuple[TextTable, ...]]:
     """The tables and texts of an encoder's JSON; the first files have no texts."""
-    tables = tuple(TargetTable(**frozen(t)) for t in held["tables"])
-    return tables, tuple(TextTable(**frozen(t)) for t in held.get("texts", ()))
+    return tuple(table_from(t) for t in held["tables"]), tuple(
+        TextTable(**frozen(t)) for t in held.get("texts", ())
+    )
 
 
 @dataclass(frozen=True)
@@ -227,7 +141,7 @@ class _Sorted:
 
 
 def _sort_columns(data: Dataset, kind: TaskKind) -> _Sorted:
-    """A multiclass label has no mean: its many-valued columns are left out."""
+    most = MANY_FOR_CLASSES if kind is TaskKind.MULTICLASS else MANY
     numbers: list[str] = []
     few: list[str] = []
     many: list[str] = []
@@ -242,8 +156,8 @@ def _sort_columns(data: Dataset, kind: TaskKind) -> _Sorted:
             used = len(np.unique(column.codes))
             if isinstance(column, Text):
                 texts.extend([name] if used > 1 else [])
-            elif used > MANY:
-                many.extend([name] if kind is not TaskKind.MULTICLASS else [])
+            elif used > most:
+                many.append(name)
             elif used > 1:
                 few.append(name)
     return _Sorted(numbers, few, many, texts)
@@ -256,17 +170,17 @@ def _fit_texts(names: Sequence[str], X: Matrix) -> tuple[TextTable, ...]:
 def fit_tree_encoder(data: Dataset, kind: TaskKind) -> tuple[TreeEncoder, Floats]:
     """The encoder, and the training rows as it encodes them."""
     found = _sort_columns(data, kind)
-    fitted = [fit_target_table(name, data) for name in found.many]
+    fitted = [fit_target_table(n, categorical(data.X, n), data, kind) for n in found.many]
     encoder = TreeEncoder(
         tuple(found.numbers),
         tuple((n, _seen(categorical(data.X, n))) for n in found.few),
-        tuple(table for table, _, _ in fitted),
+        tuple(table for table, _ in fitted),
         _fit_texts(found.texts, data.X),
     )
     out = encoder.encode(data.X)
-    first = len(found.numbers) + len(found.few)
-    for i, (_, means, counts) in enumerate(fitted):
-        out[:, first + 2 * i], out[:, first + 2 * i + 1] = means, counts
+    own = [made for _, each in fitted for made in each]
+    for i, made in enumerate(own, start=len(found.numbers) + len(found.few)):
+        out[:, i] = made
     return encoder, out
 
 
@@ -295,7 +209,7 @@ class LinearEncoder:
     numbers: tuple[Standardised, ...]
     one_hots: tuple[tuple[str, tuple[str, ...]], ...]
     tables: tuple[TargetTable, ...]
-    table_numbers: tuple[Standardised, ...]  # a mean and a count of each table, then what texts become
+    table_numbers: tuple[Standardised, ...]  # of what tables, then of what texts become
     texts: tuple[TextTable, ...] = ()
 
     @property
@@ -307,7 +221,7 @@ class LinearEncoder:
 
     def encode(self, X: Matrix) -> Floats:
         """(rows, outputs); nothing is missing."""
-        return self.assemble(X, _made(X, self.tables, self.texts))
+        return self.assemble(X, _made(X, (*self.tables, *self.texts)))
 
     def assemble(self, X: Matrix, made: list[Floats]) -> Floats:
         """`encode`, with the columns given that tables and texts become."""
@@ -364,14 +278,14 @@ def _standardise(column: str, values: Floats) -> Standardised:
 def fit_linear_encoder(data: Dataset, kind: TaskKind, *, top: int = 20) -> tuple[LinearEncoder, Floats]:
     """The encoder, and the training rows as it encodes them."""
     found = _sort_columns(data, kind)
-    fitted = [fit_target_table(name, data) for name in found.many]
+    fitted = [fit_target_table(n, categorical(data.X, n), data, kind) for n in found.many]
     texts = _fit_texts(found.texts, data.X)
-    own = [(table.column, made) for table, *both in fitted for made in both]
+    own = [(table.column, made) for table, each in fitted for made in each]
     own += [(text.column, made) for text in texts for made in text.encode(categorical(data.X, text.column))]
     encoder = LinearEncoder(
         tuple(_standardise(n, numeric(data.X, n)) for n in found.numbers),
         tuple((n, _common(categorical(data.X, n), top)) for n in found.few),
-        tuple(table for table, _, _ in fitted),
+        tuple(table for table, _ in fitted),
         tuple(_standardise(name, made) for name, made in own),
         texts,
     )

@@ -109,7 +109,8 @@ class Lesson:
 
     def _of(self, matrix: Matrix, mask: Mask) -> Dataset:
         rows = self.labels.rows
-        return Dataset(matrix.take(mask), self.y[mask], rows.cutoffs[mask], rows.entities[mask])
+        cutoffs, entities = rows.cutoffs[mask], rows.entities[mask]
+        return Dataset(matrix.take(mask), self.y[mask], cutoffs, entities, self.task.horizon)
 
     @property
     def copied(self) -> int:
