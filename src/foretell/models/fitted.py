@@ -26,6 +26,7 @@ from foretell.models.linear import LinearFitted
 from foretell.models.links import from_link
 from foretell.models.net import NetFitted
 from foretell.models.rest import RestFitted
+from foretell.models.tabm import TabMFitted
 from foretell.models.trees import TreeFitted
 from foretell.task.model import TaskKind
 
@@ -39,6 +40,7 @@ _LOADERS: Mapping[str, Callable[[Files], Fitted]] = {
     "linear.json": LinearFitted.load,
     "tree.json": TreeFitted.load,
     "net.json": NetFitted.load,
+    "tabm.json": TabMFitted.load,
     "boost.json": BoostFitted.load,
 }
 """How a member is read, by the file that tells what it is."""
