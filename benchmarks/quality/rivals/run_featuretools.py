@@ -52,6 +52,7 @@ def main() -> None:
         target_dataframe_name=target,
         agg_primitives=[p if p.name != Skew.name else Skew for p in get_default_aggregation_primitives()],
         max_depth=2,
+        drop_contains=[f"({ASKED}"],  # no count of other rows that are asked about: they may be later
         features_only=True,
     )
     rows = job.rows
