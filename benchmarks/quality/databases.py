@@ -190,7 +190,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--time-limit", type=float, default=30.0, help="foretell's, in seconds")
     parser.add_argument("--model", default="auto", help="as `foretell ask --model`")
     parser.add_argument("--rivals", default="", help=f"some of {','.join(RIVALS)}")
-    parser.add_argument("--rival-limit", type=float, default=200.0, help="each rival's, in seconds")
+    parser.add_argument("--rival-limit", type=float, default=200.0, help="each rival's, in CPU seconds")
     parser.add_argument("--flat-limit", type=float, default=60.0, help="of rivals that get our features")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
