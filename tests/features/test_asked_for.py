@@ -105,3 +105,27 @@ def test_without_a_time_no_row_is_counted_by_a_key_that_is_asked_for() -> None:
     leak = FeatureSet((Feature("leak", Kind.NUMERIC, counted, "", "items"),))
     with pytest.raises(LeakError, match="no time to tell them apart"):
         prove(feature_plan(task, leak), schema)
+
+
+def test_earlier_rows_tell_all_that_the_target_is_made_of() -> None:
+    """Of the matches that a team has played, both scores; not where the outcome is the column itself."""
+    number, key = Semantic.NUMERIC, Semantic.IDENTIFIER
+    teams = Table("teams", (Column("id", DType.INTEGER, key),), ("id",))
+    matches = Table(
+        "matches",
+        (
+            *(Column(n, DType.INTEGER, key, distinct=50) for n in ("id", "home")),
+            *(Column(n, DType.INTEGER, number, distinct=9) for n in ("scored", "conceded")),
+            Column("at", DType.TIMESTAMP, Semantic.TIME),
+        ),
+        ("id",),
+        "at",
+    )
+    schema = Schema((teams, matches), (Link("matches", ("home",), "teams", ("id",)),))
+    asked = {"matches.scored > matches.conceded": True, "matches.scored": False}
+    for target, read in asked.items():
+        task = bind(parse(f"PREDICT {target} FOR EACH matches.id"), schema)
+        found = synthesize(task, Profile(900.0, lambda table, column: ()))
+        prove(feature_plan(task, found), schema)
+        assert "home>matches.outcome.mean.all" in found.names
+        assert ("home>matches.scored.mean.all" in found.names) is read

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from foretell.core.text import listing
+from foretell.core.time import Offset
 from foretell.features.budget import choose
 from foretell.features.candidates import candidates
 from foretell.features.candidates.scope import REACH, Profile, Reach, Scope, Vocabulary, windows_for
@@ -52,7 +53,10 @@ def synthesize(
         out.append(
             LeftOut(f"beyond the budget of {reach.budget:,}{_from(left)}", tuple(f.name for f in left))
         )
-    windowed = (isinstance(f.definition, Aggregated | Nested) and f.definition.window for _, f in ranked)
+    windowed = (
+        isinstance(f.definition, Aggregated | Nested) and isinstance(f.definition.window, Offset)
+        for _, f in ranked
+    )
     if settings.windows and not any(windowed):
         notes.append("no feature of this question has a look-back window, so those asked for change nothing")
     return FeatureSet(tuple(kept), tuple(out), tuple(notes))

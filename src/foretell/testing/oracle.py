@@ -22,6 +22,7 @@ from foretell.features.model import (
     CutoffPart,
     Feature,
     FeatureSet,
+    Kind,
     Nested,
     OwnLabels,
     Staleness,
@@ -278,7 +279,7 @@ class Oracle:
         name = task.entity.name
         match feature.definition:
             case Attribute(column=column, up=up, age=age):
-                text = feature.kind.value == "categorical"
+                text = feature.kind is not Kind.NUMERIC
                 return [self._attribute(name, e - 1, t, column, up, age, text) for e, t in rows]
             case Aggregated() as made:
                 return self._aggregated(task, made, rows)

@@ -86,10 +86,11 @@ ORDER BY
   l."cutoff",
   l."entity";
 
--- 3 features:
---   lines.count.all: number of lines so far
+-- 4 features:
+--   lines.recency.all: days since the last of lines so far
 --   lines.price.sum.90d: total price of lines in the last 90 days
---   lines.price.decayed_sum.7d: total price of lines, recent ones counting more
+--   lines.price.trend.all: trend (slope per day) of price of lines so far
+--   lines.price.std.30d: spread (standard deviation) of price of lines in the last 30 days
 
 -- Table lines: each row visible from __time on; __row is its rank in (time, key) order.
 CREATE OR REPLACE TABLE foretell."lines" AS
@@ -134,11 +135,19 @@ CREATE OR REPLACE TABLE foretell."block_2_units" AS
 SELECT
   e."anchor",
   e."t" AS "at",
-  COUNT(*) AS rows,
+  MAX(e."t") AS latest,
   SUM(e."v0") AS v0_sum,
-  SUM(e."v0" * EXP(-0.09902102579427789 * (
-    EPOCH(e."t") - EPOCH(e."t")
-  ) / 86400.0)) AS v0_dsum_7day
+  COUNT(e."v0") AS v0_n,
+  SUM(CASE WHEN NOT e."v0" IS NULL THEN (
+    EPOCH(e."t") / 86400.0 - 14610
+  ) END) AS v0_x,
+  VAR_POP(CASE WHEN NOT e."v0" IS NULL THEN (
+    EPOCH(e."t") / 86400.0 - 14610
+  ) END) * COUNT(e."v0") AS v0_sxx,
+  COVAR_POP(e."v0", (
+    EPOCH(e."t") / 86400.0 - 14610
+  )) * COUNT(e."v0") AS v0_sxv,
+  VAR_POP(e."v0") * COUNT(e."v0") AS v0_m2
 FROM foretell."events_3" AS e
 GROUP BY
   e."anchor",
@@ -146,20 +155,18 @@ GROUP BY
 ORDER BY
   "at",
   anchor;
-CREATE OR REPLACE TABLE foretell."block_2_rings" AS
+CREATE OR REPLACE TABLE foretell."block_2_means" AS
 SELECT
   j."row",
   j."ring",
-  MAX(j."cutoff") AS cutoff,
-  SUM(j."rows") AS rows,
-  SUM(j."v0_sum") AS v0_sum,
-  SUM(j."v0_dsum_7day" * EXP(-0.09902102579427789 * j."lag")) AS v0_dsum_7day
+  SUM(j."v0_sum") / NULLIF(SUM(j."v0_n"), 0) AS v0_sum_mean,
+  SUM(j."v0_x") / NULLIF(SUM(j."v0_n"), 0) AS v0_x_mean
 FROM (
   SELECT
     r."row",
     r."cutoff",
     CASE
-      WHEN u."at" > r."cutoff" - INTERVAL '7' DAY
+      WHEN u."at" > r."cutoff" - INTERVAL '30' DAY
       THEN 0
       WHEN u."at" > r."cutoff" - INTERVAL '90' DAY
       THEN 1
@@ -168,33 +175,154 @@ FROM (
     (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
-    u."rows",
+    u."latest",
     u."v0_sum",
-    u."v0_dsum_7day"
+    u."v0_n",
+    u."v0_x",
+    u."v0_sxx",
+    u."v0_sxv",
+    u."v0_m2"
   FROM foretell."block_2_units" AS u
   JOIN foretell."block_2_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
 ) AS j
 GROUP BY
   j."row",
+  j."ring";
+CREATE OR REPLACE TABLE foretell."block_2_rings" AS
+SELECT
+  j."row",
+  j."ring",
+  MAX(j."cutoff") AS cutoff,
+  MAX(j."latest") AS latest,
+  SUM(j."v0_sum") AS v0_sum,
+  SUM(j."v0_n") AS v0_n,
+  SUM(j."v0_x") AS v0_x,
+  SUM(
+    j."v0_sxx" + j."v0_n" * (
+      j."v0_x" / j."v0_n" - m."v0_x_mean"
+    ) * (
+      j."v0_x" / j."v0_n" - m."v0_x_mean"
+    )
+  ) AS v0_sxx,
+  SUM(
+    j."v0_sxv" + j."v0_n" * (
+      j."v0_x" / j."v0_n" - m."v0_x_mean"
+    ) * (
+      j."v0_sum" / j."v0_n" - m."v0_sum_mean"
+    )
+  ) AS v0_sxv,
+  SUM(
+    j."v0_m2" + j."v0_n" * (
+      j."v0_sum" / j."v0_n" - m."v0_sum_mean"
+    ) * (
+      j."v0_sum" / j."v0_n" - m."v0_sum_mean"
+    )
+  ) AS v0_m2
+FROM (
+  SELECT
+    r."row",
+    r."cutoff",
+    CASE
+      WHEN u."at" > r."cutoff" - INTERVAL '30' DAY
+      THEN 0
+      WHEN u."at" > r."cutoff" - INTERVAL '90' DAY
+      THEN 1
+      ELSE 2
+    END AS ring,
+    (
+      EPOCH(r."cutoff") - EPOCH(u."at")
+    ) / 86400.0 AS lag,
+    u."latest",
+    u."v0_sum",
+    u."v0_n",
+    u."v0_x",
+    u."v0_sxx",
+    u."v0_sxv",
+    u."v0_m2"
+  FROM foretell."block_2_units" AS u
+  JOIN foretell."block_2_rows" AS r
+    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
+) AS j
+JOIN foretell."block_2_means" AS m
+  ON m."row" = j."row" AND m."ring" = j."ring"
+GROUP BY
+  j."row",
   j."ring"
 ORDER BY
   j."row",
   j."ring";
+CREATE OR REPLACE TABLE foretell."block_2_wide" AS
+SELECT
+  g."row",
+  SUM(g."v0_sum") / NULLIF(SUM(g."v0_n"), 0) AS v0_sum_mean,
+  SUM(g."v0_sum") FILTER(WHERE
+    g."ring" <= 0) / NULLIF(SUM(g."v0_n") FILTER(WHERE
+    g."ring" <= 0), 0) AS v0_sum_mean_0,
+  SUM(g."v0_x") / NULLIF(SUM(g."v0_n"), 0) AS v0_x_mean
+FROM foretell."block_2_rings" AS g
+GROUP BY
+  g."row";
 CREATE OR REPLACE TABLE foretell."features_4" AS
 SELECT
   g."row",
-  COALESCE(SUM(g."rows"), 0) AS "lines.count.all",
+  (
+    EPOCH(MAX(g."cutoff")) - EPOCH(MAX(g."latest"))
+  ) / 86400.0 AS "lines.recency.all",
   COALESCE(SUM(g."v0_sum") FILTER(WHERE
     g."ring" <= 1), 0) AS "lines.price.sum.90d",
-  COALESCE(SUM(g."v0_dsum_7day" * EXP(-0 * 0)), 0) AS "lines.price.decayed_sum.7d"
+  CASE
+    WHEN SUM(g."v0_n") > 2
+    AND SUM(
+      g."v0_sxx" + g."v0_n" * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      ) * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      )
+    ) > 1e-9
+    THEN SUM(
+      g."v0_sxv" + g."v0_n" * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      ) * (
+        g."v0_sum" / g."v0_n" - m."v0_sum_mean"
+      )
+    ) / SUM(
+      g."v0_sxx" + g."v0_n" * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      ) * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      )
+    )
+  END AS "lines.price.trend.all",
+  CASE
+    WHEN SUM(g."v0_n") FILTER(WHERE
+      g."ring" <= 0) > 1
+    THEN SQRT(
+      GREATEST(
+        SUM(
+          g."v0_m2" + g."v0_n" * (
+            g."v0_sum" / g."v0_n" - m."v0_sum_mean_0"
+          ) * (
+            g."v0_sum" / g."v0_n" - m."v0_sum_mean_0"
+          )
+        ) FILTER(WHERE
+          g."ring" <= 0),
+        0
+      ) / (
+        SUM(g."v0_n") FILTER(WHERE
+          g."ring" <= 0) - 1
+      )
+    )
+  END AS "lines.price.std.30d"
 FROM foretell."block_2_rings" AS g
+JOIN foretell."block_2_wide" AS m
+  ON m."row" = g."row"
 GROUP BY
   g."row";
 
 -- 2 features:
 --   customer>visits.count.30d: number of visits of the same customer in the last 30 days
---   customer>visits.recency.all: days since the last of visits of the same customer so far
+--   customer>visits.tenure.all: days since the first of visits of the same customer so far
 
 -- Table customers: each row visible from __time on; __row is its rank in (time, key) order.
 CREATE OR REPLACE TABLE foretell."customers" AS
@@ -257,7 +385,7 @@ SELECT
   e."anchor",
   e."t" AS "at",
   COUNT(*) AS rows,
-  MAX(e."t") AS latest
+  MIN(e."t") AS first
 FROM foretell."events_6" AS e
 GROUP BY
   e."anchor",
@@ -271,7 +399,7 @@ SELECT
   j."ring",
   MAX(j."cutoff") AS cutoff,
   SUM(j."rows") AS rows,
-  MAX(j."latest") AS latest
+  MIN(j."first") AS first
 FROM (
   SELECT
     r."row",
@@ -281,7 +409,7 @@ FROM (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
     u."rows",
-    u."latest"
+    u."first"
   FROM foretell."block_5_units" AS u
   JOIN foretell."block_5_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
@@ -298,18 +426,87 @@ SELECT
   COALESCE(SUM(g."rows") FILTER(WHERE
     g."ring" <= 0), 0) AS "customer>visits.count.30d",
   (
-    EPOCH(MAX(g."cutoff")) - EPOCH(MAX(g."latest"))
-  ) / 86400.0 AS "customer>visits.recency.all"
+    EPOCH(MAX(g."cutoff")) - EPOCH(MIN(g."first"))
+  ) / 86400.0 AS "customer>visits.tenure.all"
 FROM foretell."block_5_rings" AS g
 GROUP BY
   g."row";
 
--- 2 features:
---   customer>orders.rating.sum.30d: total rating of orders of the same customer in the last 30 days
---   customer>orders.rating.max.all: highest rating of orders of the same customer so far
+-- 1 features:
+--   customer>orders.channel.distinct.all: number of different channel of orders of the same customer so far
 
 -- Events of orders → customers: one row each, with its time t and what is read of it.
 CREATE OR REPLACE TABLE foretell."events_9" AS
+SELECT
+  e1."__row" AS anchor,
+  e0."__time" AS t,
+  e0."__row" AS k,
+  CAST(e0."channel" AS TEXT) AS v0
+FROM foretell."orders" AS e0
+JOIN foretell."customers" AS e1
+  ON e0."customer" = e1."id"
+ORDER BY
+  k;
+CREATE OR REPLACE TABLE foretell."block_8_rows" AS
+SELECT
+  r."row",
+  a1."__row" AS anchor,
+  r."cutoff"
+FROM foretell."rows" AS r
+LEFT JOIN foretell."orders" AS a0
+  ON r."entity" = a0."__row"
+LEFT JOIN foretell."customers" AS a1
+  ON a0."customer" = a1."id" AND a1."__time" <= r."cutoff"
+WHERE
+  NOT a1."__row" IS NULL;
+CREATE OR REPLACE TABLE foretell."block_8_values0" AS
+SELECT
+  r."row",
+  u."value",
+  CAST(0 AS INT) AS ring,
+  SUM(u."n") AS n
+FROM (
+  SELECT
+    e."anchor",
+    e."t" AS "at",
+    e."v0" AS value,
+    COUNT(*) AS n
+  FROM foretell."events_9" AS e
+  WHERE
+    NOT e."v0" IS NULL
+  GROUP BY
+    e."anchor",
+    e."t",
+    e."v0"
+) AS u
+JOIN foretell."block_8_rows" AS r
+  ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
+GROUP BY
+  r."row",
+  u."value",
+  CAST(0 AS INT);
+CREATE OR REPLACE TABLE foretell."features_10" AS
+SELECT
+  g."row",
+  COUNT(*) AS "customer>orders.channel.distinct.all"
+FROM (
+  SELECT
+    u."row",
+    u."value",
+    MIN(u."ring") AS ring
+  FROM foretell."block_8_values0" AS u
+  GROUP BY
+    u."row",
+    u."value"
+) AS g
+GROUP BY
+  g."row";
+
+-- 1 features:
+--   customer>orders.rating.trend.all: trend (slope per day) of rating of orders of the same customer so far
+
+-- Events of orders → customers: one row each, with its time t and what is read of it.
+CREATE OR REPLACE TABLE foretell."events_12" AS
 SELECT
   e1."__row" AS anchor,
   GREATEST(e0."__time", e0."delivered") AS t,
@@ -325,7 +522,7 @@ WHERE
   NOT e0."delivered" IS NULL
 ORDER BY
   k;
-CREATE OR REPLACE TABLE foretell."block_8_rows" AS
+CREATE OR REPLACE TABLE foretell."block_11_rows" AS
 SELECT
   r."row",
   a1."__row" AS anchor,
@@ -337,59 +534,144 @@ LEFT JOIN foretell."customers" AS a1
   ON a0."customer" = a1."id" AND a1."__time" <= r."cutoff"
 WHERE
   NOT a1."__row" IS NULL;
-CREATE OR REPLACE TABLE foretell."block_8_units" AS
+CREATE OR REPLACE TABLE foretell."block_11_units" AS
 SELECT
   e."anchor",
   e."t" AS "at",
+  COUNT(e."v0") AS v0_n,
   SUM(e."v0") AS v0_sum,
-  MAX(e."v0") AS v0_max
-FROM foretell."events_9" AS e
+  SUM(CASE WHEN NOT e."v0" IS NULL THEN (
+    EPOCH(e."t") / 86400.0 - 14610
+  ) END) AS v0_x,
+  VAR_POP(CASE WHEN NOT e."v0" IS NULL THEN (
+    EPOCH(e."t") / 86400.0 - 14610
+  ) END) * COUNT(e."v0") AS v0_sxx,
+  COVAR_POP(e."v0", (
+    EPOCH(e."t") / 86400.0 - 14610
+  )) * COUNT(e."v0") AS v0_sxv
+FROM foretell."events_12" AS e
 GROUP BY
   e."anchor",
   e."t"
 ORDER BY
   "at",
   anchor;
-CREATE OR REPLACE TABLE foretell."block_8_rings" AS
+CREATE OR REPLACE TABLE foretell."block_11_means" AS
 SELECT
   j."row",
   j."ring",
-  MAX(j."cutoff") AS cutoff,
-  SUM(j."v0_sum") AS v0_sum,
-  MAX(j."v0_max") AS v0_max
+  SUM(j."v0_sum") / NULLIF(SUM(j."v0_n"), 0) AS v0_sum_mean,
+  SUM(j."v0_x") / NULLIF(SUM(j."v0_n"), 0) AS v0_x_mean
 FROM (
   SELECT
     r."row",
     r."cutoff",
-    CASE WHEN u."at" > r."cutoff" - INTERVAL '30' DAY THEN 0 ELSE 1 END AS ring,
+    CAST(0 AS INT) AS ring,
     (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
+    u."v0_n",
     u."v0_sum",
-    u."v0_max"
-  FROM foretell."block_8_units" AS u
-  JOIN foretell."block_8_rows" AS r
+    u."v0_x",
+    u."v0_sxx",
+    u."v0_sxv"
+  FROM foretell."block_11_units" AS u
+  JOIN foretell."block_11_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
 ) AS j
+GROUP BY
+  j."row",
+  j."ring";
+CREATE OR REPLACE TABLE foretell."block_11_rings" AS
+SELECT
+  j."row",
+  j."ring",
+  MAX(j."cutoff") AS cutoff,
+  SUM(j."v0_n") AS v0_n,
+  SUM(j."v0_sum") AS v0_sum,
+  SUM(j."v0_x") AS v0_x,
+  SUM(
+    j."v0_sxx" + j."v0_n" * (
+      j."v0_x" / j."v0_n" - m."v0_x_mean"
+    ) * (
+      j."v0_x" / j."v0_n" - m."v0_x_mean"
+    )
+  ) AS v0_sxx,
+  SUM(
+    j."v0_sxv" + j."v0_n" * (
+      j."v0_x" / j."v0_n" - m."v0_x_mean"
+    ) * (
+      j."v0_sum" / j."v0_n" - m."v0_sum_mean"
+    )
+  ) AS v0_sxv
+FROM (
+  SELECT
+    r."row",
+    r."cutoff",
+    CAST(0 AS INT) AS ring,
+    (
+      EPOCH(r."cutoff") - EPOCH(u."at")
+    ) / 86400.0 AS lag,
+    u."v0_n",
+    u."v0_sum",
+    u."v0_x",
+    u."v0_sxx",
+    u."v0_sxv"
+  FROM foretell."block_11_units" AS u
+  JOIN foretell."block_11_rows" AS r
+    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
+) AS j
+JOIN foretell."block_11_means" AS m
+  ON m."row" = j."row" AND m."ring" = j."ring"
 GROUP BY
   j."row",
   j."ring"
 ORDER BY
   j."row",
   j."ring";
-CREATE OR REPLACE TABLE foretell."features_10" AS
+CREATE OR REPLACE TABLE foretell."block_11_wide" AS
 SELECT
   g."row",
-  COALESCE(SUM(g."v0_sum") FILTER(WHERE
-    g."ring" <= 0), 0) AS "customer>orders.rating.sum.30d",
-  MAX(g."v0_max") AS "customer>orders.rating.max.all"
-FROM foretell."block_8_rings" AS g
+  SUM(g."v0_sum") / NULLIF(SUM(g."v0_n"), 0) AS v0_sum_mean,
+  SUM(g."v0_x") / NULLIF(SUM(g."v0_n"), 0) AS v0_x_mean
+FROM foretell."block_11_rings" AS g
+GROUP BY
+  g."row";
+CREATE OR REPLACE TABLE foretell."features_13" AS
+SELECT
+  g."row",
+  CASE
+    WHEN SUM(g."v0_n") > 2
+    AND SUM(
+      g."v0_sxx" + g."v0_n" * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      ) * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      )
+    ) > 1e-9
+    THEN SUM(
+      g."v0_sxv" + g."v0_n" * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      ) * (
+        g."v0_sum" / g."v0_n" - m."v0_sum_mean"
+      )
+    ) / SUM(
+      g."v0_sxx" + g."v0_n" * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      ) * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      )
+    )
+  END AS "customer>orders.rating.trend.all"
+FROM foretell."block_11_rings" AS g
+JOIN foretell."block_11_wide" AS m
+  ON m."row" = g."row"
 GROUP BY
   g."row";
 
 -- 1 features:
 --   cutoff.weekday: weekday of the cutoff
-CREATE OR REPLACE TABLE foretell."features_11" AS
+CREATE OR REPLACE TABLE foretell."features_14" AS
 SELECT
   r."row",
   CAST(EXTRACT(ISODOW FROM r."cutoff") AS DOUBLE) AS "cutoff.weekday"
@@ -399,14 +681,15 @@ FROM foretell."rows" AS r;
 SELECT
   e."id",
   r."cutoff",
-  COALESCE(f0."lines.count.all", 0) AS "lines.count.all",
+  f0."lines.recency.all" AS "lines.recency.all",
   COALESCE(f0."lines.price.sum.90d", 0) AS "lines.price.sum.90d",
-  COALESCE(f0."lines.price.decayed_sum.7d", 0) AS "lines.price.decayed_sum.7d",
+  f0."lines.price.trend.all" AS "lines.price.trend.all",
+  f0."lines.price.std.30d" AS "lines.price.std.30d",
   COALESCE(f1."customer>visits.count.30d", 0) AS "customer>visits.count.30d",
-  f1."customer>visits.recency.all" AS "customer>visits.recency.all",
-  COALESCE(f2."customer>orders.rating.sum.30d", 0) AS "customer>orders.rating.sum.30d",
-  f2."customer>orders.rating.max.all" AS "customer>orders.rating.max.all",
-  f3."cutoff.weekday" AS "cutoff.weekday"
+  f1."customer>visits.tenure.all" AS "customer>visits.tenure.all",
+  COALESCE(f2."customer>orders.channel.distinct.all", 0) AS "customer>orders.channel.distinct.all",
+  f3."customer>orders.rating.trend.all" AS "customer>orders.rating.trend.all",
+  f4."cutoff.weekday" AS "cutoff.weekday"
 FROM foretell."rows" AS r
 JOIN foretell."orders" AS e
   ON e."__row" = r."entity"
@@ -416,7 +699,9 @@ LEFT JOIN foretell."features_7" AS f1
   ON f1."row" = r."row"
 LEFT JOIN foretell."features_10" AS f2
   ON f2."row" = r."row"
-LEFT JOIN foretell."features_11" AS f3
+LEFT JOIN foretell."features_13" AS f3
   ON f3."row" = r."row"
+LEFT JOIN foretell."features_14" AS f4
+  ON f4."row" = r."row"
 ORDER BY
   r."row";

@@ -162,7 +162,32 @@ ORDER BY
   l."entity";
 
 -- 1 features:
---   visits.count.all: number of visits so far
+--   region>regions.size: size of its region
+
+-- Table regions: no time: read as of now; __row is its rank in (time, key) order.
+CREATE OR REPLACE TABLE foretell."regions" AS
+SELECT
+  *,
+  ROW_NUMBER() OVER (ORDER BY q."id") AS "__row"
+FROM (
+  SELECT
+    r."id" AS "id",
+    r."size" AS "size"
+  FROM "regions" AS r
+) AS q;
+CREATE OR REPLACE TABLE foretell."features_4" AS
+SELECT
+  r."row",
+  CAST(a1."size" AS DOUBLE) AS "region>regions.size"
+FROM foretell."rows" AS r
+LEFT JOIN foretell."customers" AS a0
+  ON r."entity" = a0."__row" AND a0."__time" <= r."cutoff"
+LEFT JOIN foretell."regions" AS a1
+  ON a0."region" = a1."id";
+
+-- 2 features:
+--   visits.count.3mo: number of visits in the last 3 months
+--   visits.decayed_count.1mo: number of visits, recent ones counting more
 
 -- Table visits: each row visible from __time on; __row is its rank in (time, key) order.
 CREATE OR REPLACE TABLE foretell."visits" AS
@@ -181,7 +206,7 @@ WHERE
   NOT q."__time" IS NULL;
 
 -- Events of visits → customers: one row each, with its time t and what is read of it.
-CREATE OR REPLACE TABLE foretell."events_5" AS
+CREATE OR REPLACE TABLE foretell."events_6" AS
 SELECT
   e1."__row" AS anchor,
   e0."__time" AS t,
@@ -191,30 +216,123 @@ JOIN foretell."customers" AS e1
   ON e0."customer" = e1."id"
 ORDER BY
   k;
-CREATE OR REPLACE TABLE foretell."block_4_rows" AS
+CREATE OR REPLACE TABLE foretell."block_5_rows" AS
 SELECT
   r."row",
   r."entity" AS anchor,
   r."cutoff"
 FROM foretell."rows" AS r;
-CREATE OR REPLACE TABLE foretell."block_4_units" AS
+CREATE OR REPLACE TABLE foretell."block_5_units" AS
 SELECT
   e."anchor",
   e."t" AS "at",
-  COUNT(*) AS rows
-FROM foretell."events_5" AS e
+  COUNT(*) AS rows,
+  SUM(EXP(-0.02277327027035283 * (
+    EPOCH(e."t") - EPOCH(e."t")
+  ) / 86400.0)) AS drows_1month
+FROM foretell."events_6" AS e
 GROUP BY
   e."anchor",
   e."t"
 ORDER BY
   "at",
   anchor;
-CREATE OR REPLACE TABLE foretell."block_4_rings" AS
+CREATE OR REPLACE TABLE foretell."block_5_rings" AS
 SELECT
   j."row",
   j."ring",
   MAX(j."cutoff") AS cutoff,
-  SUM(j."rows") AS rows
+  SUM(j."rows") AS rows,
+  SUM(j."drows_1month" * EXP(-0.02277327027035283 * j."lag")) AS drows_1month
+FROM (
+  SELECT
+    r."row",
+    r."cutoff",
+    CASE
+      WHEN u."at" > r."cutoff" - INTERVAL '1' MONTH
+      THEN 0
+      WHEN u."at" > r."cutoff" - INTERVAL '3' MONTH
+      THEN 1
+      ELSE 2
+    END AS ring,
+    (
+      EPOCH(r."cutoff") - EPOCH(u."at")
+    ) / 86400.0 AS lag,
+    u."rows",
+    u."drows_1month"
+  FROM foretell."block_5_units" AS u
+  JOIN foretell."block_5_rows" AS r
+    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
+) AS j
+GROUP BY
+  j."row",
+  j."ring"
+ORDER BY
+  j."row",
+  j."ring";
+CREATE OR REPLACE TABLE foretell."features_7" AS
+SELECT
+  g."row",
+  COALESCE(SUM(g."rows") FILTER(WHERE
+    g."ring" <= 1), 0) AS "visits.count.3mo",
+  SUM(g."drows_1month" * EXP(-0 * 0)) AS "visits.decayed_count.1mo"
+FROM foretell."block_5_rings" AS g
+GROUP BY
+  g."row";
+
+-- 2 features:
+--   orders.amount.mean.all: mean amount of orders so far
+--   orders.amount.trend.all: trend (slope per day) of amount of orders so far
+
+-- Events of orders → customers: one row each, with its time t and what is read of it.
+CREATE OR REPLACE TABLE foretell."events_9" AS
+SELECT
+  e1."__row" AS anchor,
+  e0."__time" AS t,
+  e0."__row" AS k,
+  CASE
+    WHEN ABS(CAST(e0."amount" AS DOUBLE)) < 1e150
+    THEN CAST(e0."amount" AS DOUBLE)
+  END AS v0
+FROM foretell."orders" AS e0
+JOIN foretell."customers" AS e1
+  ON e0."customer" = e1."id"
+ORDER BY
+  k;
+CREATE OR REPLACE TABLE foretell."block_8_rows" AS
+SELECT
+  r."row",
+  r."entity" AS anchor,
+  r."cutoff"
+FROM foretell."rows" AS r;
+CREATE OR REPLACE TABLE foretell."block_8_units" AS
+SELECT
+  e."anchor",
+  e."t" AS "at",
+  COUNT(e."v0") AS v0_n,
+  SUM(e."v0") AS v0_sum,
+  SUM(CASE WHEN NOT e."v0" IS NULL THEN (
+    EPOCH(e."t") / 86400.0 - 14610
+  ) END) AS v0_x,
+  VAR_POP(CASE WHEN NOT e."v0" IS NULL THEN (
+    EPOCH(e."t") / 86400.0 - 14610
+  ) END) * COUNT(e."v0") AS v0_sxx,
+  COVAR_POP(e."v0", (
+    EPOCH(e."t") / 86400.0 - 14610
+  )) * COUNT(e."v0") AS v0_sxv
+FROM foretell."events_9" AS e
+GROUP BY
+  e."anchor",
+  e."t"
+ORDER BY
+  "at",
+  anchor;
+CREATE OR REPLACE TABLE foretell."block_8_means" AS
+SELECT
+  j."row",
+  j."ring",
+  SUM(j."v0_sum") / NULLIF(SUM(j."v0_n"), 0) AS v0_sum_mean,
+  SUM(j."v0_x") / NULLIF(SUM(j."v0_n"), 0) AS v0_x_mean
 FROM (
   SELECT
     r."row",
@@ -223,32 +341,112 @@ FROM (
     (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
-    u."rows"
-  FROM foretell."block_4_units" AS u
-  JOIN foretell."block_4_rows" AS r
+    u."v0_n",
+    u."v0_sum",
+    u."v0_x",
+    u."v0_sxx",
+    u."v0_sxv"
+  FROM foretell."block_8_units" AS u
+  JOIN foretell."block_8_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
 ) AS j
+GROUP BY
+  j."row",
+  j."ring";
+CREATE OR REPLACE TABLE foretell."block_8_rings" AS
+SELECT
+  j."row",
+  j."ring",
+  MAX(j."cutoff") AS cutoff,
+  SUM(j."v0_n") AS v0_n,
+  SUM(j."v0_sum") AS v0_sum,
+  SUM(j."v0_x") AS v0_x,
+  SUM(
+    j."v0_sxx" + j."v0_n" * (
+      j."v0_x" / j."v0_n" - m."v0_x_mean"
+    ) * (
+      j."v0_x" / j."v0_n" - m."v0_x_mean"
+    )
+  ) AS v0_sxx,
+  SUM(
+    j."v0_sxv" + j."v0_n" * (
+      j."v0_x" / j."v0_n" - m."v0_x_mean"
+    ) * (
+      j."v0_sum" / j."v0_n" - m."v0_sum_mean"
+    )
+  ) AS v0_sxv
+FROM (
+  SELECT
+    r."row",
+    r."cutoff",
+    CAST(0 AS INT) AS ring,
+    (
+      EPOCH(r."cutoff") - EPOCH(u."at")
+    ) / 86400.0 AS lag,
+    u."v0_n",
+    u."v0_sum",
+    u."v0_x",
+    u."v0_sxx",
+    u."v0_sxv"
+  FROM foretell."block_8_units" AS u
+  JOIN foretell."block_8_rows" AS r
+    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
+) AS j
+JOIN foretell."block_8_means" AS m
+  ON m."row" = j."row" AND m."ring" = j."ring"
 GROUP BY
   j."row",
   j."ring"
 ORDER BY
   j."row",
   j."ring";
-CREATE OR REPLACE TABLE foretell."features_6" AS
+CREATE OR REPLACE TABLE foretell."block_8_wide" AS
 SELECT
   g."row",
-  COALESCE(SUM(g."rows"), 0) AS "visits.count.all"
-FROM foretell."block_4_rings" AS g
+  SUM(g."v0_sum") / NULLIF(SUM(g."v0_n"), 0) AS v0_sum_mean,
+  SUM(g."v0_x") / NULLIF(SUM(g."v0_n"), 0) AS v0_x_mean
+FROM foretell."block_8_rings" AS g
+GROUP BY
+  g."row";
+CREATE OR REPLACE TABLE foretell."features_10" AS
+SELECT
+  g."row",
+  CASE WHEN SUM(g."v0_n") > 0 THEN SUM(g."v0_sum") / SUM(g."v0_n") END AS "orders.amount.mean.all",
+  CASE
+    WHEN SUM(g."v0_n") > 2
+    AND SUM(
+      g."v0_sxx" + g."v0_n" * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      ) * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      )
+    ) > 1e-9
+    THEN SUM(
+      g."v0_sxv" + g."v0_n" * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      ) * (
+        g."v0_sum" / g."v0_n" - m."v0_sum_mean"
+      )
+    ) / SUM(
+      g."v0_sxx" + g."v0_n" * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      ) * (
+        g."v0_x" / g."v0_n" - m."v0_x_mean"
+      )
+    )
+  END AS "orders.amount.trend.all"
+FROM foretell."block_8_rings" AS g
+JOIN foretell."block_8_wide" AS m
+  ON m."row" = g."row"
 GROUP BY
   g."row";
 
--- 3 features:
---   orders.amount.sum.1mo: total amount of orders in the last 1 month
---   orders.channel.mode.all: most frequent channel of orders so far
---   orders.channel=shop.sum.3mo: number of orders with channel = shop in the last 3 months
+-- 2 features:
+--   orders.amount.mean.last5: mean amount of orders over the last 5
+--   orders.channel=web.mean.last20: share of orders with channel = web over the last 20
 
 -- Events of orders → customers: one row each, with its time t and what is read of it.
-CREATE OR REPLACE TABLE foretell."events_8" AS
+CREATE OR REPLACE TABLE foretell."events_12" AS
 SELECT
   e1."__row" AS anchor,
   e0."__time" AS t,
@@ -257,156 +455,12 @@ SELECT
     WHEN ABS(CAST(e0."amount" AS DOUBLE)) < 1e150
     THEN CAST(e0."amount" AS DOUBLE)
   END AS v0,
-  CAST(e0."channel" AS TEXT) AS v1,
   CAST(CAST((
-    TRY_CAST(e0."channel" AS TEXT) = 'shop'
-  ) AS INT) AS DOUBLE) AS v2
+    TRY_CAST(e0."channel" AS TEXT) = 'web'
+  ) AS INT) AS DOUBLE) AS v1
 FROM foretell."orders" AS e0
 JOIN foretell."customers" AS e1
   ON e0."customer" = e1."id"
-ORDER BY
-  k;
-CREATE OR REPLACE TABLE foretell."block_7_rows" AS
-SELECT
-  r."row",
-  r."entity" AS anchor,
-  r."cutoff"
-FROM foretell."rows" AS r;
-CREATE OR REPLACE TABLE foretell."block_7_units" AS
-SELECT
-  e."anchor",
-  e."t" AS "at",
-  SUM(e."v0") AS v0_sum,
-  SUM(e."v2") AS v2_sum
-FROM foretell."events_8" AS e
-GROUP BY
-  e."anchor",
-  e."t"
-ORDER BY
-  "at",
-  anchor;
-CREATE OR REPLACE TABLE foretell."block_7_rings" AS
-SELECT
-  j."row",
-  j."ring",
-  MAX(j."cutoff") AS cutoff,
-  SUM(j."v0_sum") AS v0_sum,
-  SUM(j."v2_sum") AS v2_sum
-FROM (
-  SELECT
-    r."row",
-    r."cutoff",
-    CASE
-      WHEN u."at" > r."cutoff" - INTERVAL '1' MONTH
-      THEN 0
-      WHEN u."at" > r."cutoff" - INTERVAL '3' MONTH
-      THEN 1
-      ELSE 2
-    END AS ring,
-    (
-      EPOCH(r."cutoff") - EPOCH(u."at")
-    ) / 86400.0 AS lag,
-    u."v0_sum",
-    u."v2_sum"
-  FROM foretell."block_7_units" AS u
-  JOIN foretell."block_7_rows" AS r
-    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
-) AS j
-GROUP BY
-  j."row",
-  j."ring"
-ORDER BY
-  j."row",
-  j."ring";
-CREATE OR REPLACE TABLE foretell."block_7_values1" AS
-SELECT
-  r."row",
-  u."value",
-  CASE
-    WHEN u."at" > r."cutoff" - INTERVAL '1' MONTH
-    THEN 0
-    WHEN u."at" > r."cutoff" - INTERVAL '3' MONTH
-    THEN 1
-    ELSE 2
-  END AS ring,
-  SUM(u."n") AS n
-FROM (
-  SELECT
-    e."anchor",
-    e."t" AS "at",
-    e."v1" AS value,
-    COUNT(*) AS n
-  FROM foretell."events_8" AS e
-  WHERE
-    NOT e."v1" IS NULL
-  GROUP BY
-    e."anchor",
-    e."t",
-    e."v1"
-) AS u
-JOIN foretell."block_7_rows" AS r
-  ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
-GROUP BY
-  r."row",
-  u."value",
-  CASE
-    WHEN u."at" > r."cutoff" - INTERVAL '1' MONTH
-    THEN 0
-    WHEN u."at" > r."cutoff" - INTERVAL '3' MONTH
-    THEN 1
-    ELSE 2
-  END;
-CREATE OR REPLACE TABLE foretell."features_9" AS
-SELECT
-  g."row",
-  COALESCE(SUM(g."v0_sum") FILTER(WHERE
-    g."ring" <= 0), 0) AS "orders.amount.sum.1mo",
-  COALESCE(SUM(g."v2_sum") FILTER(WHERE
-    g."ring" <= 1), 0) AS "orders.channel=shop.sum.3mo"
-FROM foretell."block_7_rings" AS g
-GROUP BY
-  g."row";
-CREATE OR REPLACE TABLE foretell."features_10" AS
-SELECT
-  m."row",
-  m."value" AS "orders.channel.mode.all"
-FROM (
-  SELECT
-    *,
-    ROW_NUMBER() OVER (PARTITION BY c."row" ORDER BY c."n" DESC, c."value") AS place
-  FROM (
-    SELECT
-      g."row",
-      g."value",
-      SUM(g."n") AS n
-    FROM foretell."block_7_values1" AS g
-    GROUP BY
-      g."row",
-      g."value"
-  ) AS c
-) AS m
-WHERE
-  m."place" = 1;
-
--- 2 features:
---   orders.rating.mean.1mo: mean rating of orders in the last 1 month
---   orders.rating.max.3mo: highest rating of orders in the last 3 months
-
--- Events of orders → customers: one row each, with its time t and what is read of it.
-CREATE OR REPLACE TABLE foretell."events_12" AS
-SELECT
-  e1."__row" AS anchor,
-  GREATEST(e0."__time", e0."delivered") AS t,
-  ROW_NUMBER() OVER (ORDER BY GREATEST(e0."__time", e0."delivered"), e0."__row") AS k,
-  CASE
-    WHEN ABS(CAST(e0."rating" AS DOUBLE)) < 1e150
-    THEN CAST(e0."rating" AS DOUBLE)
-  END AS v0
-FROM foretell."orders" AS e0
-JOIN foretell."customers" AS e1
-  ON e0."customer" = e1."id"
-WHERE
-  NOT e0."delivered" IS NULL
 ORDER BY
   k;
 CREATE OR REPLACE TABLE foretell."block_11_rows" AS
@@ -415,20 +469,49 @@ SELECT
   r."entity" AS anchor,
   r."cutoff"
 FROM foretell."rows" AS r;
+CREATE OR REPLACE TABLE foretell."block_11_latest" AS
+SELECT
+  *
+FROM (
+  SELECT
+    r."row" AS anchor,
+    e."t",
+    e."k",
+    ROW_NUMBER() OVER (PARTITION BY r."row" ORDER BY e."k" DESC) AS place,
+    e."v0",
+    e."v1"
+  FROM foretell."events_12" AS e
+  JOIN foretell."block_11_rows" AS r
+    ON e."anchor" = r."anchor" AND e."t" <= r."cutoff"
+) AS e
+WHERE
+  e."place" <= 20
+ORDER BY
+  e."k";
+CREATE OR REPLACE TABLE foretell."block_11_own" AS
+SELECT
+  r."row",
+  r."row" AS anchor,
+  r."cutoff"
+FROM foretell."block_11_rows" AS r;
 CREATE OR REPLACE TABLE foretell."block_11_units" AS
 SELECT
   e."anchor",
   e."t" AS "at",
+  e."place",
   COUNT(e."v0") AS v0_n,
   SUM(e."v0") AS v0_sum,
-  MAX(e."v0") AS v0_max
-FROM foretell."events_12" AS e
+  COUNT(e."v1") AS v1_n,
+  SUM(e."v1") AS v1_sum
+FROM foretell."block_11_latest" AS e
 GROUP BY
   e."anchor",
-  e."t"
+  e."t",
+  e."place"
 ORDER BY
   "at",
-  anchor;
+  anchor,
+  place;
 CREATE OR REPLACE TABLE foretell."block_11_rings" AS
 SELECT
   j."row",
@@ -436,26 +519,22 @@ SELECT
   MAX(j."cutoff") AS cutoff,
   SUM(j."v0_n") AS v0_n,
   SUM(j."v0_sum") AS v0_sum,
-  MAX(j."v0_max") AS v0_max
+  SUM(j."v1_n") AS v1_n,
+  SUM(j."v1_sum") AS v1_sum
 FROM (
   SELECT
     r."row",
     r."cutoff",
-    CASE
-      WHEN u."at" > r."cutoff" - INTERVAL '1' MONTH
-      THEN 0
-      WHEN u."at" > r."cutoff" - INTERVAL '3' MONTH
-      THEN 1
-      ELSE 2
-    END AS ring,
+    CASE WHEN u."place" <= 5 THEN 0 WHEN u."place" <= 20 THEN 1 ELSE 2 END AS ring,
     (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
     u."v0_n",
     u."v0_sum",
-    u."v0_max"
+    u."v1_n",
+    u."v1_sum"
   FROM foretell."block_11_units" AS u
-  JOIN foretell."block_11_rows" AS r
+  JOIN foretell."block_11_own" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
 ) AS j
 GROUP BY
@@ -473,16 +552,20 @@ SELECT
     THEN SUM(g."v0_sum") FILTER(WHERE
       g."ring" <= 0) / SUM(g."v0_n") FILTER(WHERE
       g."ring" <= 0)
-  END AS "orders.rating.mean.1mo",
-  MAX(g."v0_max") FILTER(WHERE
-    g."ring" <= 1) AS "orders.rating.max.3mo"
+  END AS "orders.amount.mean.last5",
+  CASE
+    WHEN SUM(g."v1_n") FILTER(WHERE
+      g."ring" <= 1) > 0
+    THEN SUM(g."v1_sum") FILTER(WHERE
+      g."ring" <= 1) / SUM(g."v1_n") FILTER(WHERE
+      g."ring" <= 1)
+  END AS "orders.channel=web.mean.last20"
 FROM foretell."block_11_rings" AS g
 GROUP BY
   g."row";
 
--- 2 features:
---   orders>lines.gap.all: mean days between lines so far
---   orders>lines.price.std.all: spread (standard deviation) of price of lines so far
+-- 1 features:
+--   orders>lines.price.sum.all: total price of lines so far
 
 -- Events of lines → orders → customers: one row each, with its time t and what is read of it.
 CREATE OR REPLACE TABLE foretell."events_15" AS
@@ -511,12 +594,7 @@ CREATE OR REPLACE TABLE foretell."block_14_units" AS
 SELECT
   e."anchor",
   e."t" AS "at",
-  COUNT(*) AS rows,
-  MIN(e."t") AS first,
-  MAX(e."t") AS latest,
-  COUNT(e."v0") AS v0_n,
-  SUM(e."v0") AS v0_sum,
-  VAR_POP(e."v0") * COUNT(e."v0") AS v0_m2
+  SUM(e."v0") AS v0_sum
 FROM foretell."events_15" AS e
 GROUP BY
   e."anchor",
@@ -524,49 +602,12 @@ GROUP BY
 ORDER BY
   "at",
   anchor;
-CREATE OR REPLACE TABLE foretell."block_14_means" AS
-SELECT
-  j."row",
-  j."ring",
-  SUM(j."v0_sum") / NULLIF(SUM(j."v0_n"), 0) AS v0_sum_mean
-FROM (
-  SELECT
-    r."row",
-    r."cutoff",
-    CAST(0 AS INT) AS ring,
-    (
-      EPOCH(r."cutoff") - EPOCH(u."at")
-    ) / 86400.0 AS lag,
-    u."rows",
-    u."first",
-    u."latest",
-    u."v0_n",
-    u."v0_sum",
-    u."v0_m2"
-  FROM foretell."block_14_units" AS u
-  JOIN foretell."block_14_rows" AS r
-    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
-) AS j
-GROUP BY
-  j."row",
-  j."ring";
 CREATE OR REPLACE TABLE foretell."block_14_rings" AS
 SELECT
   j."row",
   j."ring",
   MAX(j."cutoff") AS cutoff,
-  SUM(j."rows") AS rows,
-  MIN(j."first") AS first,
-  MAX(j."latest") AS latest,
-  SUM(j."v0_n") AS v0_n,
-  SUM(j."v0_sum") AS v0_sum,
-  SUM(
-    j."v0_m2" + j."v0_n" * (
-      j."v0_sum" / j."v0_n" - m."v0_sum_mean"
-    ) * (
-      j."v0_sum" / j."v0_n" - m."v0_sum_mean"
-    )
-  ) AS v0_m2
+  SUM(j."v0_sum") AS v0_sum
 FROM (
   SELECT
     r."row",
@@ -575,62 +616,95 @@ FROM (
     (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
-    u."rows",
-    u."first",
-    u."latest",
-    u."v0_n",
-    u."v0_sum",
-    u."v0_m2"
+    u."v0_sum"
   FROM foretell."block_14_units" AS u
   JOIN foretell."block_14_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
 ) AS j
-JOIN foretell."block_14_means" AS m
-  ON m."row" = j."row" AND m."ring" = j."ring"
 GROUP BY
   j."row",
   j."ring"
 ORDER BY
   j."row",
   j."ring";
-CREATE OR REPLACE TABLE foretell."block_14_wide" AS
-SELECT
-  g."row",
-  SUM(g."v0_sum") / NULLIF(SUM(g."v0_n"), 0) AS v0_sum_mean
-FROM foretell."block_14_rings" AS g
-GROUP BY
-  g."row";
 CREATE OR REPLACE TABLE foretell."features_16" AS
 SELECT
   g."row",
-  CASE
-    WHEN SUM(g."rows") > 1
-    THEN (
-      EPOCH(MAX(g."latest")) - EPOCH(MIN(g."first"))
-    ) / 86400.0 / (
-      SUM(g."rows") - 1
-    )
-  END AS "orders>lines.gap.all",
-  CASE
-    WHEN SUM(g."v0_n") > 1
-    THEN SQRT(
-      GREATEST(
-        SUM(
-          g."v0_m2" + g."v0_n" * (
-            g."v0_sum" / g."v0_n" - m."v0_sum_mean"
-          ) * (
-            g."v0_sum" / g."v0_n" - m."v0_sum_mean"
-          )
-        ),
-        0
-      ) / (
-        SUM(g."v0_n") - 1
-      )
-    )
-  END AS "orders>lines.price.std.all"
+  COALESCE(SUM(g."v0_sum"), 0) AS "orders>lines.price.sum.all"
 FROM foretell."block_14_rings" AS g
-JOIN foretell."block_14_wide" AS m
-  ON m."row" = g."row"
+GROUP BY
+  g."row";
+
+-- 1 features:
+--   region>customers.recency.all: days since the last of customers of the same region so far
+
+-- Events of customers → regions: one row each, with its time t and what is read of it.
+CREATE OR REPLACE TABLE foretell."events_18" AS
+SELECT
+  e1."__row" AS anchor,
+  e0."__time" AS t,
+  e0."__row" AS k
+FROM foretell."customers" AS e0
+JOIN foretell."regions" AS e1
+  ON e0."region" = e1."id"
+ORDER BY
+  k;
+CREATE OR REPLACE TABLE foretell."block_17_rows" AS
+SELECT
+  r."row",
+  a1."__row" AS anchor,
+  r."cutoff"
+FROM foretell."rows" AS r
+LEFT JOIN foretell."customers" AS a0
+  ON r."entity" = a0."__row" AND a0."__time" <= r."cutoff"
+LEFT JOIN foretell."regions" AS a1
+  ON a0."region" = a1."id"
+WHERE
+  NOT a1."__row" IS NULL;
+CREATE OR REPLACE TABLE foretell."block_17_units" AS
+SELECT
+  e."anchor",
+  e."t" AS "at",
+  MAX(e."t") AS latest
+FROM foretell."events_18" AS e
+GROUP BY
+  e."anchor",
+  e."t"
+ORDER BY
+  "at",
+  anchor;
+CREATE OR REPLACE TABLE foretell."block_17_rings" AS
+SELECT
+  j."row",
+  j."ring",
+  MAX(j."cutoff") AS cutoff,
+  MAX(j."latest") AS latest
+FROM (
+  SELECT
+    r."row",
+    r."cutoff",
+    CAST(0 AS INT) AS ring,
+    (
+      EPOCH(r."cutoff") - EPOCH(u."at")
+    ) / 86400.0 AS lag,
+    u."latest"
+  FROM foretell."block_17_units" AS u
+  JOIN foretell."block_17_rows" AS r
+    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
+) AS j
+GROUP BY
+  j."row",
+  j."ring"
+ORDER BY
+  j."row",
+  j."ring";
+CREATE OR REPLACE TABLE foretell."features_19" AS
+SELECT
+  g."row",
+  (
+    EPOCH(MAX(g."cutoff")) - EPOCH(MAX(g."latest"))
+  ) / 86400.0 AS "region>customers.recency.all"
+FROM foretell."block_17_rings" AS g
 GROUP BY
   g."row";
 
@@ -638,7 +712,7 @@ GROUP BY
 --   label.last: the last known value
 
 -- The entity's own labels at earlier cutoffs count from the close of their windows on.
-CREATE OR REPLACE TABLE foretell."cutoffs_18" AS
+CREATE OR REPLACE TABLE foretell."cutoffs_21" AS
 SELECT
   *
 FROM (VALUES
@@ -670,33 +744,33 @@ FROM (VALUES
   (CAST('2024-03-01' AS TIMESTAMP))) AS c("cutoff");
 
 -- Who exists at each cutoff.
-CREATE OR REPLACE TABLE foretell."population_21" AS
+CREATE OR REPLACE TABLE foretell."population_24" AS
 SELECT
   e."__row" AS entity,
   c."cutoff",
   c."cutoff" AS asked
 FROM foretell."customers" AS e
-CROSS JOIN foretell."cutoffs_18" AS c
+CROSS JOIN foretell."cutoffs_21" AS c
 WHERE
   e."__time" <= c."cutoff" AND (
     e."left" IS NULL OR e."left" > c."cutoff"
   );
 
 -- SUM over (cutoff + 0 months, cutoff + 1 month] of lines.
-CREATE OR REPLACE TABLE foretell."value_22" AS
+CREATE OR REPLACE TABLE foretell."value_25" AS
 SELECT
   e."anchor" AS entity,
   c."cutoff",
   SUM(e."v0" ORDER BY e."k") AS value
 FROM foretell."events_2" AS e
-JOIN foretell."cutoffs_18" AS c
+JOIN foretell."cutoffs_21" AS c
   ON e."t" > c."cutoff" AND e."t" <= c."cutoff" + INTERVAL '1' MONTH
 GROUP BY
   e."anchor",
   c."cutoff";
 
 -- The labels of those that WHERE chooses, where ASSUMING held and there is a value.
-CREATE OR REPLACE TABLE foretell."labels_19" AS
+CREATE OR REPLACE TABLE foretell."labels_22" AS
 SELECT
   *
 FROM (
@@ -709,10 +783,10 @@ FROM (
     ) AS label,
     TRUE AS chosen,
     TRUE AS assumed
-  FROM foretell."population_21" AS r
+  FROM foretell."population_24" AS r
   LEFT JOIN foretell."customers" AS e
     ON e."__row" = r."entity"
-  LEFT JOIN foretell."value_22" AS a0
+  LEFT JOIN foretell."value_25" AS a0
     ON a0."entity" = r."entity" AND a0."cutoff" = r."cutoff"
   ORDER BY
     r."cutoff",
@@ -720,13 +794,13 @@ FROM (
 ) AS l
 WHERE
   l."chosen" AND l."assumed" AND NOT l."label" IS NULL;
-CREATE OR REPLACE TABLE foretell."events_20" AS
+CREATE OR REPLACE TABLE foretell."events_23" AS
 SELECT
   l."entity" * 2 + p."phase" AS anchor,
   p."known" AS t,
   ROW_NUMBER() OVER (ORDER BY l."cutoff", l."entity") AS k,
   CAST(l."label" AS DOUBLE) AS v0
-FROM foretell."labels_19" AS l
+FROM foretell."labels_22" AS l
 JOIN (VALUES
   (CAST('2022-02-01' AS TIMESTAMP), CAST('2022-03-01' AS TIMESTAMP), 0),
   (CAST('2022-03-01' AS TIMESTAMP), CAST('2022-04-01' AS TIMESTAMP), 0),
@@ -785,7 +859,7 @@ WHERE
       MIN(e."__time")
     FROM foretell."lines" AS e
   );
-CREATE OR REPLACE TABLE foretell."block_17_rows" AS
+CREATE OR REPLACE TABLE foretell."block_20_rows" AS
 SELECT
   r."row",
   r."entity" * 2 + p."phase" AS anchor,
@@ -795,20 +869,20 @@ JOIN (VALUES
   (CAST('2024-03-01' AS TIMESTAMP), 0),
   (CAST('2024-04-01' AS TIMESTAMP), 1)) AS p("cutoff", "phase")
   ON p."cutoff" = r."cutoff";
-CREATE OR REPLACE TABLE foretell."block_17_units" AS
+CREATE OR REPLACE TABLE foretell."block_20_units" AS
 SELECT
   e."anchor",
   e."t" AS "at",
   ARG_MAX(e."v0", e."k") AS v0_last,
   MAX(CASE WHEN NOT e."v0" IS NULL THEN e."k" END) AS v0_last_k
-FROM foretell."events_20" AS e
+FROM foretell."events_23" AS e
 GROUP BY
   e."anchor",
   e."t"
 ORDER BY
   "at",
   anchor;
-CREATE OR REPLACE TABLE foretell."block_17_rings" AS
+CREATE OR REPLACE TABLE foretell."block_20_rings" AS
 SELECT
   j."row",
   j."ring",
@@ -825,8 +899,8 @@ FROM (
     ) / 86400.0 AS lag,
     u."v0_last",
     u."v0_last_k"
-  FROM foretell."block_17_units" AS u
-  JOIN foretell."block_17_rows" AS r
+  FROM foretell."block_20_units" AS u
+  JOIN foretell."block_20_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
 ) AS j
 GROUP BY
@@ -835,20 +909,20 @@ GROUP BY
 ORDER BY
   j."row",
   j."ring";
-CREATE OR REPLACE TABLE foretell."features_23" AS
+CREATE OR REPLACE TABLE foretell."features_26" AS
 SELECT
   g."row",
   ARG_MAX(g."v0_last", g."v0_last_k") FILTER(WHERE
     g."ring" <= 0) AS "label.last"
-FROM foretell."block_17_rings" AS g
+FROM foretell."block_20_rings" AS g
 GROUP BY
   g."row";
 
 -- 1 features:
---   label.everyone.mean.10: mean value of everyone over the last 10 windows
+--   label.tenure.last5: days since the first of the last 5 known values
 
--- Everyone's labels at earlier cutoffs count from the close of their windows on.
-CREATE OR REPLACE TABLE foretell."cutoffs_25" AS
+-- The entity's own labels at earlier cutoffs count from the close of their windows on.
+CREATE OR REPLACE TABLE foretell."cutoffs_28" AS
 SELECT
   *
 FROM (VALUES
@@ -880,33 +954,33 @@ FROM (VALUES
   (CAST('2024-03-01' AS TIMESTAMP))) AS c("cutoff");
 
 -- Who exists at each cutoff.
-CREATE OR REPLACE TABLE foretell."population_28" AS
+CREATE OR REPLACE TABLE foretell."population_31" AS
 SELECT
   e."__row" AS entity,
   c."cutoff",
   c."cutoff" AS asked
 FROM foretell."customers" AS e
-CROSS JOIN foretell."cutoffs_25" AS c
+CROSS JOIN foretell."cutoffs_28" AS c
 WHERE
   e."__time" <= c."cutoff" AND (
     e."left" IS NULL OR e."left" > c."cutoff"
   );
 
 -- SUM over (cutoff + 0 months, cutoff + 1 month] of lines.
-CREATE OR REPLACE TABLE foretell."value_29" AS
+CREATE OR REPLACE TABLE foretell."value_32" AS
 SELECT
   e."anchor" AS entity,
   c."cutoff",
   SUM(e."v0" ORDER BY e."k") AS value
 FROM foretell."events_2" AS e
-JOIN foretell."cutoffs_25" AS c
+JOIN foretell."cutoffs_28" AS c
   ON e."t" > c."cutoff" AND e."t" <= c."cutoff" + INTERVAL '1' MONTH
 GROUP BY
   e."anchor",
   c."cutoff";
 
 -- The labels of those that WHERE chooses, where ASSUMING held and there is a value.
-CREATE OR REPLACE TABLE foretell."labels_26" AS
+CREATE OR REPLACE TABLE foretell."labels_29" AS
 SELECT
   *
 FROM (
@@ -919,10 +993,10 @@ FROM (
     ) AS label,
     TRUE AS chosen,
     TRUE AS assumed
-  FROM foretell."population_28" AS r
+  FROM foretell."population_31" AS r
   LEFT JOIN foretell."customers" AS e
     ON e."__row" = r."entity"
-  LEFT JOIN foretell."value_29" AS a0
+  LEFT JOIN foretell."value_32" AS a0
     ON a0."entity" = r."entity" AND a0."cutoff" = r."cutoff"
   ORDER BY
     r."cutoff",
@@ -930,13 +1004,13 @@ FROM (
 ) AS l
 WHERE
   l."chosen" AND l."assumed" AND NOT l."label" IS NULL;
-CREATE OR REPLACE TABLE foretell."events_27" AS
+CREATE OR REPLACE TABLE foretell."events_30" AS
 SELECT
-  p."phase" AS anchor,
+  l."entity" * 2 + p."phase" AS anchor,
   p."known" AS t,
   ROW_NUMBER() OVER (ORDER BY l."cutoff", l."entity") AS k,
   CAST(l."label" AS DOUBLE) AS v0
-FROM foretell."labels_26" AS l
+FROM foretell."labels_29" AS l
 JOIN (VALUES
   (CAST('2022-02-01' AS TIMESTAMP), CAST('2022-03-01' AS TIMESTAMP), 0),
   (CAST('2022-03-01' AS TIMESTAMP), CAST('2022-04-01' AS TIMESTAMP), 0),
@@ -995,48 +1069,71 @@ WHERE
       MIN(e."__time")
     FROM foretell."lines" AS e
   );
-CREATE OR REPLACE TABLE foretell."block_24_rows" AS
+CREATE OR REPLACE TABLE foretell."block_27_rows" AS
 SELECT
   r."row",
-  p."phase" AS anchor,
+  r."entity" * 2 + p."phase" AS anchor,
   r."cutoff"
 FROM foretell."rows" AS r
 JOIN (VALUES
   (CAST('2024-03-01' AS TIMESTAMP), 0),
   (CAST('2024-04-01' AS TIMESTAMP), 1)) AS p("cutoff", "phase")
   ON p."cutoff" = r."cutoff";
-CREATE OR REPLACE TABLE foretell."block_24_units" AS
+CREATE OR REPLACE TABLE foretell."block_27_latest" AS
+SELECT
+  *
+FROM (
+  SELECT
+    r."row" AS anchor,
+    e."t",
+    e."k",
+    ROW_NUMBER() OVER (PARTITION BY r."row" ORDER BY e."k" DESC) AS place
+  FROM foretell."events_30" AS e
+  JOIN foretell."block_27_rows" AS r
+    ON e."anchor" = r."anchor" AND e."t" <= r."cutoff"
+) AS e
+WHERE
+  e."place" <= 5
+ORDER BY
+  e."k";
+CREATE OR REPLACE TABLE foretell."block_27_own" AS
+SELECT
+  r."row",
+  r."row" AS anchor,
+  r."cutoff"
+FROM foretell."block_27_rows" AS r;
+CREATE OR REPLACE TABLE foretell."block_27_units" AS
 SELECT
   e."anchor",
   e."t" AS "at",
-  COUNT(e."v0") AS v0_n,
-  SUM(e."v0") AS v0_sum
-FROM foretell."events_27" AS e
+  e."place",
+  MIN(e."t") AS first
+FROM foretell."block_27_latest" AS e
 GROUP BY
   e."anchor",
-  e."t"
+  e."t",
+  e."place"
 ORDER BY
   "at",
-  anchor;
-CREATE OR REPLACE TABLE foretell."block_24_rings" AS
+  anchor,
+  place;
+CREATE OR REPLACE TABLE foretell."block_27_rings" AS
 SELECT
   j."row",
   j."ring",
   MAX(j."cutoff") AS cutoff,
-  SUM(j."v0_n") AS v0_n,
-  SUM(j."v0_sum") AS v0_sum
+  MIN(j."first") AS first
 FROM (
   SELECT
     r."row",
     r."cutoff",
-    CASE WHEN u."at" > r."cutoff" - INTERVAL '10' MONTH THEN 0 ELSE 1 END AS ring,
+    CASE WHEN u."place" <= 5 THEN 0 ELSE 1 END AS ring,
     (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
-    u."v0_n",
-    u."v0_sum"
-  FROM foretell."block_24_units" AS u
-  JOIN foretell."block_24_rows" AS r
+    u."first"
+  FROM foretell."block_27_units" AS u
+  JOIN foretell."block_27_own" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
 ) AS j
 GROUP BY
@@ -1045,17 +1142,14 @@ GROUP BY
 ORDER BY
   j."row",
   j."ring";
-CREATE OR REPLACE TABLE foretell."features_30" AS
+CREATE OR REPLACE TABLE foretell."features_33" AS
 SELECT
   g."row",
-  CASE
-    WHEN SUM(g."v0_n") FILTER(WHERE
-      g."ring" <= 0) > 0
-    THEN SUM(g."v0_sum") FILTER(WHERE
-      g."ring" <= 0) / SUM(g."v0_n") FILTER(WHERE
-      g."ring" <= 0)
-  END AS "label.everyone.mean.10"
-FROM foretell."block_24_rings" AS g
+  (
+    EPOCH(MAX(g."cutoff")) - EPOCH(MIN(g."first") FILTER(WHERE
+      g."ring" <= 0))
+  ) / 86400.0 AS "label.tenure.last5"
+FROM foretell."block_27_rings" AS g
 GROUP BY
   g."row";
 
@@ -1063,22 +1157,23 @@ GROUP BY
 SELECT
   e."id",
   r."cutoff",
-  COALESCE(f0."visits.count.all", 0) AS "visits.count.all",
-  COALESCE(f1."orders.amount.sum.1mo", 0) AS "orders.amount.sum.1mo",
-  COALESCE(f1."orders.channel=shop.sum.3mo", 0) AS "orders.channel=shop.sum.3mo",
-  f2."orders.channel.mode.all" AS "orders.channel.mode.all",
-  f3."orders.rating.mean.1mo" AS "orders.rating.mean.1mo",
-  f3."orders.rating.max.3mo" AS "orders.rating.max.3mo",
-  f4."orders>lines.gap.all" AS "orders>lines.gap.all",
-  f4."orders>lines.price.std.all" AS "orders>lines.price.std.all",
-  f5."label.last" AS "label.last",
-  f6."label.everyone.mean.10" AS "label.everyone.mean.10"
+  f0."region>regions.size" AS "region>regions.size",
+  COALESCE(f1."visits.count.3mo", 0) AS "visits.count.3mo",
+  COALESCE(f1."visits.decayed_count.1mo", 0) AS "visits.decayed_count.1mo",
+  f2."orders.amount.mean.all" AS "orders.amount.mean.all",
+  f2."orders.amount.trend.all" AS "orders.amount.trend.all",
+  f3."orders.amount.mean.last5" AS "orders.amount.mean.last5",
+  f3."orders.channel=web.mean.last20" AS "orders.channel=web.mean.last20",
+  COALESCE(f4."orders>lines.price.sum.all", 0) AS "orders>lines.price.sum.all",
+  f5."region>customers.recency.all" AS "region>customers.recency.all",
+  f6."label.last" AS "label.last",
+  f7."label.tenure.last5" AS "label.tenure.last5"
 FROM foretell."rows" AS r
 JOIN foretell."customers" AS e
   ON e."__row" = r."entity"
-LEFT JOIN foretell."features_6" AS f0
+LEFT JOIN foretell."features_4" AS f0
   ON f0."row" = r."row"
-LEFT JOIN foretell."features_9" AS f1
+LEFT JOIN foretell."features_7" AS f1
   ON f1."row" = r."row"
 LEFT JOIN foretell."features_10" AS f2
   ON f2."row" = r."row"
@@ -1086,9 +1181,11 @@ LEFT JOIN foretell."features_13" AS f3
   ON f3."row" = r."row"
 LEFT JOIN foretell."features_16" AS f4
   ON f4."row" = r."row"
-LEFT JOIN foretell."features_23" AS f5
+LEFT JOIN foretell."features_19" AS f5
   ON f5."row" = r."row"
-LEFT JOIN foretell."features_30" AS f6
+LEFT JOIN foretell."features_26" AS f6
   ON f6."row" = r."row"
+LEFT JOIN foretell."features_33" AS f7
+  ON f7."row" = r."row"
 ORDER BY
   r."row";

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from foretell.features.candidates.scope import MAX_DISTINCT, Candidate, Maker, Scope, constant, use
+from foretell.features.candidates.scope import FEW, MANY, MAX_DISTINCT, Candidate, Maker, Scope, constant, use
 from foretell.features.model import Value
 from foretell.schema.model import Hop
 
@@ -51,6 +51,8 @@ def _brief(scope: Scope, make: Maker) -> Iterator[Candidate]:
             case "number":
                 for window in windows:
                     yield step, make("mean", value, window)
+                for last in (FEW, MANY):
+                    yield step, make("mean", value, last)
                 yield step, make("last", value, None)
             case "category" if (column.distinct or 0) <= MAX_DISTINCT:
                 for word in scope.profile.vocabulary(table.name, column.name)[:2]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from foretell.core.time import Offset
-from foretell.features.candidates.scope import MAX_DISTINCT, Candidate, Maker, Scope, constant, use
+from foretell.features.candidates.scope import FEW, MANY, MAX_DISTINCT, Candidate, Maker, Scope, constant, use
 from foretell.features.model import Value
 from foretell.schema.model import Column, DType, Hop
 from foretell.task.model import TaskKind
@@ -78,20 +78,19 @@ def _events(scope: Scope, up: tuple[Hop, ...], down: tuple[Hop, ...], rank: floa
         for measure in ("recency", "tenure", "gap"):
             yield rank + 0.05, make(measure, None, None)
         yield rank + 0.06, make("decayed_count", None, used[0])
+        for measure in ("gap", "tenure") if len(down) == 1 else ():
+            yield rank + 0.07, make(measure, None, FEW)
     middle = used[min(1, len(used) - 1)]
     direct = len(down) == 1 and not up
     if task.is_static and table.name == task.entity.name and schema.is_timed(table.name):
         yield from _outcomes(scope, make, used, rank)
-    anchor_columns = set(down[-1].link.child_columns)
-    columns = [c for c in table.columns if c.name not in anchor_columns and not c.ignored and not constant(c)]
+    skipped = {*down[-1].link.child_columns, *scope.unread(table.name)}
+    columns = [c for c in table.columns if c.name not in skipped and not c.ignored and not constant(c)]
     links = {c for k in schema.links_up(table.name) for c in k.child_columns}
     read = columns if direct else columns[: 3 * scope.reach.far_columns]
-    own_target = set(task.hidden) if table.name == task.entity.name else set()
     for place, column in enumerate(read):
         value = Value(column.name)
         step = rank + 0.1 + 0.01 * place
-        if column.name in own_target:
-            continue
         if column.name in links:
             yield step, make("distinct", value, None)
             if len(used) > 1:
@@ -136,6 +135,9 @@ def _column(
 ) -> Iterator[Candidate]:
     """The measures of one column that is read of events."""
     middle, wide = used[min(1, len(used) - 1)], scope.reach.every_window
+    counted = (FEW, MANY) if len(make.down) == 1 and scope.task.schema.is_timed(make.down[-1].end) else ()
+    for last in counted if use(column) == "number" else ():
+        yield rank + 0.05, make("mean", value, last)
     match use(column):
         case "number" if column.dtype is DType.BOOLEAN:
             for window in used if wide else dict.fromkeys((used[0], middle, None)):
@@ -169,7 +171,8 @@ def _column(
                 vocabulary = scope.profile.vocabulary(table, column.name)
                 for place, word in enumerate(vocabulary[: scope.reach.categories]):
                     chosen = Value(value.column, value.up, equals=word)
-                    yield rank + 0.1 + 0.02 * place, make("mean", chosen, None)
+                    for last in (None, *counted[1:]):
+                        yield rank + 0.1 + 0.02 * place, make("mean", chosen, last)
                     for window in used if wide else dict.fromkeys((middle, None) if direct else (middle,)):
                         yield rank + 0.15 + 0.02 * place, make("sum", chosen, window)
         case _:

@@ -60,8 +60,7 @@ def _inner(scope: Scope, each: Hop) -> Iterator[Aggregated]:
     if path is None or each.reversed() not in path[0]:  # with its parent's time all are as old as the parent
         yield Aggregated("recency", (each,))
     links = {c for k in schema.links_up(table.name) for c in k.child_columns}
-    hidden = set(scope.task.hidden) if table.name == scope.task.entity.name else set()
-    unread = {*links, *table.primary_key, *hidden}
+    unread = {*links, *table.primary_key, *scope.unread(table.name)}
     numbers = [c for c in table.columns if c.name not in unread and not c.ignored and not constant(c)]
     for column in [c for c in numbers if use(c) == "number"][: scope.reach.far_columns // 3]:
         for measure in ("sum", "mean"):

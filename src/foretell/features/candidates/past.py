@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from foretell.core.time import Offset
+from foretell.core.time import Last, LookBack, Offset
 from foretell.features.candidates.scope import Candidate, Scope
 from foretell.features.lower import PAST_STEPS
 from foretell.features.model import CutoffPart, Feature, Kind, OwnLabels
@@ -23,7 +23,7 @@ def past_labels(scope: Scope) -> Iterator[Candidate]:
     ten = Offset(task.step.amount * 10, task.step.unit)
     all_of_it = Offset(task.step.amount * PAST_STEPS, task.step.unit)
     what = "outcome" if task.kind is not TaskKind.REGRESSION else "value"
-    table: list[tuple[str, str, Offset, str]]
+    table: list[tuple[str, str, LookBack, str]]
     if task.kind is TaskKind.MULTICLASS:
         table = [
             ("last", "last_category", all_of_it, f"the last known {what}"),
@@ -39,6 +39,10 @@ def past_labels(scope: Scope) -> Iterator[Candidate]:
             ("count.10", "count", ten, f"number of known {what}s in the last 10 windows"),
             ("trend.all", "trend", all_of_it, f"trend of the {what} over the last {PAST_STEPS} windows"),
             ("std.all", "std", all_of_it, f"spread of the {what} over the last {PAST_STEPS} windows"),
+            ("mean.last3", "mean", Last(3), f"mean of the last 3 known {what}s"),
+            ("mean.last10", "mean", Last(10), f"mean of the last 10 known {what}s"),
+            ("std.last5", "std", Last(5), f"spread of the last 5 known {what}s"),
+            ("tenure.last5", "tenure", Last(5), f"days since the first of the last 5 known {what}s"),
         ]
     for name, measure, window, text in table:
         kind = Kind.CATEGORICAL if MEASURES[measure].categorical else Kind.NUMERIC

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from foretell.core.time import LookBack, Offset, Unit
+from foretell.core.time import Last, LookBack, Offset, Unit
 from foretell.features.describe import aggregate_name, aggregate_words, owner, words
 from foretell.features.model import Aggregated, Feature, Kind, Value
 from foretell.plan.measures import MEASURES
+from foretell.query import ast
 from foretell.schema.breadth import Breadth
 from foretell.schema.model import Column, DType, Hop, Link, Semantic
 from foretell.task.model import Task, TaskKind
@@ -21,6 +22,8 @@ Vocabulary = Callable[[str, str], tuple[str, ...]]
 """(table, column) → its most frequent values, taken from the training period alone."""
 
 MAX_DISTINCT = 1000
+FEW, MANY = Last(5), Last(20)
+"""The last events of which a path's numbers are averaged, however long ago they were: seasons have gaps."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,14 @@ class Scope:
         """Whether a link's key is being asked for: of one row, or without a time of any."""
         asked = link.child == self.task.entity.name and set(link.child_columns) & set(self.task.hidden)
         return bool(asked) and (own or not self.task.schema.is_timed(link.child))
+
+    def unread(self, table: str) -> frozenset[str]:
+        """Columns that events are not read for: those that are asked for, where any row may be the one asked
+        about, or where the outcome of earlier rows is the column itself.
+        """
+        alone = isinstance(self.task.target.expr, ast.Column)
+        told = table == self.task.entity.name and (alone or not self.task.schema.is_timed(table))
+        return frozenset(self.task.hidden) if told else frozenset()
 
     def asked_for(self, table: str) -> frozenset[str]:
         """Columns that no path may lead to: without a time, any row may be the one that is asked about."""
