@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -182,6 +183,21 @@ def test_recent_residuals_weigh_more():
     recent = fit_conformal(y, np.zeros(1000), cutoffs)
     even = fit_conformal(y, np.zeros(1000), np.zeros(1000, dtype=np.int64))
     assert np.diff(recent.band(np.zeros(1)), axis=0) < np.diff(even.band(np.zeros(1)), axis=0)
+
+
+def test_bands_are_as_much_wider_as_earlier_blocks_called_for():
+    """Each block has a level of its own, which the blocks before it do not know."""
+    rng = np.random.default_rng(1)
+    cutoffs = np.repeat(np.arange(30), 40)
+    calm = rng.normal(size=1200)
+    wild = fit_conformal(calm + np.repeat(rng.normal(size=6) * 2, 200), np.zeros(1200), cutoffs)
+    still = fit_conformal(calm, np.zeros(1200), cutoffs)
+    assert wild.shift > 0.3 > abs(still.shift)  # the control: what does not drift is left nearly alone
+    fresh = rng.normal(size=(400, 50)) + rng.normal(size=(400, 1)) * 2
+    low, high = wild.band(np.zeros(1), 0.8)
+    narrow, wide = replace(wild, shift=0.0).band(np.zeros(1), 0.8)
+    covered = ((fresh >= low) & (fresh <= high)).mean()
+    assert abs(covered - 0.8) < abs(((fresh >= narrow) & (fresh <= wide)).mean() - 0.8)
 
 
 def test_a_weight_of_two_is_a_row_twice():

@@ -77,17 +77,17 @@ def _saved(kind: TaskKind, raw: Floats, y: Floats, held: npt.NDArray[np.bool_]) 
     return float((before - after).mean())
 
 
-def blocks_of(cutoffs: Instants) -> Ints:
+def blocks_of(cutoffs: Instants, most: int = MOST_BLOCKS) -> Ints:
     """(rows,) the number of each row's block: its cutoff's place in time, or that of a run of cutoffs where
-    there are more than `MOST_BLOCKS`.
+    there are more than `most`.
 
     >>> blocks_of(np.array([5, 5, 7, 9]))
     array([0, 0, 1, 2])
     """
     times, place, counts = np.unique(cutoffs, return_inverse=True, return_counts=True)
-    if len(times) <= MOST_BLOCKS:
+    if len(times) <= most:
         return place.astype(np.int64)
-    run = (np.cumsum(counts) - 1) * MOST_BLOCKS // len(cutoffs)
+    run = (np.cumsum(counts) - 1) * most // len(cutoffs)
     return np.unique(run, return_inverse=True)[1][place].astype(np.int64)
 
 

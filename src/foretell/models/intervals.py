@@ -3,49 +3,69 @@
 Signed residuals of rows the models had not seen are collected per segment of the predicted value, recent rows
 weighing more. A level's band is a pair of their quantiles, with the finite-sample correction (n + 1) / n of
 split conformal prediction (Lei et al. 2018; weights as in Barber et al. 2023).
+
+Residuals drift, so bands of the past cover less of what comes than of what was. How much less is measured on
+the validation rows: each block of cutoffs is covered by the blocks before it, and the level is moved by what
+that called for (in the spirit of adaptive conformal inference, Gibbs & Candès 2021).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from foretell.features.matrix import Floats, Instants
+from foretell.models.calibrate import blocks_of
 from foretell.models.trees import recency_weights
 
 GRID = 201
 """Quantiles kept for every segment."""
+FEWEST_ROWS = 10
 SUPPORT = 150
 """Rows that a segment needs."""
 MOST_SEGMENTS = 8
+BLOCKS, FIRST_BLOCKS = 6, 2
+"""Blocks of cutoffs that are covered in turn, but for the first few."""
+STATED = 0.8
+"""The level at which blocks are covered."""
+SHIFTS = tuple(np.linspace(-1.0, 1.5, 11).tolist())
+"""Moves of a level's log-odds that are tried: .8 becomes .6 at the least and .95 at the most."""
 
 
 @dataclass(frozen=True)
 class Conformal:
     """Residual quantiles (y - prediction) on an even grid, for each segment of the predicted value.
 
-    Between the segments' centres the offsets are interpolated, so a band never jumps.
+    Between the segments' centres the offsets are interpolated, so a band never jumps. `shift` is what is
+    added to the log-odds of a stated level.
     """
 
     centres: tuple[float, ...]
     quantiles: tuple[tuple[float, ...], ...]  # (segments, GRID), rising
     effective: tuple[float, ...]  # rows that each segment's weights are worth
     floor: float | None = None  # 0.0 where no value was ever negative
+    shift: float = 0.0
 
     def band(self, point: Floats, level: float = 0.8) -> tuple[Floats, Floats]:
         """(low, high) around each point; low ≤ point ≤ high, and a higher level never gives a narrower
         band.
         """
-        tail = (1 - level) / 2
+        odds = level / (1 - level) * np.exp(self.shift)
+        tail = 0.5 / (1 + odds)
         # the k-th of n residuals sits at (k - ½) / n of the grid; conformal takes k = (n + 1) · (1 - tail)
-        shift = [(0.5 - tail) / n for n in self.effective]
-        low = self._offsets(point, [tail - s for s in shift])
-        high = self._offsets(point, [1 - tail + s for s in shift])
+        further = [(0.5 - tail) / n for n in self.effective]
+        low = self._offsets(point, [tail - f for f in further])
+        high = self._offsets(point, [1 - tail + f for f in further])
         lower, upper = point + np.minimum(low, 0.0), point + np.maximum(high, 0.0)
         if self.floor is not None:
             lower = np.minimum(np.maximum(lower, self.floor), point)
         return lower, upper
+
+    def covers(self, y: Floats, point: Floats, shift: float) -> float:
+        """The share of the truths that lie in the bands of the level `STATED`, moved by `shift`."""
+        low, high = replace(self, shift=shift).band(point, STATED)
+        return float(((y >= low) & (y <= high)).mean())
 
     def _offsets(self, point: Floats, at: list[float]) -> Floats:
         grid = np.linspace(0, 1, GRID)
@@ -55,8 +75,28 @@ class Conformal:
 
 def fit_conformal(y: Floats, point: Floats, cutoffs: Instants) -> Conformal | None:
     """The bands from predictions `point` that were made without seeing `y`; None below 10 rows."""
-    if len(y) < 10:
+    if len(y) < FEWEST_ROWS:
         return None
+    return replace(_collected(y, point, cutoffs), shift=_called_for(y, point, cutoffs))
+
+
+def _called_for(y: Floats, point: Floats, cutoffs: Instants) -> float:
+    """The move of a level with which blocks of cutoffs would have been covered by those before them."""
+    block = blocks_of(cutoffs, BLOCKS)
+    covered = []  # (blocks, shifts)
+    for now in range(FIRST_BLOCKS, int(block.max()) + 1):
+        past, held = block < now, block == now
+        if past.sum() < FEWEST_ROWS:
+            continue
+        bands = _collected(y[past], point[past], cutoffs[past])
+        covered.append([bands.covers(y[held], point[held], shift) for shift in SHIFTS])
+    if not covered:
+        return 0.0
+    rising = np.maximum.accumulate(np.mean(covered, axis=0))
+    return float(np.interp(STATED, rising, SHIFTS))
+
+
+def _collected(y: Floats, point: Floats, cutoffs: Instants) -> Conformal:
     weights = recency_weights(cutoffs)
     segments = int(np.clip(len(y) // SUPPORT, 1, MOST_SEGMENTS))
     edges = np.unique(np.quantile(point, np.linspace(0, 1, segments + 1)[1:-1]))
