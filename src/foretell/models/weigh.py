@@ -19,7 +19,7 @@ from foretell.models.links import from_link
 from foretell.task.model import TaskKind
 
 GREEDY_ROWS = 20_000
-NEARLY = 0.95
+NEARLY = 0.9
 """Models that gain this share of what the best gains over the constant share half of the weight equally."""
 HALF = 0.5
 """One period far ahead has its own level, by which it favours one model: only the poor ones are left out."""
