@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import foretell.models.screen as screen
-from foretell.features.matrix import Matrix, Numeric
+from foretell.features.matrix import Categorical, Matrix, Numeric
 from foretell.models.base import Context
 from foretell.models.bins import binned, give_back
 from foretell.models.criteria import METRICS
@@ -109,3 +109,17 @@ def test_bins_of_other_validation_rows_are_not_taken() -> None:
     first = binned(train, wide(100, 4, seed=1), TaskKind.REGRESSION, 1)
     give_back(train, first)
     assert binned(train, wide(100, 4, seed=2), TaskKind.REGRESSION, 1) is not first
+
+
+def test_bins_made_with_labels_serve_those_labels_alone() -> None:
+    data, codes = wide(300, 4), np.arange(300, dtype=np.int32) % 60
+    held = Categorical(codes, tuple(map(str, range(60))))
+    train = replace(data, X=Matrix((*data.X.names, "many"), (*data.X.columns, held), 300))
+    other = replace(train, y=train.y + 1)
+    assert other.shared is train.shared
+    first = binned(train, None, TaskKind.REGRESSION, 1)
+    assert first.encoder.tables
+    give_back(train, first)
+    assert binned(other, None, TaskKind.REGRESSION, 1) is not first
+    give_back(train, first)
+    assert binned(train, None, TaskKind.REGRESSION, 1) is first

@@ -27,17 +27,23 @@ class Binned:
     train: Any  # lightgbm.Dataset
     valid: Any  # lightgbm.Dataset or None
     valid_of: Matrix | None
+    labels: Floats  # that the encoder was learned with
     threads: int
+
+    def serves(self, train: Dataset, valid_of: Matrix | None, threads: int) -> bool:
+        """Whether these are the bins of such rows: means of labels are of those labels alone."""
+        same = not self.encoder.tables or self.labels is train.y
+        return same and self.valid_of is valid_of and self.threads == threads
 
 
 def binned(train: Dataset, valid: Dataset | None, kind: TaskKind, threads: int) -> Binned:
-    """The rows in bins, without labels. Give them back with `give_back` for the next learner.
+    """The rows in bins, their labels not set. Give them back with `give_back` for the next learner.
 
     Who has them holds them alone: learners that train side by side each make their own.
     """
     X = None if valid is None else valid.X
     found: Binned | None = train.shared.pop(_KEY, None)
-    if found is not None and found.threads == threads and found.valid_of is X:
+    if found is not None and found.serves(train, X, threads):
         return found
     lightgbm = require("lightgbm")
     encoder, encoded = fit_tree_encoder(train, kind)
@@ -52,13 +58,12 @@ def binned(train: Dataset, valid: Dataset | None, kind: TaskKind, threads: int) 
     beside = None
     if valid is not None and encoder.sources:
         beside = lightgbm.Dataset(encoder.encode(valid.X), np.zeros(valid.rows), reference=held, **options)
-    return Binned(encoder, held, beside, X, threads)
+    return Binned(encoder, held, beside, X, train.y, threads)
 
 
 def give_back(train: Dataset, used: Binned) -> None:
-    """Keep the bins for the next learner of these rows, unless they were made with the labels' help."""
-    if not used.encoder.tables:
-        train.shared[_KEY] = used
+    """Keep the bins for the next learner of these rows."""
+    train.shared[_KEY] = used
 
 
 def design(encoded: Floats) -> Floats:
