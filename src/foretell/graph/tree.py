@@ -71,6 +71,14 @@ def tree(task: Task, fanout: Fanout) -> Tree:
     return tuple(branches)
 
 
+def most_nodes(branches: Tree) -> int:
+    """How many rows a neighbourhood has at most, the entity's own apart."""
+    sizes: list[int] = []
+    for branch in branches:
+        sizes.append(branch.most * (sizes[branch.start] if branch.start >= 0 else 1))
+    return sum(sizes)
+
+
 def _hops(task: Task, came: Branch | None, depth: int) -> Iterator[Hop]:
     schema = task.schema
     at = came.table if came is not None else task.entity.name

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from matching import make_world
+from matching import TRIES, make_world
 
 import foretell
 from foretell.core.errors import DataError, MissingExtraError
@@ -93,6 +93,33 @@ def test_the_best_epoch_is_kept_and_trained_for_again(data: Dataset) -> None:
     other = NetLearner(recipe=short, copies=2).fit(train, valid, replace(CONTEXT, seed=2))
     assert not np.allclose(net.predict(valid.X), other.predict(valid.X))
     assert net.refit(data, CONTEXT).epochs == net.epochs
+
+
+def test_text_is_read(data: Dataset) -> None:
+    world = make_world(150)
+    said = [
+        "a fine red thing to have and to hold",
+        "nobody wants this broken wreck",
+        "all right for the price",
+    ]
+    kind = np.random.default_rng(0).integers(0, 3, world.frames["tries"].num_rows)
+    notes = [f"{said[k]}, number {i}" for i, k in enumerate(kind)]
+    frames = {**world.frames, "tries": world.frames["tries"].append_column("note", pa.array(notes))}
+    labels = world.labels.set_column(2, "label", pa.array(kind.reshape(150, -1)[:, TRIES - 1] == 1))
+    with dataset(frames, labels) as made:
+        net = NetLearner(recipe=SMALL, copies=1).fit(made, None, CONTEXT)
+        assert auroc(made, net) > 0.95
+        again = NetFitted.load(net.dump())
+        np.testing.assert_array_equal(again.predict(made.X), net.predict(made.X))
+
+
+def test_a_fan_out_is_tried_where_time_allows(data: Dataset) -> None:
+    train, valid = data.take(np.arange(150)), data.take(np.arange(150, 300))
+    narrow = replace(SMALL, fanout=Fanout(near=1, far=1, hops=1), epochs=25)
+    learner = NetLearner(recipe=narrow, copies=2, fanouts=(SMALL.fanout,))
+    assert learner.fit(train, valid, replace(CONTEXT, seconds=0.01)).recipe == narrow
+    rich = learner.fit(train, valid, replace(CONTEXT, seconds=1e3))
+    assert rich.recipe.fanout == SMALL.fanout and len(rich.weights) == 2
 
 
 def test_random_draws_elsewhere_do_not_move_it(data: Dataset) -> None:

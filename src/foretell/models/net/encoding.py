@@ -1,8 +1,9 @@
 """What the net reads, as arrays: rules learned on the neighbourhoods of training rows alone.
 
 Numbers are z-scored (after a signed log where they are skewed), clipped, and flagged where missing; words
-beyond a vocabulary are one unknown word; text is a bag of hashed words. Time is how long ago, never when: a
-number that tells the time of its row is left out, since it would not reach into the future.
+beyond a vocabulary are one unknown word; text is placed along the directions in which texts differ. Time is
+how long ago, never when: a number that tells the time of its row is left out, since it would not reach into
+the future.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from foretell.features.matrix import Floats
+from foretell.features.candidates.text import MOST_TEXTS
+from foretell.features.matrix import Floats, Text
+from foretell.features.texts import FEWEST_WORDS, words_a_text
 from foretell.graph import Graph, Sample
 from foretell.graph.fields import Field, Use
 from foretell.graph.sample import Nodes
 from foretell.graph.tree import Tree
 from foretell.models.encode import frozen
+from foretell.models.texts import TextTable, fit_text_table
 
 Singles = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
@@ -62,24 +66,40 @@ class Category:
 
 
 @dataclass(frozen=True)
+class Prose:
+    """A column of text: its places along a few directions, and its length, as numbers."""
+
+    table: TextTable
+    numbers: tuple[Number, ...]
+
+    @property
+    def name(self) -> str:
+        return self.table.column
+
+
+@dataclass(frozen=True)
 class TableRule:
     """How rows of a table are read in one part of the tree. `age` is (mean, deviation) of its logarithm."""
 
     table: str
     numbers: tuple[Number, ...]
     categories: tuple[Category, ...]
-    texts: tuple[str, ...]
+    texts: tuple[Prose, ...]
     age: tuple[float, float] | None
+
+    @property
+    def size(self) -> int:
+        """How many numbers a row becomes, flags of missing ones among them."""
+        return 2 * (len(self.numbers) + sum(len(p.numbers) for p in self.texts))
 
 
 @dataclass(frozen=True)
 class Encoded:
     """Rows as the net reads them."""
 
-    numbers: Singles  # (rows, 2 × numbers): z-scores, then flags
+    numbers: Singles  # (rows, size of the rule): z-scores, then flags
     codes: Places  # (rows, categories)
     ages: Singles  # (rows,): days; empty for a table without a time
-    texts: tuple[Places, ...]
 
 
 def signed_log(values: Floats) -> Floats:
@@ -129,7 +149,11 @@ class Encoding:
             part = held.pop("part")
             numbers = tuple(Number(**n) for n in held.pop("numbers"))
             categories = tuple(Category(**c) for c in held.pop("categories"))
-            rules[part] = TableRule(numbers=numbers, categories=categories, **held)
+            texts = tuple(
+                Prose(TextTable(**t["table"]), tuple(Number(**n) for n in t["numbers"]))
+                for t in held.pop("texts")
+            )
+            rules[part] = TableRule(numbers=numbers, categories=categories, texts=texts, **held)
         return cls(rules)
 
 
@@ -156,7 +180,8 @@ def _part(graph: Graph, part: str) -> tuple[str, tuple[Field, ...]]:
 
 
 def _rule(graph: Graph, table: str, fields: tuple[Field, ...], nodes: Nodes, *, own: bool) -> TableRule:
-    numbers, categories, texts = [], [], []
+    numbers, categories = [], []
+    texts: list[Prose] = []
     times = graph.tables.times(table)
     moments = None if times is None else times[nodes.rows]
     for field in fields:
@@ -175,13 +200,26 @@ def _rule(graph: Graph, table: str, fields: tuple[Field, ...], nodes: Nodes, *, 
                 if len(words) > 1:
                     categories.append(Category(field.name, tuple(words)))
             case Use.TEXT:
-                texts.append(field.name)
+                texts += _prose(graph, field, nodes)
     ages = None if graph.task.is_static and own else graph.ages(table, nodes)
     age = None
     if ages is not None and len(ages):
         logs = log_age(ages)
         age = float(logs.mean()), max(float(logs.std()), LEAST_SPREAD)
     return TableRule(table, tuple(numbers), tuple(categories), tuple(texts), age)
+
+
+def _prose(graph: Graph, field: Field, nodes: Nodes) -> list[Prose]:
+    """The rule of a column of text; none where it holds names, or too many texts to read."""
+    words = graph.words(field)
+    if not 0 < words.size <= MOST_TEXTS:
+        return []
+    held = Text(graph.codes(field, nodes).astype(np.int32), words.words)
+    if words_a_text(held, np.ones(len(nodes), dtype=np.bool_)) < FEWEST_WORDS:
+        return []
+    table = fit_text_table(field.name, held)
+    numbers = [number_rule(f"{field.name} {i}", values) for i, values in enumerate(table.encode(held))]
+    return [Prose(table, tuple(n for n in numbers if n is not None))] if None not in numbers else []
 
 
 def log_age(days: Floats) -> Floats:
@@ -197,6 +235,7 @@ class Reader:
         self.encoding = encoding
         self._fields: dict[str, dict[str, Field]] = {}
         self._places: dict[tuple[str, str], Places] = {}
+        self._texts: dict[tuple[str, str], Floats] = {}  # of each word, after that of none
         for part, rule in encoding.rules.items():
             _, fields = _part(graph, part)
             self._fields[part] = {f.name: f for f in fields}
@@ -206,14 +245,21 @@ class Reader:
                 self._places[part, category.name] = np.array(
                     [*(known.get(w, 0) for w in words.words), 0], dtype=np.int64
                 )  # the last slot serves code -1
+            for prose in rule.texts:
+                words = graph.words(self._fields[part][prose.name])
+                every = Text(np.arange(-1, words.size, dtype=np.int32), words.words)
+                self._texts[part, prose.name] = np.stack(prose.table.encode(every), axis=1)
 
     def read(self, part: str, nodes: Nodes) -> Encoded:
         """The nodes as the net reads them."""
         graph, rule, fields = self.graph, self.encoding.rules[part], self._fields[part]
-        numbers = np.empty((len(nodes), 2 * len(rule.numbers)), dtype=np.float32)
-        for i, number in enumerate(rule.numbers):
-            values = graph.numbers(fields[number.name], nodes)
-            numbers[:, i], numbers[:, len(rule.numbers) + i] = number.encode(values)
+        values = [(n, graph.numbers(fields[n.name], nodes)) for n in rule.numbers]
+        for prose in rule.texts:
+            places = self._texts[part, prose.name][graph.codes(fields[prose.name], nodes) + 1]
+            values += zip(prose.numbers, places.T)
+        numbers = np.empty((len(nodes), rule.size), dtype=np.float32)
+        for i, (number, held) in enumerate(values):
+            numbers[:, i], numbers[:, len(values) + i] = number.encode(held)
         codes = np.empty((len(nodes), len(rule.categories)), dtype=np.int64)
         for i, category in enumerate(rule.categories):
             codes[:, i] = self._places[part, category.name][graph.codes(fields[category.name], nodes)]
@@ -222,4 +268,4 @@ class Reader:
             days = graph.ages(rule.table, nodes)
             assert days is not None
             ages = days.astype(np.float32)
-        return Encoded(numbers, codes, ages, ())
+        return Encoded(numbers, codes, ages)

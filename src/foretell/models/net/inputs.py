@@ -18,9 +18,9 @@ from foretell.task.model import TaskKind
 
 Singles = npt.NDArray[np.float32]
 
-READ = ("cutoff.", "staleness")
-"""Beginnings of the names of columns that rows do not tell: the calendar, and staleness. More of the matrix
-made the net worse, and more like the trees that it is blended with (benchmarks/LOG.md).
+READ = ("staleness",)
+"""The columns that rows do not tell. More of the matrix, even the calendar, made the net worse, and more like
+the trees that it is blended with (benchmarks/LOG.md).
 """
 
 
@@ -52,7 +52,7 @@ class Columns:
 
 def fit_columns(X: Matrix) -> Columns:
     """The rules of those columns, learned on training rows."""
-    names = [n for n, c in zip(X.names, X.columns) if n.startswith(READ) and isinstance(c, Numeric)]
+    names = [n for n, c in zip(X.names, X.columns) if n in READ and isinstance(c, Numeric)]
     rules = [number_rule(name, _values(X, name)) for name in names]
     return Columns(tuple(r for r in rules if r is not None))
 

@@ -15,8 +15,10 @@ from torch.nn import functional as F
 DAYS = (7.0, 365.25)
 """Periods that ages are read in, in days."""
 OCTAVES = 4
-EMBEDDED = 0.5
-"""The deviation of a word's first embedding."""
+EMBEDDED = 0.7
+"""The deviation of a word's first embedding, over the root of how many words there are: columns of many words
+are the first to be learned by heart.
+"""
 
 
 @dataclass(frozen=True)
@@ -262,7 +264,7 @@ class RelationalNet(nn.Module):
 
 
 def initialise(net: nn.Module, seed: int) -> None:
-    """Weights drawn from a generator of their own: uniform in ±1/√inputs, embeddings normal."""
+    """Weights drawn from a generator of their own: uniform in ±1/√inputs; embeddings are normal."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for module in net.modules():
@@ -272,7 +274,7 @@ def initialise(net: nn.Module, seed: int) -> None:
                     module.weight.uniform_(-bound, bound, generator=generator)
                     module.bias.uniform_(-bound, bound, generator=generator)
                 case nn.Embedding():
-                    module.weight.normal_(0.0, EMBEDDED, generator=generator)
+                    module.weight.normal_(0.0, EMBEDDED * module.num_embeddings**-0.5, generator=generator)
                 case nn.LayerNorm():
                     module.weight.fill_(1.0)
                     module.bias.zero_()

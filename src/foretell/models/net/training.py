@@ -88,10 +88,10 @@ def trained(net: NetFitted, data: Dataset, context: Context) -> NetFitted:
     return replace(net, weights=tuple(copies))
 
 
-def validated(net: NetFitted, train: Dataset, valid: Dataset, context: Context) -> NetFitted:
-    """The net with each copy as it was after the epoch that foretells `valid` best."""
+def validated(net: NetFitted, train: Dataset, valid: Dataset, context: Context, copies: range) -> NetFitted:
+    """The net with these copies, each as it was after the epoch that foretells `valid` best."""
     net = prepared(net, train, context)
-    context.progress.stage("training the deep net", sum(net.epochs))
+    context.progress.stage("training the deep net", len(copies) * net.recipe.epochs)
 
     def train_one(copy: int) -> tuple[float, int, Weights]:
         found: list[tuple[float, int, Weights]] = []
@@ -103,7 +103,7 @@ def validated(net: NetFitted, train: Dataset, valid: Dataset, context: Context) 
             context.progress.advance()
         return found[0]
 
-    best = list(abreast(train_one, range(len(net.epochs)), rows=train.rows, threads=context.threads))
+    best = list(abreast(train_one, copies, rows=train.rows, threads=context.threads))
     return replace(net, epochs=tuple(e for _, e, _ in best), weights=tuple(w for _, _, w in best))
 
 
@@ -134,7 +134,7 @@ def epochs(net: NetFitted, data: Dataset, context: Context, copy: int) -> Iterat
         reader = Reader(inputs.around.graph, net.encoding)
         y = torch.from_numpy((net.scale.shaped(data.y)).astype(np.float32)).to(device)
         steps = -(-data.rows // recipe.batch)
-        adam = torch.optim.AdamW(module.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+        adam = torch.optim.AdamW(module.parameters(), lr=recipe.rate, weight_decay=recipe.decay, fused=True)
         cycle = torch.optim.lr_scheduler.OneCycleLR(
             adam, recipe.rate, total_steps=steps * recipe.epochs, pct_start=WARM
         )
@@ -206,7 +206,7 @@ def _module(net: NetFitted, X: Matrix) -> RelationalNet:
     def table(part: str) -> TableShape:
         rule = rules[part]
         words = tuple(len(c.words) + 1 for c in rule.categories)
-        return TableShape(2 * len(rule.numbers), words, rule.age)
+        return TableShape(rule.size, words, rule.age)
 
     shape = Shape(
         own=table(OWN),
