@@ -28,7 +28,7 @@ TIME = 40.0  # enough for the net by estimate; what is trained takes far less
 def stub(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in is what is tried as the net, and torch counts as installed."""
     monkeypatch.setattr(deep, "NetLearner", StubLearner)
-    monkeypatch.setattr(deep, "installed", lambda module: True)
+    monkeypatch.setattr(deep, "installed", lambda module: module == "torch")
     monkeypatch.setattr(deep, "require", lambda module, extra=None: None)
     monkeypatch.setitem(fitted._LOADERS, "stub.json", StubFitted.load)  # type: ignore[index]
     CALLS.clear()

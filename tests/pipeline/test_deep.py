@@ -20,6 +20,8 @@ from foretell.core.errors import MissingExtraError, UsageError
 from foretell.models import deep, families
 from foretell.models.net import NetFitted, NetLearner
 from foretell.models.net.recipe import recipe_for
+from foretell.models.tabm import TabMLearner
+from foretell.models.tabm.recipe import Recipe
 from foretell.pipeline import Answer
 from foretell.prediction import learn
 from foretell.report.layout import to_html, to_text
@@ -56,10 +58,12 @@ def frames(*, until: int = 300) -> dict[str, pa.Table]:
 
 @pytest.fixture(autouse=True, scope="module")
 def small() -> Iterator[None]:
-    """One small net in place of three larger ones, time for it by estimate, and half of the weight."""
+    """Small nets, time for them by estimate, and half of the weight."""
     recipe = replace(recipe_for(100), epochs=2, width=16, heads=2)
+    perceptrons = TabMLearner(recipe=Recipe(members=4, width=16, epochs=3))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deep, "NetLearner", partial(NetLearner, recipe=recipe, copies=1))
+        patch.setattr(deep, "TabMLearner", lambda: perceptrons)
         patch.setattr(deep, "PASS_SECONDS", 1e-6)
         patch.setattr(families, "CLEARLY", 1e9)
         yield
@@ -74,10 +78,10 @@ def answer() -> Iterator[Answer]:
 def test_the_report_scores_trees_and_net_beside_the_two_together(answer: Answer) -> None:
     assert set(answer.backtest.members) == {"trees", "net"} <= set(answer.backtest.scores)
     for text in (to_text(answer.view()), to_html(answer.view())):
-        assert "its trees alone" in text and "its deep net alone" in text
+        assert "its trees alone" in text and "its deep nets alone" in text
     told = json.loads(json.dumps(answer.to_dict()["backtest"]))["members"]
     assert told["net"]["value"] == pytest.approx(answer.backtest.members["net"].value)
-    assert answer.drivers and answer.model.fitted.nets
+    assert answer.drivers and [m.name for m in answer.model.fitted.nets] == ["net", "tabm"]
 
 
 def test_a_saved_model_with_a_net_predicts_the_same(answer: Answer, tmp_path: Path) -> None:
@@ -125,8 +129,8 @@ def test_with_many_rows_the_nets_weights_are_kept_and_it_is_trained_on_everythin
     monkeypatch.setattr(learn, "MANY_ROWS", 100)
     with foretell.connect(frames(), now="2024-10-27") as database:
         question = database.query(QUERY)
-        (judged,) = question._measure(question._budget(10, "deep"), SEED_TIME).fitted.nets
-        (released,) = question.fit(time_limit=10, model="deep").fitted.nets
+        judged, _ = question._measure(question._budget(10, "deep"), SEED_TIME).fitted.nets
+        released, _ = question.fit(time_limit=10, model="deep").fitted.nets
     assert isinstance(judged, NetFitted) and isinstance(released, NetFitted)
     assert judged.epochs == released.epochs
     assert any((a != b).any() for a, b in zip(judged.weights[0].values(), released.weights[0].values()))

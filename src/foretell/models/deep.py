@@ -12,30 +12,40 @@ from foretell.models.dataset import Dataset
 from foretell.models.net import NetLearner
 from foretell.models.net.learner import COPIES
 from foretell.models.net.recipe import recipe_for
+from foretell.models.tabm import TabMLearner
+from foretell.models.tabm.recipe import training_seconds
 
 NET_SHARE = 0.25
-"""What one training of the nets may take of the time that trees and nets have; another follows."""
+"""What one training of a net may take of the time that trees and nets have; another follows."""
 PASS_SECONDS = 4e-4
 """About what a row costs each time that a relational net is trained on it, on one thread."""
 GPU_SPEED = 20.0
 """How many threads a GPU is worth."""
 
 
-ALONE = "nothing but the deep net was tried, and it gives no reasons"
+ALONE = "nothing but deep nets was tried, and they give no reasons"
 
 
 def nets_to_try(
     train: Dataset, context: Context, choice: Choice, time_limit: float
 ) -> tuple[list[tuple[Learner, float]], tuple[str, ...]]:
-    """The nets with the seconds that one training of each may take, and in a sentence what was not tried."""
+    """The nets with the seconds that one training of each may take, and in a sentence what was not tried.
+
+    TabM is tried where the relational net is and there is time for it too: alone beside the trees it adds
+    little, beside the net it helps (benchmarks/LOG.md).
+    """
     if not choice.has_nets:
         return [], ()
     held = train.X.around is not None
     obstacle = net_obstacle(choice, train.rows, context.threads, time_limit, readable=held)
     if obstacle is not None:
         return [], (f"no deep net was tried: {obstacle}",)
-    said = () if choice.has_trees else (ALONE,)
-    return [(NetLearner(), _seconds(choice, time_limit))], said
+    seconds = _seconds(choice, time_limit)
+    learners: list[tuple[Learner, float]] = [(NetLearner(), seconds)]
+    cost = training_seconds(train.rows, len(train.X.names), context.threads)
+    if installed("tabm") and _affordable(cost, seconds):
+        learners.append((TabMLearner(), seconds))
+    return learners, () if choice.has_trees else (ALONE,)
 
 
 def net_obstacle(choice: Choice, rows: int, threads: int, time_limit: float, *, readable: bool) -> str | None:
@@ -50,7 +60,7 @@ def net_obstacle(choice: Choice, rows: int, threads: int, time_limit: float, *, 
     elif not installed("torch"):
         return "pip install 'foretell[deep]' brings it"
     needed, seconds = net_seconds(rows, threads), _seconds(choice, time_limit)
-    if not (alone or needed <= seconds or (needed / GPU_SPEED <= seconds and _has_gpu())):
+    if not (alone or _affordable(needed, seconds)):
         return f"it takes about {math.ceil(needed / seconds)} times the time limit"
     if readable:
         return None
@@ -60,6 +70,11 @@ def net_obstacle(choice: Choice, rows: int, threads: int, time_limit: float, *, 
             mend="leave --memory out, or try --model trees",
         )
     return "it needs the native engine, and no memory cap"
+
+
+def _affordable(cost: float, seconds: float) -> bool:
+    """Whether a training that costs so much on a processor can be had, there or on a GPU."""
+    return cost <= seconds or (cost / GPU_SPEED <= seconds and _has_gpu())
 
 
 def _seconds(choice: Choice, time_limit: float) -> float:

@@ -44,7 +44,7 @@ RULES = {
     "mode": "its commonest class again",
 }
 """The baselines, short enough for a table."""
-FAMILIES = {"trees": "its trees alone", "net": "its deep net alone"}
+FAMILIES = {"trees": "its trees alone", "net": "its deep nets alone"}
 """The families of the model's members."""
 
 
