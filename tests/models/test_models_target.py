@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from foretell.core.time import DAY, Offset
 from foretell.features.matrix import Categorical, Matrix
 from foretell.models.dataset import Dataset, concat
-from foretell.models.target import MOST_CLASSES, SMOOTHING, fit_target_table, means_known, table_from
+from foretell.models.target import MOST_CLASSES, SMOOTHING, fit_target_table, means_known, recurs, table_from
 from foretell.task.model import TaskKind
 
 BINARY, REGRESSION, MULTICLASS = TaskKind.BINARY, TaskKind.REGRESSION, TaskKind.MULTICLASS
@@ -141,3 +141,16 @@ def test_rows_of_one_cutoff_use_other_entities() -> None:
     data = dataset([0] * 50, [float(i % 5 == 0) for i in range(50)], [3] * 50)
     means = encoded(data)[:, 0]
     assert means[0] == pytest.approx(0.0) and means[1] == pytest.approx(0.25)
+
+
+def test_categories_that_do_not_come_again_are_told_from_those_that_do() -> None:
+    days = [i // 10 for i in range(400)]
+    again = dataset([i % 60 for i in range(400)], [0.0] * 400, days, horizon=2)
+    never = dataset(days, [0.0] * 400, days, horizon=2)
+    late = dataset([i % 60 for i in range(400)], [0.0] * 400, days, horizon=39)
+    for data, expected in ((again, True), (never, False), (late, False)):
+        column = data.X["c"]
+        assert isinstance(column, Categorical)
+        assert recurs(column, data) is expected
+    one = dataset(list(range(50)), [0.0] * 50, [0] * 50)
+    assert isinstance(one.X["c"], Categorical) and recurs(one.X["c"], one)

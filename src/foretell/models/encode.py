@@ -16,7 +16,7 @@ import numpy as np
 from foretell.core.errors import DataError
 from foretell.features.matrix import Categorical, Floats, Matrix, Numeric, Text
 from foretell.models.dataset import Dataset, recode
-from foretell.models.target import TargetTable, fit_target_table, table_from
+from foretell.models.target import TargetTable, fit_target_table, recurs, table_from
 from foretell.models.texts import TextTable, fit_text_table
 from foretell.task.model import TaskKind
 
@@ -157,7 +157,7 @@ def _sort_columns(data: Dataset, kind: TaskKind) -> _Sorted:
             if isinstance(column, Text):
                 texts.extend([name] if used > 1 else [])
             elif used > most:
-                many.append(name)
+                many.extend([name] if recurs(column, data) else [])
             elif used > 1:
                 few.append(name)
     return _Sorted(numbers, few, many, texts)

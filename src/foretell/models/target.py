@@ -22,6 +22,7 @@ SMOOTHING = 20.0
 MOST_CLASSES = 10
 """Of a multiclass label, the shares of this many classes are told, the commonest ones."""
 FOLDS = 5
+LATE, RECURRING = 0.25, 0.5
 
 
 @dataclass(frozen=True)
@@ -87,22 +88,43 @@ def fit_target_table(
     return table, [*means.T, np.log1p(np.append(total, 0.0)[codes])]
 
 
+def recurs(column: Categorical, data: Dataset) -> bool:
+    """Whether half of the last quarter of the rows have categories with labels known at their cutoff.
+
+    Where they have not (the last race, the last order), a mean tells in training what it cannot tell of later
+    rows.
+    """
+    moments = np.unique(data.cutoffs)
+    if len(moments) == 1:
+        return True
+    codes = column.codes.astype(np.int64)
+    late = data.cutoffs >= np.quantile(data.cutoffs, 1 - LATE)
+    _, counts = _known(codes, data.cutoffs, np.zeros((len(codes), 0)), data.horizon)
+    has = late & (codes >= 0)
+    return not has.any() or float((counts[has] > 0).mean()) >= RECURRING
+
+
 def means_known(codes: Ints, cutoffs: Instants, labels: Floats, horizon: Offset | None) -> Floats:
     """For each row the shrunk mean labels (rows, m) of its category over the rows known at its cutoff.
 
     With a horizon a label is known once its window has closed; without, right after its own cutoff.
     """
+    sums, counts = _known(codes, cutoffs, labels, horizon)
+    all_sums, all_counts = _known(np.zeros_like(codes), cutoffs, labels, horizon)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        prior = all_sums / all_counts[:, None]  # nan before any label is known
+    return _shrunk(sums, counts, prior)
+
+
+def _known(codes: Ints, cutoffs: Instants, labels: Floats, horizon: Offset | None) -> tuple[Floats, Floats]:
+    """For each row, sums (rows, m) and number of its category's labels that are known at its cutoff."""
     moments = np.unique(cutoffs)
     at = np.searchsorted(moments, cutoffs)
     ends = moments if horizon is None else np.array([horizon.after(int(m)) for m in moments])
     # The first place among the moments at which a label is known.
     known = np.searchsorted(moments, ends, side="right" if horizon is None else "left")[at]
     steps = len(moments) + 1
-    sums, counts = _before(codes * steps + known, codes * steps, codes * steps + at, labels)
-    all_sums, all_counts = _before(known, np.zeros_like(at), at, labels)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        prior = all_sums / all_counts[:, None]  # nan before any label is known
-    return (sums + SMOOTHING * prior) / (counts + SMOOTHING)[:, None]
+    return _before(codes * steps + known, codes * steps, codes * steps + at, labels)
 
 
 def _before(keys: Ints, first: Ints, last: Ints, labels: Floats) -> tuple[Floats, Floats]:
