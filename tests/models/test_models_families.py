@@ -29,6 +29,8 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in is what is tried as the net, and torch counts as installed."""
     monkeypatch.setattr(deep, "NetLearner", StubLearner)
     monkeypatch.setattr(deep, "installed", lambda module: module == "torch")
+    monkeypatch.setattr(deep, "graph_around", lambda around: around)
+    monkeypatch.setattr(deep, "net_seconds", lambda graph, rows, threads: 0.01 * rows)
     monkeypatch.setattr(deep, "require", lambda module, extra=None: None)
     monkeypatch.setitem(fitted._LOADERS, "stub.json", StubFitted.load)  # type: ignore[index]
     CALLS.clear()

@@ -64,7 +64,7 @@ def small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deep, "NetLearner", partial(NetLearner, recipe=recipe, copies=1))
         patch.setattr(deep, "TabMLearner", lambda: perceptrons)
-        patch.setattr(deep, "PASS_SECONDS", 1e-6)
+        patch.setattr(deep, "net_seconds", lambda graph, rows, threads: 0.1)
         patch.setattr(families, "CLEARLY", 1e9)
         yield
 

@@ -248,8 +248,8 @@ def with_neighbours(database: OpenDatabase, lesson: Lesson, budget: Budget) -> L
     if not budget.choice.has_nets or lesson.matrix.around is not None:
         return lesson
     graph = graph_of(database, lesson.task, lesson.later)
-    rows, readable = lesson.copied * int(lesson.folds.train.sum()), graph is not None
-    obstacle = net_obstacle(budget.choice, rows, database.threads, budget.share, readable=readable)
+    rows = lesson.copied * int(lesson.folds.train.sum())
+    obstacle = net_obstacle(budget.choice, graph, rows, database.threads, budget.share)
     if graph is None or obstacle is not None:
         return lesson
     every = zip((lesson.matrix, *lesson.copies), lesson.known)

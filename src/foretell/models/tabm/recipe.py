@@ -25,10 +25,10 @@ class Recipe:
     patience: int = 8
 
 
-def training_seconds(rows: int, columns: int, threads: int, recipe: Recipe | None = None) -> float:
+def seconds(rows: int, columns: int, threads: int, recipe: Recipe | None = None) -> float:
     """About what one training takes on `threads` of a processor, half of the epochs being enough.
 
-    >>> round(training_seconds(5_000, 400, 1))
+    >>> round(seconds(5_000, 400, 1))
     36
     """
     chosen = recipe or Recipe()
