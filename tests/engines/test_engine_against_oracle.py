@@ -16,7 +16,7 @@ from sqlglot import exp
 
 import foretell.engines.duckdb as engine_room
 from foretell import kernel
-from foretell.core.time import Instant
+from foretell.core.time import Instant, Last
 from foretell.engines.base import Engine, Rows
 from foretell.engines.choose import KINDS, make_engine
 from foretell.features.lower import feature_plan, target_plan
@@ -117,11 +117,15 @@ def cases(first: int, count: int) -> list[tuple[RandomDatabase, Task, int]]:
 
 def test_every_measure_agrees() -> None:
     measures: set[str] = set()
+    counted: set[str] = set()
     for database, task, seed in cases(0, 300 if LONG else 19):
         for feature in compare(database, task, seed).features:
             if isinstance(feature.definition, Aggregated | OwnLabels):
                 measures.add(feature.definition.measure)
+                if isinstance(feature.definition.window, Last):
+                    counted.add(feature.definition.measure)
     assert measures == set(MEASURES), "the run met every measure"
+    assert counted >= {"mean", "gap", "tenure", "std"}, "and windows of so many events"
 
 
 def test_rows_with_cutoffs_of_their_own_agree(monkeypatch: pytest.MonkeyPatch) -> None:

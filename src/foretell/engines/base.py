@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foretell.core.time import Instant
-from foretell.features.matrix import Instants, Matrix
+from foretell.features.matrix import Instants, Matrix, Numeric, Precision, Values
 from foretell.plan import nodes
 from foretell.schema.model import Link
 from foretell.store.columns import Tables
@@ -48,6 +48,20 @@ class Labels:
     rows: Rows
     values: npt.NDArray[Any]  # (rows,)
     dropped: Mapping[str, int]
+
+
+def matrix_of(
+    plan: nodes.FeaturePlan, found: Mapping[str, Values], rows: int, precision: Precision
+) -> Matrix:
+    """The matrix of a plan from what its blocks have made: each output by its name."""
+    columns = dict(found)
+    for difference in plan.differences:
+        left, right = found[difference.left], found[difference.right]
+        assert isinstance(left, Numeric) and isinstance(right, Numeric), f"{difference.name}: of no numbers"
+        less = left.values.astype(np.float64) - right.values.astype(np.float64)
+        columns[difference.name] = Numeric.of(less, precision)
+    names = plan.outputs
+    return Matrix(names, tuple(columns[n] for n in names), rows)
 
 
 class Engine(Protocol):

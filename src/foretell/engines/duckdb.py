@@ -19,7 +19,7 @@ from sqlglot import exp
 
 from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant, Last, Offset
-from foretell.engines.base import GRID, Entities, Keys, Labels, Rows
+from foretell.engines.base import GRID, Entities, Keys, Labels, Rows, matrix_of
 from foretell.engines.labelling import Labelling
 from foretell.engines.past_labels import NUMERIC, anchors_of, as_text, lattice_of, past_events
 from foretell.engines.workbench import Workbench, fetch
@@ -114,8 +114,7 @@ class DuckDBEngine:
                     found.update(_columns(fetched, plan, len(rows), self._precision))
                 self._progress.advance()
         self._bench.drop(*made)
-        names = plan.outputs
-        return Matrix(names, tuple(found[n] for n in names), len(rows))
+        return matrix_of(plan, found, len(rows), self._precision)
 
     def keys(self, name: str, columns: Sequence[str], entities: Entities) -> dict[str, list[Any]]:
         self._prepare(name)

@@ -9,7 +9,16 @@ from textwrap import shorten
 import numpy as np
 
 from foretell.features.matrix import Categorical, Floats, Matrix, Text
-from foretell.features.model import Aggregated, Attribute, Feature, FeatureSet, Nested, OwnLabels, Value
+from foretell.features.model import (
+    Aggregated,
+    Attribute,
+    Difference,
+    Feature,
+    FeatureSet,
+    Nested,
+    OwnLabels,
+    Value,
+)
 from foretell.schema.model import Hop
 
 LAST_OUTCOME = "the last known outcome"
@@ -49,6 +58,8 @@ def story(feature: Feature) -> str:
             return _events_story((*up, *down), value)
         case Nested(up=up, down=hop, inner=inner):
             return f"each {_events_story((*up, hop, *inner.down), inner.value)}"
+        case Difference(left=left):
+            return _events_story((*left.up, *left.down), left.value)
         case Attribute(up=up, column=column):
             return ">".join(str(h) for h in up) + f".{column}"
         case OwnLabels():

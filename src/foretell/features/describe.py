@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from foretell.core.time import ABBREVIATIONS, Last, LookBack
-from foretell.features.model import LeftOut, Nested, Value
+from foretell.features.model import Aggregated, Difference, LeftOut, Nested, Value
 from foretell.plan.measures import MEASURES
 from foretell.schema.model import Hop, Schema
 
@@ -72,6 +72,26 @@ def aggregate_name(
             read = f"{path_name(value.up, schema)}>{read}"
         parts.append(read if value.equals is None else f"{read}={value.equals}")
     return ".".join((*parts, measure, short(window)))
+
+
+def name_of(definition: Aggregated, schema: Schema) -> str:
+    """The name of an aggregate, from what it is."""
+    path = (*definition.up, *definition.down)
+    return aggregate_name(definition.measure, path, definition.value, definition.window, schema)
+
+
+def difference_name(definition: Difference, schema: Schema) -> str:
+    """A difference as a name: both aggregates, with 'minus' between them."""
+    return f"{name_of(definition.left, schema)} minus {name_of(definition.right, schema)}"
+
+
+def difference_words(definition: Difference, schema: Schema, target: str) -> str:
+    """What a difference is, in English: 'number of … so far, less the number of … so far'."""
+    left, right = (
+        aggregate_words(d.measure, d.up, d.down, d.value, d.window, schema, target)
+        for d in (definition.left, definition.right)
+    )
+    return f"{left}, less the {right}"
 
 
 def nested_name(definition: Nested, schema: Schema) -> str:

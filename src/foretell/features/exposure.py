@@ -8,9 +8,9 @@ backtest without them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-from foretell.features.model import Aggregated, Attribute, FeatureSet, Nested, Value
+from foretell.features.model import Aggregated, Attribute, Definition, Difference, FeatureSet, Nested, Value
 from foretell.schema.model import Schema
 from foretell.task.model import Task
 
@@ -20,21 +20,26 @@ def exposed(task: Task, features: FeatureSet, changing: Collection[str] = ()) ->
     schema: Schema = task.schema
     found: dict[str, list[str]] = {}
     for feature in features.features:
-        table: str | None = None
-        column = ""
-        match feature.definition:
-            case Attribute() as read:
-                table, column = read.up[-1].end if read.up else task.entity.name, read.column
-            case (
-                Aggregated(value=Value() as value, down=down)
-                | Nested(inner=Aggregated(value=Value() as value, down=down))
-            ):
-                table, column = value.up[-1].end if value.up else down[-1].end, value.column
-        if table is None or (schema.is_timed(table) and table not in changing):
-            continue
-        source = schema.table(table)
-        links = {c for k in schema.links_up(table) for c in k.child_columns}
-        if column in links or (source.has(column) and source.column(column).known_at):
-            continue
-        found.setdefault(table, []).append(feature.name)
-    return {table: tuple(names) for table, names in sorted(found.items())}
+        for table, column in _read(feature.definition, task):
+            if schema.is_timed(table) and table not in changing:
+                continue
+            source = schema.table(table)
+            links = {c for k in schema.links_up(table) for c in k.child_columns}
+            if column in links or (source.has(column) and source.column(column).known_at):
+                continue
+            found.setdefault(table, []).append(feature.name)
+    return {table: tuple(dict.fromkeys(names)) for table, names in sorted(found.items())}
+
+
+def _read(definition: Definition, task: Task) -> Iterator[tuple[str, str]]:
+    """The columns that a feature reads values of, each with its table."""
+    match definition:
+        case Attribute(up=up, column=column):
+            yield up[-1].end if up else task.entity.name, column
+        case Aggregated(value=Value() as value, down=down):
+            yield value.up[-1].end if value.up else down[-1].end, value.column
+        case Nested(inner=inner):
+            yield from _read(inner, task)
+        case Difference(left=left, right=right):
+            yield from _read(left, task)
+            yield from _read(right, task)

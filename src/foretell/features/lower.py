@@ -7,12 +7,15 @@ from dataclasses import replace
 
 from foretell.core.errors import ForetellError
 from foretell.core.time import Last, LookBack, Offset, Window
+from foretell.features.describe import name_of
 from foretell.features.model import (
     Aggregated,
     Attribute,
     CutoffPart,
+    Difference,
     Feature,
     FeatureSet,
+    Kind,
     Nested,
     OwnLabels,
     Value,
@@ -86,7 +89,8 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
     nested: dict[tuple[tuple[Hop, ...], Hop, tuple[Hop, ...], tuple[str, ...]], list[Feature]] = {}
     labels: dict[tuple[bool, bool], list[Feature]] = {}
     parts: list[tuple[str, str]] = []
-    for feature in features.features:
+    differences, read = _differences(features, task.schema)
+    for feature in (*features.features, *read):
         match feature.definition:
             case Attribute(up=up):
                 attributes.setdefault(up, []).append(feature)
@@ -110,7 +114,29 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
         blocks.append(_own_labels(chosen, task, everyone=everyone))
     if parts:
         blocks.append(nodes.Calendar(tuple(parts)))
-    return nodes.FeaturePlan(task.entity.name, task.entity_key, tuple(blocks), task.hidden)
+    passing = frozenset(f.name for f in read)
+    return nodes.FeaturePlan(
+        task.entity.name, task.entity_key, tuple(blocks), task.hidden, differences, passing
+    )
+
+
+def _differences(
+    features: FeatureSet, schema: Schema
+) -> tuple[tuple[nodes.Difference, ...], tuple[Feature, ...]]:
+    """The differences by names, and the aggregates that they alone read."""
+    names = set(features.names)
+    found: list[nodes.Difference] = []
+    read: dict[str, Feature] = {}
+    for feature in features.features:
+        if not isinstance(feature.definition, Difference):
+            continue
+        sides = []
+        for side in (feature.definition.left, feature.definition.right):
+            sides.append(name_of(side, schema))
+            if sides[-1] not in names:
+                read[sides[-1]] = Feature(sides[-1], Kind.NUMERIC, side, "", feature.group)
+        found.append(nodes.Difference(feature.name, *sides))
+    return tuple(found), tuple(read.values())
 
 
 def _until(schema: Schema, table: str, until: Until) -> Until:

@@ -77,6 +77,14 @@ class Nested:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """How far one aggregate lies above another, both as of the cutoff."""
+
+    left: Aggregated
+    right: Aggregated
+
+
+@dataclass(frozen=True)
 class OwnLabels:
     """A measure of the entity's own labels whose windows have closed at the cutoff; or of everyone's."""
 
@@ -97,7 +105,7 @@ class Staleness:
     """The days from the end of the known history to the cutoff, where history was frozen before it."""
 
 
-Definition: TypeAlias = Attribute | Aggregated | Nested | OwnLabels | CutoffPart | Staleness
+Definition: TypeAlias = Attribute | Aggregated | Nested | Difference | OwnLabels | CutoffPart | Staleness
 
 
 @dataclass(frozen=True)
@@ -252,6 +260,9 @@ def _definition_to_json(definition: Definition) -> dict[str, Any]:
                 "up": _hops(up),
                 "window": _looked_back(window),
             }
+        case Difference(left=left, right=right):
+            sides = {"left": _definition_to_json(left), "right": _definition_to_json(right)}
+            return {"of": "difference", **sides}
         case OwnLabels(measure=measure, window=window, everyone=everyone):
             return {"of": "labels", "measure": measure, "window": _looked_back(window), "everyone": everyone}
         case CutoffPart(part=part):
@@ -278,6 +289,11 @@ def _definition_from_json(r: dict[str, Any], schema: Schema) -> Definition:
             if not isinstance(inner, Aggregated):
                 raise ValueError("a nested feature is of events")
             return Nested(r["measure"], hop, inner, _path(r["up"], schema), _offset(r["window"]))
+        case "difference":
+            left, right = (_definition_from_json(r[side], schema) for side in ("left", "right"))
+            if not (isinstance(left, Aggregated) and isinstance(right, Aggregated)):
+                raise ValueError("a difference is of two aggregates")
+            return Difference(left, right)
         case "labels":
             return OwnLabels(r["measure"], _look_back(r["window"]), r["everyone"])
         case "cutoff":

@@ -231,21 +231,39 @@ Block: TypeAlias = Aggregate | Nested | AsOf | Calendar
 
 
 @dataclass(frozen=True)
+class Difference:
+    """One numeric output less another, both of blocks; no value where either has none."""
+
+    name: str
+    left: str
+    right: str
+
+
+@dataclass(frozen=True)
 class FeaturePlan:
     """Everything that is computed for rows of (entity, cutoff). `entity` is the table of the entities.
 
-    `hidden` are columns of the entity's own row that are being asked for: a static target's.
+    `hidden` are columns of the entity's own row that are being asked for: a static target's. `passing` are
+    outputs of blocks that differences alone read.
     """
 
     entity: str
     key: tuple[str, ...]
     blocks: tuple[Block, ...]
     hidden: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    passing: frozenset[str] = frozenset()
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The names of what the blocks make, in their order."""
+        return tuple(name for block in self.blocks for name in output_names(block))
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The output columns' names, in the order of the blocks."""
-        return tuple(name for block in self.blocks for name in output_names(block))
+        """The output columns' names: of the blocks in their order, then the differences."""
+        kept = (name for name in self.made if name not in self.passing)
+        return (*kept, *(d.name for d in self.differences))
 
 
 def output_names(block: Block) -> tuple[str, ...]:

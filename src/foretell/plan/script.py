@@ -201,6 +201,7 @@ class _Writer:
         query = query.join(
             table(plan.entity, "e"), on=exp.EQ(this=col("e", "__row"), expression=col("r", "entity"))
         )
+        values: dict[str, exp.Expr] = {}
         for i, (name, outputs) in enumerate(found):
             alias = f"f{i}"
             on = exp.EQ(this=col(alias, "row"), expression=col("r", "row"))
@@ -209,6 +210,14 @@ class _Writer:
                 value: exp.Expr = col(alias, output)
                 if empties.get(output) is not None:
                     value = exp.func("COALESCE", value, exp.Literal.number(0))
+                values[output] = value
+        for difference in plan.differences:
+            less = exp.Sub(this=values[difference.left].copy(), expression=values[difference.right].copy())
+            values[difference.name] = less
+            said = self.descriptions.get(difference.name, "")
+            self.say(f"  {difference.name}: {said}")
+        for output, value in values.items():
+            if output not in plan.passing:
                 query = query.select(value.as_(output, quoted=True))
         self.put(query.order_by(col("r", "row")))
 

@@ -20,6 +20,7 @@ from foretell.features.model import (
     Aggregated,
     Attribute,
     CutoffPart,
+    Difference,
     Feature,
     FeatureSet,
     Kind,
@@ -285,6 +286,9 @@ class Oracle:
                 return self._aggregated(task, made, rows)
             case Nested() as made:
                 return self._nested(task, made, rows)
+            case Difference(left=left, right=right):
+                pairs = zip(self._aggregated(task, left, rows), self._aggregated(task, right, rows))
+                return [None if a is None or b is None else a - b for a, b in pairs]
             case OwnLabels(measure=measure, window=window, everyone=everyone):
                 return [self._past_labels(task, measure, window, None if everyone else e, t) for e, t in rows]
             case CutoffPart(part=part):

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant
-from foretell.engines.base import Entities, Keys, Labels, Rows
+from foretell.engines.base import Entities, Keys, Labels, Rows, matrix_of
 from foretell.engines.labelling import Labelling
 from foretell.engines.native import lookup
 from foretell.engines.native.aggregates import aggregate
@@ -123,8 +123,7 @@ class NativeEngine:
                         precision=self._precision,
                     )
             self._progress.advance()
-        names = plan.outputs
-        return Matrix(names, tuple(found[n] for n in names), len(rows))
+        return matrix_of(plan, found, len(rows), self._precision)
 
     def _past_labels(
         self,

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant
-from foretell.engines.base import Entities, Keys, Labels, Rows
+from foretell.engines.base import Entities, Keys, Labels, Rows, matrix_of
 from foretell.engines.duckdb import DuckDBEngine
 from foretell.engines.native.engine import NativeEngine
 from foretell.engines.native.parted import Parted, Split
@@ -111,13 +111,13 @@ class PartedEngine(NativeEngine):
                 splits.append(split)
             else:
                 left.append(block)
-        made = [super().features(replace(plan, blocks=tuple(whole)), rows)]
+        blocks_alone = replace(plan, differences=(), passing=frozenset())
+        made = [super().features(replace(blocks_alone, blocks=tuple(whole)), rows)]
         if left:
-            made.append(self._on_disk.features(replace(plan, blocks=tuple(left)), rows))
+            made.append(self._on_disk.features(replace(blocks_alone, blocks=tuple(left)), rows))
         found: dict[str, Values] = {n: c for m in made for n, c in zip(m.names, m.columns)}
         found |= self._parted.features(splits, rows, self._precision)
-        names = plan.outputs
-        return Matrix(names, tuple(found[n] for n in names), len(rows))
+        return matrix_of(plan, found, len(rows), self._precision)
 
     def _aggregates(self, wanted: Mapping[str, nodes.TargetAggregate], rows: str, grid: str | None) -> None:
         query = exp.select(col("r", "entity"), col("r", "cutoff")).from_(table(rows, "r"))

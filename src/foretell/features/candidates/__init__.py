@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from foretell.features.candidates.company import company
+from foretell.features.candidates.contrast import contrasts
 from foretell.features.candidates.events import events_nearby, events_of_grandparents, events_of_parents
 from foretell.features.candidates.nested import nested
 from foretell.features.candidates.past import calendar, everyones_labels, past_labels
@@ -24,6 +25,7 @@ SOURCES: tuple[Callable[[Scope], Iterator[Candidate]], ...] = (
     events_nearby,
     company,
     events_of_parents,
+    contrasts,
     events_of_grandparents,
     nested,
     texts,
