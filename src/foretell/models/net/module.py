@@ -263,8 +263,11 @@ class RelationalNet(nn.Module):
         return out
 
 
-def initialise(net: nn.Module, seed: int) -> None:
-    """Weights drawn from a generator of their own: uniform in ±1/√inputs; embeddings are normal."""
+def initialise(net: nn.Module, seed: int, device: torch.device) -> None:
+    """Weights drawn from a generator of their own: uniform in ±1/√inputs; embeddings are normal.
+
+    Every device starts from the same weights; what is dropped out is drawn on `device`.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for module in net.modules():
@@ -279,4 +282,4 @@ def initialise(net: nn.Module, seed: int) -> None:
                     module.weight.fill_(1.0)
                     module.bias.zero_()
                 case Dropout():
-                    module.generator = torch.Generator().manual_seed(seed)
+                    module.generator = torch.Generator(device).manual_seed(seed)

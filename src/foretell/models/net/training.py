@@ -20,7 +20,7 @@ from foretell.core.random import derive, generator
 from foretell.features.matrix import Floats, Matrix
 from foretell.graph import Neighbourhood
 from foretell.graph.sample import Nodes
-from foretell.models.abreast import abreast
+from foretell.models.abreast import ABREAST_ROWS, abreast
 from foretell.models.base import Context
 from foretell.models.criteria import losses
 from foretell.models.dataset import Dataset, Index
@@ -126,10 +126,10 @@ def prepared(net: NetFitted, data: Dataset, context: Context) -> NetFitted:
 
 def epochs(net: NetFitted, data: Dataset, context: Context, copy: int) -> Iterator[Weights]:
     """Train one copy, and give its weights after each epoch."""
-    with one_thread():
+    with threads(1 if data.rows <= ABREAST_ROWS else context.threads):
         recipe, seed, device = net.recipe, derive(context.seed, "net", copy), chosen_device()
         module, inputs = _module(net, data.X), Inputs.of(net, data.X)
-        initialise(module, seed)
+        initialise(module, seed, device)
         module.to(device).train()
         reader = Reader(inputs.around.graph, net.encoding)
         y = torch.from_numpy((net.scale.shaped(data.y)).astype(np.float32)).to(device)
@@ -175,10 +175,10 @@ def chosen_device() -> torch.device:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for each copy: more gain little on so small a net."""
+def threads(count: int) -> Iterator[None]:
+    """So many threads for what this one does."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
