@@ -161,7 +161,7 @@ def test_without_the_extra_the_trees_say_so_and_a_net_alone_is_refused(
     train, valid, _ = hinted()
     model = fit(train, valid, kind=R, time_limit=TIME)
     assert families(model) == pytest.approx({"trees": 1.0})
-    assert model.left_out == ("no deep net was tried: pip install 'foretell[deep]' brings it",)
+    assert model.left_out == ("the relational net was not tried: pip install 'foretell[deep]' brings it",)
     with pytest.raises(MissingExtraError, match=r"pip install 'foretell\[deep\]'"):
         fit(train, valid, kind=R, time_limit=TIME, choice=Choice.DEEP)
 
@@ -173,7 +173,10 @@ def test_a_short_time_limit_leaves_the_net_out_unless_it_is_asked_for(
     train, valid, _ = hinted()
     model = fit(train, valid, kind=R, time_limit=0.5)
     (said,) = model.left_out
-    assert said.startswith("no deep net was tried: it takes about ") and "times the time limit" in said
+    assert (
+        said.startswith("the relational net was not tried: it takes about ")
+        and "times the time limit" in said
+    )
     assert families(fit(train, valid, kind=R, time_limit=0.5, choice=Choice.DEEP)) == {"net": 1.0}
     monkeypatch.setattr(deep, "_has_gpu", lambda: True)
     assert "net" in families(fit(train, valid, kind=R, time_limit=0.5))
@@ -182,7 +185,9 @@ def test_a_short_time_limit_leaves_the_net_out_unless_it_is_asked_for(
 def test_rows_without_neighbourhoods_leave_the_net_out() -> None:
     train, valid, _ = split(make(R, entities=60), 4, 1)
     model = fit(train, valid, kind=R, time_limit=TIME)
-    assert model.left_out == ("no deep net was tried: it needs the native engine, and no memory cap",)
+    assert model.left_out == (
+        "the relational net was not tried: it needs the native engine, and no memory cap",
+    )
     with pytest.raises(UsageError, match="native engine"):
         fit(train, valid, kind=R, time_limit=TIME, choice=Choice.DEEP)
 

@@ -140,9 +140,14 @@ def test_an_engine_without_arrays_has_no_net(answer: Answer, monkeypatch: pytest
     monkeypatch.setenv("FORETELL_ENGINE", "duckdb")
     with foretell.connect(frames(), now="2024-10-27") as database:
         backtest = database.query(QUERY).backtest(time_limit=10)
-        assert backtest.left_out == ("no deep net was tried: it needs the native engine, and no memory cap",)
+        assert backtest.left_out == (
+            "the relational net was not tried: it needs the native engine, and no memory cap",
+        )
         with pytest.raises(UsageError, match="native engine"):
             database.query(QUERY).backtest(model="deep")
+        perceptrons = database.query(QUERY).fit(time_limit=10)
+        assert [m.name for m in perceptrons.fitted.nets] == ["tabm"]
+        assert len(perceptrons.predict(frames())) == PEOPLE
     with pytest.raises(UsageError, match="native engine"):
         answer.model.predict(frames())
 

@@ -31,20 +31,19 @@ def nets_to_try(
 ) -> tuple[list[tuple[Learner, float]], tuple[str, ...]]:
     """The nets with the seconds that one training of each may take, and in a sentence what was not tried.
 
-    TabM is tried where the relational net is and there is time for it too: alone beside the trees it adds
-    little, beside the net it helps (benchmarks/LOG.md).
+    TabM is tried wherever there is time for it: it costs less than the relational net.
     """
     if not choice.has_nets:
         return [], ()
     graph = graph_around(train.X.around)
     obstacle = net_obstacle(choice, graph, train.rows, context.threads, time_limit)
-    if obstacle is not None:
-        return [], (f"no deep net was tried: {obstacle}",)
     seconds = _seconds(choice, time_limit)
-    learners: list[tuple[Learner, float]] = [(NetLearner(), seconds)]
+    learners: list[tuple[Learner, float]] = [] if obstacle is not None else [(NetLearner(), seconds)]
     cost = tabm_seconds(train.rows, len(train.X.names), context.threads)
-    if installed("tabm") and _affordable(cost, seconds):
+    if all(map(installed, ("torch", "tabm"))) and _affordable(cost, seconds):
         learners.append((TabMLearner(), seconds))
+    if obstacle is not None:
+        return learners, (f"the relational net was not tried: {obstacle}",)
     return learners, () if choice.has_trees else (ALONE,)
 
 

@@ -24,6 +24,7 @@ from foretell.models.ensemble import blend
 from foretell.models.intervals import Conformal, fit_conformal
 from foretell.models.linear import LinearFitted
 from foretell.models.links import from_link
+from foretell.models.margin import MarginFitted
 from foretell.models.net import NetFitted
 from foretell.models.rest import RestFitted
 from foretell.models.tabm import TabMFitted
@@ -35,7 +36,8 @@ FEW_POSITIVES = 50
 
 
 _LOADERS: Mapping[str, Callable[[Files], Fitted]] = {
-    "rest.json": RestFitted.load,  # it holds a tree.json too, so it comes first
+    "rest.json": RestFitted.load,  # it and the next hold a tree.json too, so they come first
+    "margin.json": MarginFitted.load,
     "baseline.json": Baseline.load,
     "linear.json": LinearFitted.load,
     "tree.json": TreeFitted.load,
@@ -90,8 +92,13 @@ class FittedModel:
 
     @property
     def nets(self) -> tuple[Fitted, ...]:
-        """The members that are nets: they read the neighbourhoods of a matrix's rows."""
+        """The members that are nets."""
         return tuple(m for m, family in zip(self.members, self.families) if family == Family.NET)
+
+    @property
+    def is_relational(self) -> bool:
+        """Whether a member reads the neighbourhoods of a matrix's rows."""
+        return any(isinstance(m, NetFitted) for m in self.members)
 
     def predict_families(self, X: Matrix) -> dict[str, Floats]:
         """What each family of members says alone, as `predict` would; nothing where all are of one."""

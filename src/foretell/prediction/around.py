@@ -37,14 +37,14 @@ def model_matrix(
     rows: Rows,
     known: Instants | None = None,
 ) -> Matrix:
-    """All that a model reads of rows: its columns, and their neighbourhoods if it has a net."""
+    """All that a model reads of rows: its columns, and their neighbourhoods if it has a relational net."""
     matrix = features_at(database.engine, task, features, rows, known).select(fitted.columns)
-    if not fitted.nets:
+    if not fitted.is_relational:
         return matrix
     graph = graph_of(database, task)
     if graph is None:
         raise UsageError(
-            "this model has a deep net, which needs the native engine and no memory cap",
+            "this model has a relational net, which needs the native engine and no memory cap",
             mend="leave --memory out, or fit it with --model trees",
         )
     return surrounded(matrix, graph, rows, known)
