@@ -48,6 +48,10 @@ from foretell.models.weigh import mixed, weigh
 from foretell.task.model import TaskKind
 
 HOLDOUT = 0.2
+FAR_TRAVEL = 3.6
+"""Rounds times rate that trees are given at least where history was frozen: 200 rounds at preset A's rate.
+A period far ahead stops them by its level, and earlier than serves their order (benchmarks/LOG.md).
+"""
 ROLLING_ROWS = 20_000
 """With more rows one validation period is long enough, and others cost too much."""
 
@@ -77,7 +81,8 @@ def fit(
     tried. `earlier` is a model of the rows of `train`: beyond the first two, no learners are tried that it
     did not keep, and its nets are taken as they are. `whole` is what the chosen members are trained on in the
     end, by default all the rows given. With `rolling` its earlier folds are looked at too. Where history was
-    `frozen`, shallow trees are tried too, and models count alike: validation lies far from what they know.
+    `frozen`, validation lies far from what models know: all columns are kept, trees are not stopped soon,
+    shallow ones are tried too, and models count alike.
     """
     if time_limit <= 0:
         raise UsageError(f"found {time_limit:g} seconds, expected a time limit above 0")
@@ -92,7 +97,7 @@ def fit(
         train, valid = whole.take(kept), whole.take(held)
         notes.append("there was too little history for later cutoffs: some entities were held out instead")
     context = replace(context, criterion=_usable_criterion(criterion, valid, notes))
-    names = screened(train, context, time_limit)
+    names = train.X.names if frozen else screened(train, context, time_limit)
     if earlier is not None and earlier.nets:
         wanted = {*names, *earlier.columns}  # its nets read these
         names = tuple(n for n in train.X.names if n in wanted)
@@ -112,6 +117,8 @@ def fit(
     early: list[Seen] = []
     if time_limit >= THOROUGH:
         trees, early = _tried(folds, learners, trees, context)
+    if frozen:
+        trees = {n: m.with_travel(FAR_TRAVEL) if isinstance(m, TreeFitted) else m for n, m in trees.items()}
     candidates: dict[str, Fitted] = {**baselines, **trees, **nets}
     seen = Seen.of(candidates, valid)
     predictions = seen.predictions

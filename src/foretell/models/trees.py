@@ -250,6 +250,12 @@ class TreeFitted:
         fitted = grow(self.recipe, data, None, context, rounds, self.rate)
         return replace(fitted, name=self.name)
 
+    def with_travel(self, least: float) -> TreeFitted:
+        """The same, to be trained anew with at least so many rounds times rate; small trees as they are."""
+        if self.recipe.preset == "small":
+            return self
+        return replace(self, rounds=max(self.rounds, round(least / self.rate)))
+
     def agreed(self, others: Sequence[Fitted]) -> TreeFitted:
         """As many trees as the median fold would have had on these rows; a fold's own luck is not followed.
 
