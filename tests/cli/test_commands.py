@@ -227,6 +227,8 @@ def test_labels_of_ones_own(shell: Shell, tmp_path: Path) -> None:
         (["ask", "shop.duckdb", RANK], 2, "not fitted"),
         (["ask", "nowhere.duckdb", CHURN, "--features", "mor"], 2, "did you mean 'more'?"),
         (["fit", "shop.duckdb", CHURN, "--name", "x", "--window", "7d,30m"], 2, "write 30min or 30mo"),
+        (["ask", "nowhere.duckdb", CHURN, "--frozen-at", "yesterday"], 2, "expected a date or a timestamp"),
+        (["fit", "shop.duckdb", CHURN, "--name", "x", "--frozen-for", "90d"], 2, "but not when"),
     ],
 )
 def test_slips(
@@ -237,6 +239,25 @@ def test_slips(
     said = shell(*arguments)
     assert (said.code, said.out) == (code, "")
     assert part in said.err
+
+
+def test_a_snapshot_that_is_served_for_a_while(shell: Shell) -> None:
+    made = shell(
+        "fit",
+        "shop.duckdb",
+        CHURN,
+        "--name",
+        "old",
+        "--frozen-at",
+        "fold",
+        "--time-limit",
+        "1",
+        "--model",
+        "trees",
+    )
+    assert made.code == 0 and "History was frozen at the first cutoff of the test" in made.out
+    said = shell("predict", "old", "shop.duckdb", "--as-of", "2025-03-01", "--frozen-at", "2025-02-01")
+    assert said.code == 0 and "what is known ends at 2025-02-01, 28.0 days before the cutoff" in said.out
 
 
 def test_the_demo_is_replaced_by_the_demo(tmp_path: Path) -> None:
