@@ -38,13 +38,14 @@ from foretell.prediction import batch
 from foretell.prediction.around import graph_of, surrounded
 from foretell.prediction.database import OpenDatabase, counted_tables, moment_of
 from foretell.prediction.history import features_at, with_staleness
+from foretell.prediction.margins import margins
 from foretell.prediction.model import Model, package_versions
 from foretell.schema.breadth import FeatureSettings
 from foretell.schema.model import Semantic
 from foretell.task.cutoffs import Folds, closed_before, learning_cutoffs, random_folds
 from foretell.task.given import LEARNABLE
 from foretell.task.model import Task, TaskKind
-from foretell.task.regime import COPIES, SEED_TIME, Regime, drawn, imitated
+from foretell.task.regime import COPIES, SEED_TIME, Regime, drawn, fold_start, imitated
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -84,7 +85,8 @@ class Lesson:
 
     `copies` are the features of the same rows with history frozen at other times; `known` says until when
     those of `matrix`, and then of each copy, are known (rows,), None for each row's own cutoff. `later` are
-    the time columns that are not read, being written after their row came to be.
+    the time columns that are not read, being written after their row came to be. `margin` is by how much a
+    condition holds, where it has a margin.
     """
 
     task: Task
@@ -98,6 +100,7 @@ class Lesson:
     known: tuple[Instants | None, ...] = (None,)
     copies: tuple[Matrix, ...] = ()
     later: tuple[str, ...] = ()
+    margin: npt.NDArray[np.float64] | None = None  # (rows,)
 
     def dataset(self, mask: Mask) -> Dataset:
         """The rows as they are judged."""
@@ -110,7 +113,8 @@ class Lesson:
     def _of(self, matrix: Matrix, mask: Mask) -> Dataset:
         rows = self.labels.rows
         cutoffs, entities = rows.cutoffs[mask], rows.entities[mask]
-        return Dataset(matrix.take(mask), self.y[mask], cutoffs, entities, self.task.horizon)
+        margin = None if self.margin is None else self.margin[mask]
+        return Dataset(matrix.take(mask), self.y[mask], cutoffs, entities, self.task.horizon, margin)
 
     @property
     def copied(self) -> int:
@@ -133,6 +137,8 @@ class Lesson:
     def closed(self) -> Mask:
         """The rows learned from in the end: those of the embargo too whose windows closed before the test."""
         cutoffs, folds = self.labels.rows.cutoffs, self.folds
+        if self.regime.frozen:
+            return closed_before(cutoffs, self.task.horizon, fold_start(cutoffs, folds, self.regime.at))
         if not self.forward:
             return folds.train | folds.valid
         return closed_before(cutoffs, self.task.horizon, int(cutoffs[folds.test].min()))
@@ -239,7 +245,10 @@ def prepare(
         regime = replace(regime, days=span / DAY)
     progress.stage("computing features", total=len(seen) * len(feature_plan(task, features).blocks))
     matrix, *others = (features_at(database.engine, task, features, made.rows, known) for known in seen)
-    lesson = Lesson(task, made, y, classes, features, matrix, folds, regime, seen, tuple(others), later)
+    margin = margins(database.engine, task, made)
+    lesson = Lesson(
+        task, made, y, classes, features, matrix, folds, regime, seen, tuple(others), later, margin
+    )
     return lesson.only(pruned(features, matrix, folds.train))
 
 
