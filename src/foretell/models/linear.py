@@ -18,6 +18,7 @@ from foretell.models.encode import LinearEncoder, fit_linear_encoder
 from foretell.models.links import sigmoid, softmax, to_link
 from foretell.task.model import TaskKind
 
+LINEAR = "linear"
 STRENGTHS = (0.0001, 0.001, 0.01, 0.1)
 """Inverse regularisation (scikit-learn's C), weakest last; ridge uses 1 / C."""
 DEFAULT_STRENGTH = 0.001
@@ -159,7 +160,7 @@ def shares(sources: tuple[str, ...], strength: Floats) -> dict[str, float]:
 class LinearLearner:
     """Logistic regression, or ridge and least absolute deviations; the strength is chosen on validation."""
 
-    name: str = "linear"
+    name: str = LINEAR
 
     def fit(self, train: Dataset, valid: Dataset | None, context: Context) -> LinearFitted:
         prepared = _prepare(train, context)

@@ -15,6 +15,7 @@ from foretell.features.matrix import Floats
 from foretell.models.criteria import Metric, losses
 from foretell.models.ensemble import blend, greedy_weights, tied_with_best
 from foretell.models.families import CLEARLY
+from foretell.models.linear import LINEAR
 from foretell.models.links import from_link
 from foretell.task.model import TaskKind
 
@@ -38,9 +39,10 @@ def weigh(
 ) -> dict[str, float]:
     """Weights by name, summing to 1, from predictions of rows whose labels `y` they have not seen.
 
-    Half greedy and half equal; with `few` rows learned from the plain average of the models, unless one model
-    or one baseline is better by more than `CLEARLY` standard errors of the paired difference. With `far`,
-    rows that lie far from what the models knew, the average of those that gain at least `HALF` of the best.
+    Half greedy and half equal. With `few` rows learned from: half for the linear model and half for the
+    trees, unless one model or one baseline is better by more than `CLEARLY` standard errors of the paired
+    difference. With `far`, rows that lie far from what the models knew: the average of those that gain at
+    least `HALF` of the best.
     """
     if far:
         good = _good_models(criterion, y, predictions, baselines, HALF)
@@ -70,8 +72,7 @@ def _average_or_clearly_best(
     predictions: Mapping[str, Floats],
     baselines: Collection[str],
 ) -> dict[str, float]:
-    models = [n for n in predictions if n not in baselines]
-    equal = {n: 1 / len(models) for n in models}
+    equal = _halves([n for n in predictions if n not in baselines])
     average = mixed(kind, predictions, equal)
     best = max(predictions, key=lambda n: criterion.gain(y, predictions[n]))
     if criterion.gain(y, predictions[best]) <= criterion.gain(y, average) or len(y) < 2:
@@ -79,6 +80,18 @@ def _average_or_clearly_best(
     saved = losses(kind, criterion, y, average) - losses(kind, criterion, y, predictions[best])
     error = float(saved.std(ddof=1) / np.sqrt(len(saved)))
     return {best: 1.0} if float(saved.mean()) > CLEARLY * error else equal
+
+
+def _halves(models: list[str]) -> dict[str, float]:
+    """Half for the linear model, half shared by the trees; equal where either is missing.
+
+    >>> _halves(["linear", "trees", "trees_1"])
+    {'linear': 0.5, 'trees': 0.25, 'trees_1': 0.25}
+    """
+    trees = [n for n in models if n != LINEAR]
+    if LINEAR not in models or not trees:
+        return {n: 1 / len(models) for n in models}
+    return {LINEAR: 0.5, **{n: 0.5 / len(trees) for n in trees}}
 
 
 def _good_models(
