@@ -123,6 +123,8 @@ def from_package(dataset: str) -> Bench:
 
     def load(name: str) -> Task:
         task = held.load_task(name)
+        if task.task_type.value not in KINDS or task.remove_columns:
+            raise SystemExit(f"{name} is no entity task, or hides columns of the database: not supported")
         kind, metric = KINDS[task.task_type.value]
         tables = {}
         for split in ("train", "val", "test"):
@@ -246,6 +248,8 @@ def main() -> None:
     given = parser.parse_args()
     folder = given.path or DATA / given.dataset
     bench = from_folder(folder) if (folder / "manifest.json").is_file() else from_package(given.dataset)
+    if not given.tasks and not (folder / "manifest.json").is_file():
+        parser.error(f"name a task: {', '.join(bench.tasks)}")
     for name in given.tasks or bench.tasks:
         run(bench, name, given)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
