@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -105,6 +107,23 @@ def test_without_a_time_no_row_is_counted_by_a_key_that_is_asked_for() -> None:
     leak = FeatureSet((Feature("leak", Kind.NUMERIC, counted, "", "items"),))
     with pytest.raises(LeakError, match="no time to tell them apart"):
         prove(feature_plan(task, leak), schema)
+
+
+def test_a_class_s_shares_among_earlier_rows_and_a_key_s_parts() -> None:
+    key, word = Semantic.IDENTIFIER, Semantic.CATEGORICAL
+    states = Table("states", (Column("id", DType.INTEGER, key),), ("id",))
+    calls = Table("calls", (Column("id", DType.INTEGER, key), Column("at", DType.TIMESTAMP, Semantic.TIME)))
+    calls = replace(calls, primary_key=("id",), time_column="at")
+    keys = tuple(Column(n, DType.INTEGER, key, distinct=50) for n in ("call", "state"))
+    votes = Table("votes", (*keys, Column("vote", DType.TEXT, word, distinct=3)), ("call", "state"))
+    links = (Link("votes", ("call",), "calls", ("id",)), Link("votes", ("state",), "states", ("id",)))
+    schema = Schema((states, calls, votes), links)
+    task = bind(parse("PREDICT votes.vote FOR EACH votes.call"), schema)
+    found = synthesize(task, Profile(900.0, lambda table, column: ("yes", "no")))
+    prove(feature_plan(task, found), schema)
+    assert {"state>votes.vote=no.mean.last5", "state>votes.vote=yes.mean.all", "votes.state"} <= set(
+        found.names
+    )
 
 
 def test_earlier_rows_tell_all_that_the_target_is_made_of() -> None:

@@ -27,6 +27,7 @@ from foretell.task.bind import bind
 from foretell.task.model import Task
 from foretell.testing.random_databases import make_database, make_task
 
+BUDGET = REACH[Breadth.STANDARD].budget
 PROFILE = Profile(900.0, lambda table, column: ("red", "it's", "ß", "a", "b", "c", "d", "e", "f"))
 LESS, MORE = FeatureSettings(Breadth.LESS), FeatureSettings(Breadth.MORE)
 
@@ -107,8 +108,8 @@ def test_every_table_of_events_has_its_share(wide: int, children: int) -> None:
     if wide == 300:
         left = {name for x in kept.left_out for name in x.names}
         others = {n for n in left if not n.startswith("events0.")}
-        assert Counter(f.group for f in kept.features)["events0"] <= 200 or not others
-        assert len(kept) == 400
+        assert Counter(f.group for f in kept.features)["events0"] <= BUDGET // 2 or not others
+        assert len(kept) == BUDGET
 
 
 def test_the_control_by_rank_alone_one_table_takes_it_all() -> None:
@@ -116,13 +117,13 @@ def test_the_control_by_rank_alone_one_table_takes_it_all() -> None:
     task = shop(attributes=1000)
     scope = Scope(task, PROFILE, REACH[Breadth.STANDARD], windows_for(task, PROFILE.span_days))
     ranked = sorted(candidates(scope), key=lambda c: c[0])
-    greedy = {f.group for _, f in ranked[:400]}
+    greedy = {f.group for _, f in ranked[:BUDGET]}
     assert not any(group.startswith("events") for group in greedy)
-    fair = Counter(f.group for f in choose(ranked, 400)[0])
+    fair = Counter(f.group for f in choose(ranked, BUDGET)[0])
     assert {"events0", "events1", "events2", "lines"} <= set(fair)
     # It still fills what the others leave, and no more than that.
     others = sum(1 for _, f in ranked if f.group != "customers")
-    assert fair["customers"] == max(200, 400 - others)
+    assert fair["customers"] == max(BUDGET // 2, BUDGET - others)
 
 
 def test_what_nobody_else_wants_is_given_away() -> None:
@@ -142,9 +143,9 @@ def test_the_order_is_that_of_expected_value() -> None:
 
 
 def test_less_is_the_best_of_standard_and_more_looks_further() -> None:
-    task = shop(wide=20)
+    task = shop(wide=40)
     less, standard, more = (synthesize(task, PROFILE, FeatureSettings(b)) for b in Breadth)
-    assert [len(less), len(standard)] == [120, 400] and len(more) > 400
+    assert [len(less), len(standard)] == [120, BUDGET] and len(more) > BUDGET
     assert set(tried(task, Breadth.LESS)) == tried(task, Breadth.STANDARD) < tried(task, Breadth.MORE)
     extra = tried(task, Breadth.MORE) - tried(task, Breadth.STANDARD)
     for name in (

@@ -90,7 +90,7 @@ ORDER BY
 --   lines.recency.all: days since the last of lines so far
 --   lines.price.sum.90d: total price of lines in the last 90 days
 --   lines.price.trend.all: trend (slope per day) of price of lines so far
---   lines.price.std.30d: spread (standard deviation) of price of lines in the last 30 days
+--   lines.price.max.30d: highest price of lines in the last 30 days
 
 -- Table lines: each row visible from __time on; __row is its rank in (time, key) order.
 CREATE OR REPLACE TABLE foretell."lines" AS
@@ -147,7 +147,7 @@ SELECT
   COVAR_POP(e."v0", (
     EPOCH(e."t") / 86400.0 - 14610
   )) * COUNT(e."v0") AS v0_sxv,
-  VAR_POP(e."v0") * COUNT(e."v0") AS v0_m2
+  MAX(e."v0") AS v0_max
 FROM foretell."events_3" AS e
 GROUP BY
   e."anchor",
@@ -181,7 +181,7 @@ FROM (
     u."v0_x",
     u."v0_sxx",
     u."v0_sxv",
-    u."v0_m2"
+    u."v0_max"
   FROM foretell."block_2_units" AS u
   JOIN foretell."block_2_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
@@ -212,13 +212,7 @@ SELECT
       j."v0_sum" / j."v0_n" - m."v0_sum_mean"
     )
   ) AS v0_sxv,
-  SUM(
-    j."v0_m2" + j."v0_n" * (
-      j."v0_sum" / j."v0_n" - m."v0_sum_mean"
-    ) * (
-      j."v0_sum" / j."v0_n" - m."v0_sum_mean"
-    )
-  ) AS v0_m2
+  MAX(j."v0_max") AS v0_max
 FROM (
   SELECT
     r."row",
@@ -239,7 +233,7 @@ FROM (
     u."v0_x",
     u."v0_sxx",
     u."v0_sxv",
-    u."v0_m2"
+    u."v0_max"
   FROM foretell."block_2_units" AS u
   JOIN foretell."block_2_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
@@ -256,9 +250,6 @@ CREATE OR REPLACE TABLE foretell."block_2_wide" AS
 SELECT
   g."row",
   SUM(g."v0_sum") / NULLIF(SUM(g."v0_n"), 0) AS v0_sum_mean,
-  SUM(g."v0_sum") FILTER(WHERE
-    g."ring" <= 0) / NULLIF(SUM(g."v0_n") FILTER(WHERE
-    g."ring" <= 0), 0) AS v0_sum_mean_0,
   SUM(g."v0_x") / NULLIF(SUM(g."v0_n"), 0) AS v0_x_mean
 FROM foretell."block_2_rings" AS g
 GROUP BY
@@ -294,35 +285,16 @@ SELECT
       )
     )
   END AS "lines.price.trend.all",
-  CASE
-    WHEN SUM(g."v0_n") FILTER(WHERE
-      g."ring" <= 0) > 1
-    THEN SQRT(
-      GREATEST(
-        SUM(
-          g."v0_m2" + g."v0_n" * (
-            g."v0_sum" / g."v0_n" - m."v0_sum_mean_0"
-          ) * (
-            g."v0_sum" / g."v0_n" - m."v0_sum_mean_0"
-          )
-        ) FILTER(WHERE
-          g."ring" <= 0),
-        0
-      ) / (
-        SUM(g."v0_n") FILTER(WHERE
-          g."ring" <= 0) - 1
-      )
-    )
-  END AS "lines.price.std.30d"
+  MAX(g."v0_max") FILTER(WHERE
+    g."ring" <= 0) AS "lines.price.max.30d"
 FROM foretell."block_2_rings" AS g
 JOIN foretell."block_2_wide" AS m
   ON m."row" = g."row"
 GROUP BY
   g."row";
 
--- 2 features:
---   customer>visits.count.30d: number of visits of the same customer in the last 30 days
---   customer>visits.tenure.all: days since the first of visits of the same customer so far
+-- 1 features:
+--   customer>visits.count.7d: number of visits of the same customer in the last 7 days
 
 -- Table customers: each row visible from __time on; __row is its rank in (time, key) order.
 CREATE OR REPLACE TABLE foretell."customers" AS
@@ -384,8 +356,7 @@ CREATE OR REPLACE TABLE foretell."block_5_units" AS
 SELECT
   e."anchor",
   e."t" AS "at",
-  COUNT(*) AS rows,
-  MIN(e."t") AS first
+  COUNT(*) AS rows
 FROM foretell."events_6" AS e
 GROUP BY
   e."anchor",
@@ -398,18 +369,16 @@ SELECT
   j."row",
   j."ring",
   MAX(j."cutoff") AS cutoff,
-  SUM(j."rows") AS rows,
-  MIN(j."first") AS first
+  SUM(j."rows") AS rows
 FROM (
   SELECT
     r."row",
     r."cutoff",
-    CASE WHEN u."at" > r."cutoff" - INTERVAL '30' DAY THEN 0 ELSE 1 END AS ring,
+    CASE WHEN u."at" > r."cutoff" - INTERVAL '7' DAY THEN 0 ELSE 1 END AS ring,
     (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
-    u."rows",
-    u."first"
+    u."rows"
   FROM foretell."block_5_units" AS u
   JOIN foretell."block_5_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
@@ -424,16 +393,14 @@ CREATE OR REPLACE TABLE foretell."features_7" AS
 SELECT
   g."row",
   COALESCE(SUM(g."rows") FILTER(WHERE
-    g."ring" <= 0), 0) AS "customer>visits.count.30d",
-  (
-    EPOCH(MAX(g."cutoff")) - EPOCH(MIN(g."first"))
-  ) / 86400.0 AS "customer>visits.tenure.all"
+    g."ring" <= 0), 0) AS "customer>visits.count.7d"
 FROM foretell."block_5_rings" AS g
 GROUP BY
   g."row";
 
--- 1 features:
---   customer>orders.channel.distinct.all: number of different channel of orders of the same customer so far
+-- 2 features:
+--   customer>orders.gap.all: mean days between orders of the same customer so far
+--   customer>orders.channel=web.sum.30d: number of orders of the same customer with channel = web in the last 30 days
 
 -- Events of orders → customers: one row each, with its time t and what is read of it.
 CREATE OR REPLACE TABLE foretell."events_9" AS
@@ -441,7 +408,9 @@ SELECT
   e1."__row" AS anchor,
   e0."__time" AS t,
   e0."__row" AS k,
-  CAST(e0."channel" AS TEXT) AS v0
+  CAST(CAST((
+    TRY_CAST(e0."channel" AS TEXT) = 'web'
+  ) AS INT) AS DOUBLE) AS v0
 FROM foretell."orders" AS e0
 JOIN foretell."customers" AS e1
   ON e0."customer" = e1."id"
@@ -459,51 +428,71 @@ LEFT JOIN foretell."customers" AS a1
   ON a0."customer" = a1."id" AND a1."__time" <= r."cutoff"
 WHERE
   NOT a1."__row" IS NULL;
-CREATE OR REPLACE TABLE foretell."block_8_values0" AS
+CREATE OR REPLACE TABLE foretell."block_8_units" AS
 SELECT
-  r."row",
-  u."value",
-  CAST(0 AS INT) AS ring,
-  SUM(u."n") AS n
+  e."anchor",
+  e."t" AS "at",
+  COUNT(*) AS rows,
+  MIN(e."t") AS first,
+  MAX(e."t") AS latest,
+  SUM(e."v0") AS v0_sum
+FROM foretell."events_9" AS e
+GROUP BY
+  e."anchor",
+  e."t"
+ORDER BY
+  "at",
+  anchor;
+CREATE OR REPLACE TABLE foretell."block_8_rings" AS
+SELECT
+  j."row",
+  j."ring",
+  MAX(j."cutoff") AS cutoff,
+  SUM(j."rows") AS rows,
+  MIN(j."first") AS first,
+  MAX(j."latest") AS latest,
+  SUM(j."v0_sum") AS v0_sum
 FROM (
   SELECT
-    e."anchor",
-    e."t" AS "at",
-    e."v0" AS value,
-    COUNT(*) AS n
-  FROM foretell."events_9" AS e
-  WHERE
-    NOT e."v0" IS NULL
-  GROUP BY
-    e."anchor",
-    e."t",
-    e."v0"
-) AS u
-JOIN foretell."block_8_rows" AS r
-  ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
+    r."row",
+    r."cutoff",
+    CASE WHEN u."at" > r."cutoff" - INTERVAL '30' DAY THEN 0 ELSE 1 END AS ring,
+    (
+      EPOCH(r."cutoff") - EPOCH(u."at")
+    ) / 86400.0 AS lag,
+    u."rows",
+    u."first",
+    u."latest",
+    u."v0_sum"
+  FROM foretell."block_8_units" AS u
+  JOIN foretell."block_8_rows" AS r
+    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
+) AS j
 GROUP BY
-  r."row",
-  u."value",
-  CAST(0 AS INT);
+  j."row",
+  j."ring"
+ORDER BY
+  j."row",
+  j."ring";
 CREATE OR REPLACE TABLE foretell."features_10" AS
 SELECT
   g."row",
-  COUNT(*) AS "customer>orders.channel.distinct.all"
-FROM (
-  SELECT
-    u."row",
-    u."value",
-    MIN(u."ring") AS ring
-  FROM foretell."block_8_values0" AS u
-  GROUP BY
-    u."row",
-    u."value"
-) AS g
+  CASE
+    WHEN SUM(g."rows") > 1
+    THEN (
+      EPOCH(MAX(g."latest")) - EPOCH(MIN(g."first"))
+    ) / 86400.0 / (
+      SUM(g."rows") - 1
+    )
+  END AS "customer>orders.gap.all",
+  COALESCE(SUM(g."v0_sum") FILTER(WHERE
+    g."ring" <= 0), 0) AS "customer>orders.channel=web.sum.30d"
+FROM foretell."block_8_rings" AS g
 GROUP BY
   g."row";
 
 -- 1 features:
---   customer>orders.rating.trend.all: trend (slope per day) of rating of orders of the same customer so far
+--   customer>orders.rating.mean.last20: mean rating of orders of the same customer over the last 20
 
 -- Events of orders → customers: one row each, with its time t and what is read of it.
 CREATE OR REPLACE TABLE foretell."events_12" AS
@@ -534,138 +523,84 @@ LEFT JOIN foretell."customers" AS a1
   ON a0."customer" = a1."id" AND a1."__time" <= r."cutoff"
 WHERE
   NOT a1."__row" IS NULL;
+CREATE OR REPLACE TABLE foretell."block_11_latest" AS
+SELECT
+  *
+FROM (
+  SELECT
+    r."row" AS anchor,
+    e."t",
+    e."k",
+    ROW_NUMBER() OVER (PARTITION BY r."row" ORDER BY e."k" DESC) AS place,
+    e."v0"
+  FROM foretell."events_12" AS e
+  JOIN foretell."block_11_rows" AS r
+    ON e."anchor" = r."anchor" AND e."t" <= r."cutoff"
+) AS e
+WHERE
+  e."place" <= 20
+ORDER BY
+  e."k";
+CREATE OR REPLACE TABLE foretell."block_11_own" AS
+SELECT
+  r."row",
+  r."row" AS anchor,
+  r."cutoff"
+FROM foretell."block_11_rows" AS r;
 CREATE OR REPLACE TABLE foretell."block_11_units" AS
 SELECT
   e."anchor",
   e."t" AS "at",
+  e."place",
   COUNT(e."v0") AS v0_n,
-  SUM(e."v0") AS v0_sum,
-  SUM(CASE WHEN NOT e."v0" IS NULL THEN (
-    EPOCH(e."t") / 86400.0 - 14610
-  ) END) AS v0_x,
-  VAR_POP(CASE WHEN NOT e."v0" IS NULL THEN (
-    EPOCH(e."t") / 86400.0 - 14610
-  ) END) * COUNT(e."v0") AS v0_sxx,
-  COVAR_POP(e."v0", (
-    EPOCH(e."t") / 86400.0 - 14610
-  )) * COUNT(e."v0") AS v0_sxv
-FROM foretell."events_12" AS e
+  SUM(e."v0") AS v0_sum
+FROM foretell."block_11_latest" AS e
 GROUP BY
   e."anchor",
-  e."t"
+  e."t",
+  e."place"
 ORDER BY
   "at",
-  anchor;
-CREATE OR REPLACE TABLE foretell."block_11_means" AS
-SELECT
-  j."row",
-  j."ring",
-  SUM(j."v0_sum") / NULLIF(SUM(j."v0_n"), 0) AS v0_sum_mean,
-  SUM(j."v0_x") / NULLIF(SUM(j."v0_n"), 0) AS v0_x_mean
-FROM (
-  SELECT
-    r."row",
-    r."cutoff",
-    CAST(0 AS INT) AS ring,
-    (
-      EPOCH(r."cutoff") - EPOCH(u."at")
-    ) / 86400.0 AS lag,
-    u."v0_n",
-    u."v0_sum",
-    u."v0_x",
-    u."v0_sxx",
-    u."v0_sxv"
-  FROM foretell."block_11_units" AS u
-  JOIN foretell."block_11_rows" AS r
-    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
-) AS j
-GROUP BY
-  j."row",
-  j."ring";
+  anchor,
+  place;
 CREATE OR REPLACE TABLE foretell."block_11_rings" AS
 SELECT
   j."row",
   j."ring",
   MAX(j."cutoff") AS cutoff,
   SUM(j."v0_n") AS v0_n,
-  SUM(j."v0_sum") AS v0_sum,
-  SUM(j."v0_x") AS v0_x,
-  SUM(
-    j."v0_sxx" + j."v0_n" * (
-      j."v0_x" / j."v0_n" - m."v0_x_mean"
-    ) * (
-      j."v0_x" / j."v0_n" - m."v0_x_mean"
-    )
-  ) AS v0_sxx,
-  SUM(
-    j."v0_sxv" + j."v0_n" * (
-      j."v0_x" / j."v0_n" - m."v0_x_mean"
-    ) * (
-      j."v0_sum" / j."v0_n" - m."v0_sum_mean"
-    )
-  ) AS v0_sxv
+  SUM(j."v0_sum") AS v0_sum
 FROM (
   SELECT
     r."row",
     r."cutoff",
-    CAST(0 AS INT) AS ring,
+    CASE WHEN u."place" <= 20 THEN 0 ELSE 1 END AS ring,
     (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
     u."v0_n",
-    u."v0_sum",
-    u."v0_x",
-    u."v0_sxx",
-    u."v0_sxv"
+    u."v0_sum"
   FROM foretell."block_11_units" AS u
-  JOIN foretell."block_11_rows" AS r
+  JOIN foretell."block_11_own" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
 ) AS j
-JOIN foretell."block_11_means" AS m
-  ON m."row" = j."row" AND m."ring" = j."ring"
 GROUP BY
   j."row",
   j."ring"
 ORDER BY
   j."row",
   j."ring";
-CREATE OR REPLACE TABLE foretell."block_11_wide" AS
-SELECT
-  g."row",
-  SUM(g."v0_sum") / NULLIF(SUM(g."v0_n"), 0) AS v0_sum_mean,
-  SUM(g."v0_x") / NULLIF(SUM(g."v0_n"), 0) AS v0_x_mean
-FROM foretell."block_11_rings" AS g
-GROUP BY
-  g."row";
 CREATE OR REPLACE TABLE foretell."features_13" AS
 SELECT
   g."row",
   CASE
-    WHEN SUM(g."v0_n") > 2
-    AND SUM(
-      g."v0_sxx" + g."v0_n" * (
-        g."v0_x" / g."v0_n" - m."v0_x_mean"
-      ) * (
-        g."v0_x" / g."v0_n" - m."v0_x_mean"
-      )
-    ) > 1e-9
-    THEN SUM(
-      g."v0_sxv" + g."v0_n" * (
-        g."v0_x" / g."v0_n" - m."v0_x_mean"
-      ) * (
-        g."v0_sum" / g."v0_n" - m."v0_sum_mean"
-      )
-    ) / SUM(
-      g."v0_sxx" + g."v0_n" * (
-        g."v0_x" / g."v0_n" - m."v0_x_mean"
-      ) * (
-        g."v0_x" / g."v0_n" - m."v0_x_mean"
-      )
-    )
-  END AS "customer>orders.rating.trend.all"
+    WHEN SUM(g."v0_n") FILTER(WHERE
+      g."ring" <= 0) > 0
+    THEN SUM(g."v0_sum") FILTER(WHERE
+      g."ring" <= 0) / SUM(g."v0_n") FILTER(WHERE
+      g."ring" <= 0)
+  END AS "customer>orders.rating.mean.last20"
 FROM foretell."block_11_rings" AS g
-JOIN foretell."block_11_wide" AS m
-  ON m."row" = g."row"
 GROUP BY
   g."row";
 
@@ -684,11 +619,11 @@ SELECT
   f0."lines.recency.all" AS "lines.recency.all",
   COALESCE(f0."lines.price.sum.90d", 0) AS "lines.price.sum.90d",
   f0."lines.price.trend.all" AS "lines.price.trend.all",
-  f0."lines.price.std.30d" AS "lines.price.std.30d",
-  COALESCE(f1."customer>visits.count.30d", 0) AS "customer>visits.count.30d",
-  f1."customer>visits.tenure.all" AS "customer>visits.tenure.all",
-  COALESCE(f2."customer>orders.channel.distinct.all", 0) AS "customer>orders.channel.distinct.all",
-  f3."customer>orders.rating.trend.all" AS "customer>orders.rating.trend.all",
+  f0."lines.price.max.30d" AS "lines.price.max.30d",
+  COALESCE(f1."customer>visits.count.7d", 0) AS "customer>visits.count.7d",
+  f2."customer>orders.gap.all" AS "customer>orders.gap.all",
+  COALESCE(f2."customer>orders.channel=web.sum.30d", 0) AS "customer>orders.channel=web.sum.30d",
+  f3."customer>orders.rating.mean.last20" AS "customer>orders.rating.mean.last20",
   f4."cutoff.weekday" AS "cutoff.weekday"
 FROM foretell."rows" AS r
 JOIN foretell."orders" AS e

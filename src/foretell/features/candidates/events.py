@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from foretell.core.time import Offset
 from foretell.features.candidates.scope import FEW, MANY, MAX_DISTINCT, Candidate, Maker, Scope, constant, use
 from foretell.features.model import Value
+from foretell.query import ast
 from foretell.schema.model import Column, DType, Hop
 from foretell.task.model import TaskKind
 
@@ -112,12 +113,19 @@ def _events(scope: Scope, up: tuple[Hop, ...], down: tuple[Hop, ...], rank: floa
 
 def _outcomes(scope: Scope, make: Maker, used: tuple[Offset | None, ...], rank: float) -> Iterator[Candidate]:
     """How earlier rows of the same parent turned out: a static target's own history."""
-    value = Value("", target=True)
-    if scope.task.kind is TaskKind.MULTICLASS:
+    task, value = scope.task, Value("", target=True)
+    if task.kind is TaskKind.MULTICLASS:
         yield rank, make("last_category", value, None)
         yield rank, make("mode", value, None)
+        column = task.target.expr
+        if isinstance(column, ast.Column):
+            classes = scope.profile.vocabulary(task.entity.name, column.name)[: scope.reach.categories]
+            for place, word in enumerate(classes):
+                for window in (*used, FEW, MANY):
+                    share = make("mean", Value(column.name, equals=word), window)
+                    yield rank + 0.02 * place, share
         return
-    for window in used:
+    for window in (*used, FEW, MANY):
         yield rank, make("mean", value, window)
     yield rank, make("last", value, None)
     yield rank + 0.02, make("std", value, None)

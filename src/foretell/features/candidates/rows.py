@@ -41,8 +41,8 @@ def _columns(scope: Scope, up: tuple[Hop, ...], rank: float) -> Iterator[Candida
         text = f"{words(column.name)}{_of(up)}"
         match use(column):
             case _ if column.name in links:
-                # A foreign key is a category: which team, which shop. The entity's own key never is.
-                if task.is_static and (column.distinct or 0) <= 20 * MAX_DISTINCT and column.name not in keys:
+                # A foreign key is a category: which team, which shop. It may be part of the key, never all.
+                if task.is_static and (column.distinct or 0) <= 20 * MAX_DISTINCT and keys != {column.name}:
                     yield rank, Feature(name, Kind.CATEGORICAL, definition, text, table.name)
             case _ if column.name in keys:
                 continue

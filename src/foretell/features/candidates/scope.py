@@ -37,7 +37,7 @@ class Reach:
     of the entity's own events. `nested`: measures over its own rows of what each of them comes to.
     """
 
-    budget: int = 400
+    budget: int = 600
     steps: tuple[int, ...] = (1, 3, 10)
     categories: int = 6
     far_columns: int = 6
