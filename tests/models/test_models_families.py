@@ -30,7 +30,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deep, "NetLearner", StubLearner)
     monkeypatch.setattr(deep, "installed", lambda module: module == "torch")
     monkeypatch.setattr(deep, "graph_around", lambda around: around)
-    monkeypatch.setattr(deep, "net_seconds", lambda graph, rows, threads: 0.01 * rows)
+    monkeypatch.setattr(deep, "net_seconds", lambda graph, rows, threads: 0.004 * rows)
     monkeypatch.setattr(deep, "require", lambda module, extra=None: None)
     monkeypatch.setitem(fitted._LOADERS, "stub.json", StubFitted.load)  # type: ignore[index]
     CALLS.clear()
@@ -38,7 +38,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def hinted(kind: TaskKind = R, *, noise: float = 0.5) -> tuple[Dataset, Dataset, Dataset]:
     """Rows whose hints are their labels with some noise: a net that is as good as that."""
-    data = make(kind, entities=60)
+    data = make(kind, entities=130)
     told = data.y if kind is R else 4 * data.y - 2
     scores = told + np.random.default_rng(5).normal(size=data.rows) * noise * told.std()
     return split(surrounded(data, scores), 4, 1)
@@ -117,6 +117,20 @@ def test_half_and_half_unless_another_weight_is_clearly_better(
     assert (share == 0.5) is (expected == 0.5)
 
 
+@pytest.mark.parametrize(("shift", "kept"), [(0.01, ["net", "other"]), (30.0, ["net"])])
+def test_nets_count_alike_but_for_one_that_is_clearly_worse(
+    shift: float, kept: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deep, "installed", lambda module: True)
+    monkeypatch.setattr(deep, "TabMLearner", lambda: StubLearner("other", shift))
+    train, valid, _ = hinted()
+    for choice in (Choice.AUTO, Choice.DEEP):
+        model = fit(train, valid, kind=R, time_limit=TIME, choice=choice)
+        assert [m.name for m in model.nets] == kept
+        weights = [w for w, family in zip(model.weights, model.families) if family == "net"]
+        assert weights == pytest.approx([weights[0]] * len(kept))
+
+
 def test_an_earlier_models_nets_are_taken_as_they_are_then_trained_on_everything() -> None:
     train, valid, test = hinted()
     earlier = fit(train, valid, kind=R, time_limit=TIME)
@@ -182,8 +196,15 @@ def test_a_short_time_limit_leaves_the_net_out_unless_it_is_asked_for(
     assert "net" in families(fit(train, valid, kind=R, time_limit=0.5))
 
 
+def test_few_rows_leave_the_net_out() -> None:
+    train, valid, _ = hinted()
+    model = fit(train.take(np.arange(400)), valid, kind=R, time_limit=TIME)
+    (said,) = model.left_out
+    assert said == "the relational net was not tried: it needs 500 rows to train on, and has 400"
+
+
 def test_rows_without_neighbourhoods_leave_the_net_out() -> None:
-    train, valid, _ = split(make(R, entities=60), 4, 1)
+    train, valid, _ = split(make(R, entities=130), 4, 1)
     model = fit(train, valid, kind=R, time_limit=TIME)
     assert model.left_out == (
         "the relational net was not tried: it needs the native engine, and no memory cap",

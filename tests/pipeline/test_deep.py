@@ -17,7 +17,7 @@ import pytest
 import foretell
 from foretell import kernel
 from foretell.core.errors import MissingExtraError, UsageError
-from foretell.models import deep, families
+from foretell.models import deep, families, portfolio
 from foretell.models.net import NetFitted, NetLearner
 from foretell.models.net.recipe import recipe_for
 from foretell.models.tabm import TabMLearner
@@ -65,7 +65,9 @@ def small() -> Iterator[None]:
         patch.setattr(deep, "NetLearner", partial(NetLearner, recipe=recipe, copies=1))
         patch.setattr(deep, "TabMLearner", lambda: perceptrons)
         patch.setattr(deep, "net_seconds", lambda graph, rows, threads: 0.1)
+        patch.setattr(deep, "FEWEST_ROWS", 50)
         patch.setattr(families, "CLEARLY", 1e9)
+        patch.setattr(portfolio, "CLEARLY", 1e9)
         yield
 
 

@@ -21,6 +21,8 @@ from foretell.models.tabm.recipe import seconds as tabm_seconds
 
 NET_SHARE = 0.25
 """What one training of a net may take of the time that trees and nets have; another follows."""
+FEWEST_ROWS = 500
+"""With fewer rows to train on the relational net is behind the trees, and drags them down."""
 GPU_SPEED = 20.0
 """How many processors a GPU is worth: a guess."""
 ALONE = "nothing but deep nets was tried, and they give no reasons"
@@ -67,6 +69,8 @@ def net_obstacle(
         )
     if graph is None:
         return "it needs the native engine, and no memory cap"
+    if rows < FEWEST_ROWS and not alone:
+        return f"it needs {FEWEST_ROWS} rows to train on, and has {rows}"
     needed, seconds = net_seconds(graph, rows, threads), _seconds(choice, time_limit)
     if alone or _affordable(needed, seconds):
         return None

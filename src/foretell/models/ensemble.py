@@ -55,9 +55,14 @@ def greedy_weights(
 
 
 def tied_with_best(
-    kind: TaskKind, criterion: Metric, y: Floats, predictions: Mapping[str, Floats]
+    kind: TaskKind,
+    criterion: Metric,
+    y: Floats,
+    predictions: Mapping[str, Floats],
+    *,
+    errors: float = 1.0,
 ) -> list[str]:
-    """The best prediction, and those whose losses are above its own by at most one standard error.
+    """The best prediction, and those whose losses are above its own by at most so many standard errors.
 
     >>> from foretell.models.criteria import METRICS
     >>> y = np.arange(10.0)
@@ -70,7 +75,7 @@ def tied_with_best(
     for name, prediction in predictions.items():
         behind = losses(kind, criterion, y, prediction) - own
         error = float(behind.std(ddof=1) / np.sqrt(len(behind))) if len(behind) > 1 else 0.0
-        if name == best or float(behind.mean()) <= error:
+        if name == best or float(behind.mean()) <= errors * error:
             out.append(name)
     return out
 

@@ -36,8 +36,8 @@ from foretell.models.choice import Choice, Family
 from foretell.models.criteria import METRICS, Metric, criterion_for, metric_for
 from foretell.models.dataset import Dataset, Index, concat, split_by_group
 from foretell.models.deep import NET_SHARE, nets_to_try
-from foretell.models.ensemble import blend
-from foretell.models.families import net_share
+from foretell.models.ensemble import blend, tied_with_best
+from foretell.models.families import CLEARLY, net_share
 from foretell.models.fitted import FittedModel, check_labels, refitted, settle
 from foretell.models.links import to_link
 from foretell.models.rolling import STARTS, Fold, Rolling, Seen, agrees, earlier_folds
@@ -273,13 +273,14 @@ def _weigh_trees(
 def _with_nets(
     context: Context, seen: Seen, own: dict[str, float], nets: list[str], *, alone: bool
 ) -> dict[str, float]:
-    """The weights with the nets': equal among themselves, and the share that the family has."""
+    """The weights with the nets': equal among those that are not clearly worse, and the family's share."""
     if not nets:
         return own
-    equal = {n: 1 / len(nets) for n in nets}
+    kind, said = context.kind, seen.predictions
+    sound = tied_with_best(kind, context.criterion, seen.y, {n: said[n] for n in nets}, errors=CLEARLY)
+    equal = {n: 1 / len(sound) for n in sound}
     if alone:
         return equal
-    kind, said = context.kind, seen.predictions
     share = net_share(kind, context.criterion, seen.y, mixed(kind, said, own), mixed(kind, said, equal))
     shares = {n: (1 - share) * w for n, w in own.items()} | {n: share * w for n, w in equal.items()}
     return {n: w for n, w in shares.items() if w > 0}
