@@ -81,7 +81,10 @@ def fit_conformal(y: Floats, point: Floats, cutoffs: Instants) -> Conformal | No
 
 
 def _called_for(y: Floats, point: Floats, cutoffs: Instants) -> float:
-    """The move of a level with which blocks of cutoffs would have been covered by those before them."""
+    """The move of a level with which blocks of cutoffs would have been covered by those before them.
+
+    Half of it where bands could be narrower: a calm past is no promise.
+    """
     block = blocks_of(cutoffs, BLOCKS)
     covered = []  # (blocks, shifts)
     for now in range(FIRST_BLOCKS, int(block.max()) + 1):
@@ -93,7 +96,8 @@ def _called_for(y: Floats, point: Floats, cutoffs: Instants) -> float:
     if not covered:
         return 0.0
     rising = np.maximum.accumulate(np.mean(covered, axis=0))
-    return float(np.interp(STATED, rising, SHIFTS))
+    shift = float(np.interp(STATED, rising, SHIFTS))
+    return shift if shift > 0 else shift / 2
 
 
 def _collected(y: Floats, point: Floats, cutoffs: Instants) -> Conformal:
