@@ -121,9 +121,9 @@ def test_a_class_s_shares_among_earlier_rows_and_a_key_s_parts() -> None:
     task = bind(parse("PREDICT votes.vote FOR EACH votes.call"), schema)
     found = synthesize(task, Profile(900.0, lambda table, column: ("yes", "no")))
     prove(feature_plan(task, found), schema)
-    assert {"state>votes.vote=no.mean.last5", "state>votes.vote=yes.mean.all", "votes.state"} <= set(
-        found.names
-    )
+    shares = {"state>votes.vote=no.mean.last5", "state>votes.vote=yes.mean.all"}
+    assert {*shares, "votes.state"} <= set(found.names)
+    assert "votes.call" not in found.names, "what a row is named by is new with each of them"
 
 
 def test_earlier_rows_tell_all_that_the_target_is_made_of() -> None:

@@ -32,6 +32,7 @@ def _columns(scope: Scope, up: tuple[Hop, ...], rank: float) -> Iterator[Candida
     prefix = f"{path_name(up, schema)}>{table.name}" if up else table.name
     hidden = scope.asked_for(table.name) if up else frozenset(task.hidden)
     keys = set(table.primary_key)
+    own = keys if len(keys) == 1 else {task.query.entity.name}
     links = {c for k in schema.links_up(table.name) for c in k.child_columns} if not up else set()
     for column in table.columns:
         if column.name in hidden or column.ignored or constant(column):
@@ -41,8 +42,8 @@ def _columns(scope: Scope, up: tuple[Hop, ...], rank: float) -> Iterator[Candida
         text = f"{words(column.name)}{_of(up)}"
         match use(column):
             case _ if column.name in links:
-                # A foreign key is a category: which team, which shop. It may be part of the key, never all.
-                if task.is_static and (column.distinct or 0) <= 20 * MAX_DISTINCT and keys != {column.name}:
+                # A foreign key is a category: which team, which shop. The entity's own key never is.
+                if task.is_static and (column.distinct or 0) <= 20 * MAX_DISTINCT and column.name not in own:
                     yield rank, Feature(name, Kind.CATEGORICAL, definition, text, table.name)
             case _ if column.name in keys:
                 continue
