@@ -40,7 +40,7 @@ with (out / "calls").open("a") as calls:
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Import a script of the benchmark by its name; what it brought is forgotten afterwards."""
-    for place in (QUALITY, QUALITY / "rivals", QUALITY.parent / "speed"):
+    for place in (QUALITY.parent / "speed", QUALITY, QUALITY / "rivals"):
         monkeypatch.syspath_prepend(str(place))
     before = set(sys.modules)
     yield importlib.import_module
@@ -219,3 +219,23 @@ def test_an_answer_serves_where_only_its_time_was_longer(load: Any) -> None:
     assert not answered(["job", 200.0, 1, 0], ["job", 100.0, 1, 0])
     assert not answered(["job", 200.0, 1, 0], ["other", 300.0, 1, 0])
     assert not answered(["job", 200.0, 2, 0], ["job", 300.0, 1, 0])
+
+
+def test_links_that_are_asked_for_are_no_features_of_a_rival(load: Any, tmp_path: Path) -> None:
+    """The winner is a link of the match: its own row must not tell it."""
+    rng = np.random.default_rng(0)
+    teams = pa.table({"team_id": [f"team {i}" for i in range(6)], "founded": np.arange(1900, 1906)})
+    pairs = np.stack([rng.permutation(6)[:2] for _ in range(600)])
+    names = np.array(teams["team_id"].to_pylist(), dtype=object)
+    played = np.datetime64("2020-01-01", "us") + np.arange(600) * np.timedelta64(1, "D")
+    matches = {"match_id": np.arange(600), "played_at": played, "winner_id": names[pairs[:, rng.integers(2)]]}
+    matches |= {"home_id": names[pairs[:, 0]], "away_id": names[pairs[:, 1]]}
+    text = "PREDICT matches.winner_id = matches.home_id FOR EACH matches.match_id"
+    exported(load, {"teams": teams, "matches": pa.table(matches)}, text, tmp_path)
+    job = load("job").Job(tmp_path, tmp_path, 1.0, 1, 0)
+    assert len(job.about["links"]) == 3 and len(job.about["hidden_links"]) == 2
+    (left,) = job.own_links
+    held = job.table("matches")
+    named = job.table("teams").set_index("__row").loc[held[left["column"]], "founded"].to_numpy()
+    away = dict(zip(teams["team_id"].to_pylist(), teams["founded"].to_pylist()))
+    assert named.tolist() == [away[a] for a in matches["away_id"]]

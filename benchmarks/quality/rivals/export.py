@@ -70,6 +70,13 @@ def export(database: OpenDatabase, lesson: Lesson, metric: str, folder: Path) ->
         "tables": tables,
         "links": [{"child": k.child, "parent": k.parent, "column": f"{UP}{i}"} for i, k in enumerate(links)],
     }
+    told = [
+        f"{UP}{i}"
+        for i, k in enumerate(links)
+        if k.child == task.entity.name and set(k.child_columns) & set(task.hidden)
+    ]
+    if told:  # links that are part of what is asked, such as to the winner
+        job["hidden_links"] = told
     (folder / "job.json").write_text(json.dumps(job, indent=1))
     digest = hashlib.sha256(json.dumps(job).encode())
     for name in rows.column_names:

@@ -58,6 +58,13 @@ class Job:
         return str(self.about["kind"])
 
     @property
+    def own_links(self) -> list[dict[str, str]]:
+        """Links of the entity's table that are no part of what is asked."""
+        hidden = self.about.get("hidden_links", ())
+        own = self.about["entity"]
+        return [k for k in self.about["links"] if k["child"] == own and k["column"] not in hidden]
+
+    @property
     def seconds(self) -> float:
         """CPU seconds since the start: whatever else runs beside it takes no time from a rival."""
         return time.process_time()

@@ -83,11 +83,11 @@ def entity_set(job: Job) -> ft.EntitySet:
     if about["static"]:
         own = about["entity"]
         columns = {c: s for c, s in about["tables"][own].items() if c not in about["hidden"]}
-        ups = [column for _, child, column in links if child == own]
-        frame, kinds = _typed(job.table(own)[[ROW, *ups, *columns]], columns)
+        ups = [(k["parent"], k["column"]) for k in job.own_links if k["parent"] != own]
+        frame, kinds = _typed(job.table(own)[[ROW, *(column for _, column in ups), *columns]], columns)
         asked = frame[frame[ROW].isin(job.rows["entity"])]
         _add(entities, ASKED, asked, kinds, timed=False)
-        links += [(parent, ASKED, column) for parent, child, column in links if child == own]
+        links += [(parent, ASKED, column) for parent, column in ups]
     for parent, child, column in links:
         entities.add_relationship(parent, ROW, child, column)
     return entities

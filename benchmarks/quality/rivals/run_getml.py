@@ -57,9 +57,10 @@ def _features(job: Job) -> np.ndarray:
     population = job.rows.drop(columns="fold")
     starts = [(own, "entity")]
     if about["static"]:
-        asked = job.table(own).drop(columns=[c for c in (*about["hidden"], TIME) if c])
+        kept = [c for c in about["tables"][own] if c not in about["hidden"]]
+        asked = job.table(own)[[ROW, *(k["column"] for k in job.own_links), *kept]]
         population = population.merge(asked, left_on="entity", right_on=ROW, how="left").drop(columns=ROW)
-        starts = [(k["parent"], k["column"]) for k in about["links"] if k["child"] == own]
+        starts = [(k["parent"], k["column"]) for k in job.own_links]
     model, joined = _model(job, frames, population, starts)
     known = (job.rows["fold"] != "test").to_numpy()
     at = np.flatnonzero(known)[np.linspace(0, known.sum() - 1, min(LEARN, known.sum())).astype(int)]
