@@ -28,7 +28,7 @@ from foretell.features.matrix import Instants, Matrix
 from foretell.features.model import FeatureSet
 from foretell.features.prune import pruned
 from foretell.features.synthesize import Profile, reach_of, synthesize
-from foretell.models.choice import Choice
+from foretell.models.choice import Choice, Family
 from foretell.models.dataset import Dataset, concat
 from foretell.models.deep import net_obstacle
 from foretell.models.fitted import FittedModel
@@ -240,7 +240,7 @@ def prepare(
     if regime.frozen:
         features = with_staleness(features)
         known, span = imitated(made.rows.cutoffs, folds, regime)
-        copies = int(np.clip(budget.rows // len(made.rows) - 1, 1, COPIES))
+        copies = int(np.clip(MANY_ROWS // len(made.rows) - 1, 1, COPIES))
         seen = (known, *drawn(made.rows.cutoffs, span, copies, budget.seed))
         regime = replace(regime, days=span / DAY)
     progress.stage("computing features", total=len(seen) * len(feature_plan(task, features).blocks))
@@ -510,9 +510,10 @@ def _exposure(
     progress.stage("checking without columns that may have changed")
     cheaper = replace(budget, seconds=budget.seconds / 2, choice=Choice.TREES)
     other = measure(database, lesson.without(names), cheaper, progress).backtest
+    with_them = measured.members.get(Family.TREES, measured.model)  # nets would read them all the same
     return (
         f"{text} ({share:.0%} of the model). Without them the {measured.metric} is "
-        f"{other.model.value:.3f} instead of {measured.model.value:.3f}; if they change over time, "
+        f"{other.model.value:.3f} instead of {with_them.value:.3f}; if they change over time, "
         "trust the lower one and ignore them in foretell.toml"
     )
 
