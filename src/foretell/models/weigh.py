@@ -39,16 +39,15 @@ def weigh(
 ) -> dict[str, float]:
     """Weights by name, summing to 1, from predictions of rows whose labels `y` they have not seen.
 
-    Half greedy and half equal. With `few` rows learned from: half for the linear model and half for the
+    Half greedy and half equal. With `few` rows learned from: half for the linear models and half for the
     trees, unless one model or one baseline is better by more than `CLEARLY` standard errors of the paired
     difference. With `far`, rows that lie far from what the models knew: the average of those that gain at
-    least `HALF` of the best.
+    least `HALF` of the best; where there is none, the best baseline.
     """
     if far:
         good = _good_models(criterion, y, predictions, baselines, HALF)
-        return {n: 1 / len(good) for n in good} or _average_or_clearly_best(
-            kind, criterion, y, predictions, baselines
-        )
+        best = max(predictions, key=lambda n: criterion.gain(y, predictions[n]))
+        return {n: 1 / len(good) for n in good} or {best: 1.0}
     if few:
         return _average_or_clearly_best(kind, criterion, y, predictions, baselines)
     rows = np.arange(len(y))
@@ -83,15 +82,15 @@ def _average_or_clearly_best(
 
 
 def _halves(models: list[str]) -> dict[str, float]:
-    """Half for the linear model, half shared by the trees; equal where either is missing.
+    """Half shared by the linear models, half by the trees; all of it where the others are missing.
 
     >>> _halves(["linear", "trees", "trees_1"])
     {'linear': 0.5, 'trees': 0.25, 'trees_1': 0.25}
     """
-    trees = [n for n in models if n != LINEAR]
-    if LINEAR not in models or not trees:
-        return {n: 1 / len(models) for n in models}
-    return {LINEAR: 0.5, **{n: 0.5 / len(trees) for n in trees}}
+    linear = [n for n in models if n.startswith(LINEAR)]
+    trees = [n for n in models if n not in linear]
+    half = 0.5 if linear and trees else 1.0
+    return {n: half / len(kin) for kin in (linear, trees) for n in kin}
 
 
 def _good_models(
