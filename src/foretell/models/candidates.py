@@ -10,6 +10,7 @@ from foretell.models.boost import BoostLearner
 from foretell.models.boost import round_seconds as boost_seconds
 from foretell.models.dataset import Dataset
 from foretell.models.linear import LinearLearner
+from foretell.models.margin import MarginLearner, tells
 from foretell.models.rest import RestLearner, best_rule
 from foretell.models.trees import PRESETS, TreeLearner, TreeRecipe, objectives, round_seconds
 from foretell.task.model import TaskKind
@@ -34,7 +35,8 @@ def plan(train: Dataset, context: Context, time_limit: float) -> list[tuple[Lear
     linear: tuple[Learner, float] = (LinearLearner(), 0.1 * time_limit)
     base = base_recipe(train, context)
     if train.rows < FEW_ROWS:
-        return [linear, (TreeLearner(base), 0.3 * time_limit)]
+        few: list[Learner] = [TreeLearner(base), *_of_margin(base.preset, train)]
+        return [linear, *((learner, 0.3 * time_limit / len(few)) for learner in few)]
     first, *others = objectives(train.y, context)
     main = base.preset
     rest = _rest_recipe(main, train, context)
@@ -51,6 +53,7 @@ def plan(train: Dataset, context: Context, time_limit: float) -> list[tuple[Lear
         trees += [slowly(TreeRecipe(p, first, copy=n)) for n in (1, 2) for p in "AB"]
     learners: list[Learner] = [TreeLearner(recipe) for recipe in trees]
     learners[1:1] = [] if rest is None else [RestLearner(rest)]
+    learners[1:1] = _of_margin(main, train)
     if _boost_fits(train, context, time_limit):
         learners.append(BoostLearner())
     return [linear, *((learner, 0.4 * time_limit / len(learners)) for learner in learners)]
@@ -91,6 +94,14 @@ def _boost_fits(train: Dataset, context: Context, time_limit: float) -> bool:
     """Whether CatBoost is installed, and `BOOST_ROUNDS` of it cost no more than a learner's share."""
     cost = boost_seconds(train.rows, len(train.X.names), max(1, len(context.classes)))
     return installed("catboost") and cost * BOOST_ROUNDS <= 0.3 * time_limit
+
+
+def _of_margin(preset: str, train: Dataset) -> list[Learner]:
+    """Models of by how much the condition holds, where that says more than whether."""
+    if not tells(train):
+        return []
+    trees = TreeLearner(TreeRecipe(preset, "regression"))
+    return [MarginLearner(trees), MarginLearner(LinearLearner())]
 
 
 def _rest_recipe(preset: str, train: Dataset, context: Context) -> TreeRecipe | None:

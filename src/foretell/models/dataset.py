@@ -25,7 +25,8 @@ class Dataset:
 
     `y` is 0 or 1 for a binary task, the class's index for a multiclass one, the value for a regression.
     `cutoffs` are microseconds; `groups` name each row's entity by a number. A label is known once its window
-    has closed, the `horizon` after its cutoff; without one, right after it.
+    has closed, the `horizon` after its cutoff; without one, right after it. `margin` says of a condition by
+    how much it holds (NaN: not known).
     """
 
     X: Matrix
@@ -33,6 +34,7 @@ class Dataset:
     cutoffs: Instants  # (rows,)
     groups: Groups  # (rows,)
     horizon: Offset | None = None
+    margin: Floats | None = None  # (rows,)
     shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What learners made of `X` alone: a copy with other labels (`replace(data, y=…)`) has it too."""
 
@@ -53,11 +55,12 @@ class Dataset:
     def take(self, index: Index | npt.NDArray[np.bool_]) -> Dataset:
         """The rows at `index` (positions or a mask)."""
         cutoffs, groups = self.cutoffs[index], self.groups[index]
-        return Dataset(self.X.take(index), self.y[index], cutoffs, groups, self.horizon)
+        margin = None if self.margin is None else self.margin[index]
+        return Dataset(self.X.take(index), self.y[index], cutoffs, groups, self.horizon, margin)
 
     def select(self, names: Sequence[str]) -> Dataset:
         """The same rows with the named columns."""
-        return Dataset(self.X.select(names), self.y, self.cutoffs, self.groups, self.horizon)
+        return replace(self, X=self.X.select(names), shared={})
 
 
 def concat(first: Dataset, second: Dataset) -> Dataset:
@@ -72,6 +75,9 @@ def concat(first: Dataset, second: Dataset) -> Dataset:
         np.concatenate([first.cutoffs, second.cutoffs]),
         np.concatenate([first.groups, second.groups]),
         first.horizon,
+        None
+        if first.margin is None or second.margin is None
+        else np.concatenate([first.margin, second.margin]),
     )
 
 
