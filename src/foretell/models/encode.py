@@ -20,9 +20,10 @@ from foretell.models.target import TargetTable, fit_target_table, recurs, table_
 from foretell.models.texts import TextTable, fit_text_table
 from foretell.task.model import TaskKind
 
-MANY, MANY_FOR_CLASSES = 50, 1000
-"""Above this many categories a column is encoded by its labels' means (benchmarks/LOG.md). Of a multiclass
-label the shares of a few classes tell less than the categories themselves.
+MANY, VERY_MANY = 50, 1000
+"""Above how many categories a column is encoded by its labels' means: for trees, and for all else. Linear
+models read the commonest categories one by one, and beside trees that do not, the two average better; the
+shares of a few classes tell less than the categories themselves (benchmarks/LOG.md).
 """
 CLIP = 5.0
 SKEWED = 2.0
@@ -140,8 +141,8 @@ class _Sorted:
     texts: list[str]
 
 
-def _sort_columns(data: Dataset, kind: TaskKind) -> _Sorted:
-    most = MANY_FOR_CLASSES if kind is TaskKind.MULTICLASS else MANY
+def _sort_columns(data: Dataset, most: int) -> _Sorted:
+    """Columns with more than `most` categories are many-valued."""
     numbers: list[str] = []
     few: list[str] = []
     many: list[str] = []
@@ -169,7 +170,7 @@ def _fit_texts(names: Sequence[str], X: Matrix) -> tuple[TextTable, ...]:
 
 def fit_tree_encoder(data: Dataset, kind: TaskKind) -> tuple[TreeEncoder, Floats]:
     """The encoder, and the training rows as it encodes them."""
-    found = _sort_columns(data, kind)
+    found = _sort_columns(data, VERY_MANY if kind is TaskKind.MULTICLASS else MANY)
     fitted = [fit_target_table(n, categorical(data.X, n), data, kind) for n in found.many]
     encoder = TreeEncoder(
         tuple(found.numbers),
@@ -277,7 +278,7 @@ def _standardise(column: str, values: Floats) -> Standardised:
 
 def fit_linear_encoder(data: Dataset, kind: TaskKind, *, top: int = 20) -> tuple[LinearEncoder, Floats]:
     """The encoder, and the training rows as it encodes them."""
-    found = _sort_columns(data, kind)
+    found = _sort_columns(data, VERY_MANY)
     fitted = [fit_target_table(n, categorical(data.X, n), data, kind) for n in found.many]
     texts = _fit_texts(found.texts, data.X)
     own = [(table.column, made) for table, each in fitted for made in each]
