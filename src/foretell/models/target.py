@@ -142,7 +142,7 @@ def _labels(y: Floats, kind: TaskKind) -> Floats:
         return y[:, None]
     classes, counts = np.unique(y, return_counts=True)
     told = np.sort(classes[np.argsort(-counts, kind="stable")][:MOST_CLASSES])
-    return (y[:, None] == told).astype(np.float64)
+    return np.asarray(y[:, None] == told, dtype=np.float64)
 
 
 def _sums(codes: Ints, labels: Floats, size: int) -> Floats:
