@@ -154,6 +154,17 @@ def test_an_engine_without_arrays_has_no_net(answer: Answer, monkeypatch: pytest
         answer.model.predict(frames())
 
 
+def test_why_there_is_no_net_is_said_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deep, "FEWEST_ROWS", 10_000)
+    with foretell.connect(frames(), now="2024-10-27") as database:
+        (few,) = database.query(QUERY).backtest(time_limit=5).left_out
+        monkeypatch.setattr(deep, "FEWEST_ROWS", 50)
+        monkeypatch.setattr(deep, "net_seconds", lambda graph, rows, threads: 1e9)
+        monkeypatch.setattr(deep, "_has_gpu", lambda: False)
+        (slow,) = database.query(QUERY).backtest(time_limit=5).left_out
+    assert "it needs 10,000 rows" in few and "times the time limit" in slow
+
+
 def test_only_rules() -> None:
     with foretell.connect(frames(), now="2024-10-27") as database:
         model = database.query(QUERY).fit(time_limit=10, model="baseline")

@@ -22,27 +22,29 @@ from foretell.models.tabm.recipe import seconds as tabm_seconds
 NET_SHARE = 0.25
 """What one training of a net may take of the time that trees and nets have; another follows."""
 FEWEST_ROWS = 500
-"""With fewer rows to train on the relational net is behind the trees, and drags them down."""
+"""With fewer rows to train on nets are behind the trees, and drag them down."""
 GPU_SPEED = 20.0
 """How many processors a GPU is worth: a guess."""
 ALONE = "nothing but deep nets was tried, and they give no reasons"
 
 
 def nets_to_try(
-    train: Dataset, context: Context, choice: Choice, time_limit: float
+    train: Dataset, context: Context, choice: Choice, time_limit: float, no_net: str | None = None
 ) -> tuple[list[tuple[Learner, float]], tuple[str, ...]]:
     """The nets with the seconds that one training of each may take, and in a sentence what was not tried.
 
-    TabM is tried wherever there is time for it: it costs less than the relational net.
+    TabM is tried wherever there is time for it: it costs less than the relational net. `no_net` is why rows
+    have no neighbourhoods, where they have none.
     """
     if not choice.has_nets:
         return [], ()
     graph = graph_around(train.X.around)
-    obstacle = net_obstacle(choice, graph, train.rows, context.threads, time_limit)
+    obstacle = no_net or net_obstacle(choice, graph, train.rows, context.threads, time_limit)
     seconds = _seconds(choice, time_limit)
     learners: list[tuple[Learner, float]] = [] if obstacle is not None else [(NetLearner(), seconds)]
     cost = tabm_seconds(train.rows, len(train.X.names), context.threads)
-    if all(map(installed, ("torch", "tabm"))) and _affordable(cost, seconds):
+    enough = train.rows >= FEWEST_ROWS or choice is Choice.DEEP
+    if enough and all(map(installed, ("torch", "tabm"))) and _affordable(cost, seconds):
         learners.append((TabMLearner(), seconds))
     if obstacle is not None:
         return learners, (f"the relational net was not tried: {obstacle}",)
@@ -70,7 +72,7 @@ def net_obstacle(
     if graph is None:
         return "it needs the native engine, and no memory cap"
     if rows < FEWEST_ROWS and not alone:
-        return f"it needs {FEWEST_ROWS} rows to train on, and has {rows}"
+        return f"it needs {FEWEST_ROWS:,} rows to train on, and has {rows:,}"
     needed, seconds = net_seconds(graph, rows, threads), _seconds(choice, time_limit)
     if alone or _affordable(needed, seconds):
         return None

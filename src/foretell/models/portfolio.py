@@ -68,6 +68,7 @@ def fit(
     threads: int = 2,
     choice: Choice = Choice.AUTO,
     earlier: FittedModel | None = None,
+    no_net: str | None = None,
     whole: Dataset | None = None,
     rolling: Rolling | None = None,
     frozen: bool = False,
@@ -104,7 +105,7 @@ def fit(
     if len(names) < len(train.X.names):
         train, valid, whole = train.select(names), valid.select(names), whole.select(names)
     baselines = fit_baselines(train, context)
-    nets, left_out = _nets(train, valid, context, choice, time_limit, earlier)
+    nets, left_out = _nets(train, valid, context, choice, time_limit, earlier, no_net)
     folds = _folds(whole, valid, rolling)
     own_time = time_limit * (1 - NET_SHARE if nets else 1)
     learners = _learners([*folds, Fold(train, valid)], context, choice, own_time, earlier)
@@ -244,11 +245,12 @@ def _nets(
     choice: Choice,
     time_limit: float,
     earlier: FittedModel | None,
+    no_net: str | None,
 ) -> tuple[dict[str, Fitted], tuple[str, ...]]:
     """The nets, trained one after the other, and why there are none."""
     if earlier is not None:
         return {m.name: m for m in earlier.nets}, earlier.left_out
-    learners, left_out = nets_to_try(train, context, choice, time_limit)
+    learners, left_out = nets_to_try(train, context, choice, time_limit, no_net)
     return {n.name: n.fit(train, valid, replace(context, seconds=s)) for n, s in learners}, left_out
 
 

@@ -86,7 +86,7 @@ class Lesson:
     `copies` are the features of the same rows with history frozen at other times; `known` says until when
     those of `matrix`, and then of each copy, are known (rows,), None for each row's own cutoff. `later` are
     the time columns that are not read, being written after their row came to be. `margin` is by how much a
-    condition holds, where it has a margin.
+    condition holds, where it has a margin; `no_net` is why rows have no neighbourhoods for a net.
     """
 
     task: Task
@@ -101,6 +101,7 @@ class Lesson:
     copies: tuple[Matrix, ...] = ()
     later: tuple[str, ...] = ()
     margin: npt.NDArray[np.float64] | None = None  # (rows,)
+    no_net: str | None = None
 
     def dataset(self, mask: Mask) -> Dataset:
         """The rows as they are judged."""
@@ -260,10 +261,10 @@ def with_neighbours(database: OpenDatabase, lesson: Lesson, budget: Budget) -> L
     rows = lesson.copied * int(lesson.folds.train.sum())
     obstacle = net_obstacle(budget.choice, graph, rows, database.threads, budget.share)
     if graph is None or obstacle is not None:
-        return lesson
+        return replace(lesson, no_net=obstacle)
     every = zip((lesson.matrix, *lesson.copies), lesson.known)
     matrix, *copies = (surrounded(m, graph, lesson.labels.rows, known) for m, known in every)
-    return replace(lesson, matrix=matrix, copies=tuple(copies))
+    return replace(lesson, matrix=matrix, copies=tuple(copies), no_net=None)
 
 
 def _later_columns(database: OpenDatabase, until: Instant) -> tuple[str, ...]:
@@ -374,6 +375,7 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
         seed=budget.seed,
         threads=database.threads,
         choice=budget.choice,
+        no_net=lesson.no_net,
         whole=lesson.training(lesson.closed),
         rolling=lesson.rolling,
         frozen=lesson.regime.frozen,
