@@ -15,6 +15,8 @@ from torch.nn import functional as F
 DAYS = (7.0, 365.25)
 """Periods that ages are read in, in days."""
 OCTAVES = 4
+LAST = (1, 4, 24)
+"""Counts of the latest past labels whose means are added to the score as they are."""
 EMBEDDED = 0.7
 """The deviation of a word's first embedding, over the root of how many words there are: columns of many words
 are the first to be learned by heart.
@@ -90,12 +92,13 @@ class BranchShape:
 
 @dataclass(frozen=True)
 class Shape:
-    """Everything that the size of a net follows from."""
+    """Everything that the size of a net follows from; `recent` adds means of past labels to the score."""
 
     own: TableShape
     tables: tuple[tuple[str, TableShape], ...]
     branches: tuple[BranchShape, ...]
     past: int
+    recent: bool
     columns: int
     outputs: int
     width: int = 64
@@ -225,6 +228,7 @@ class RelationalNet(nn.Module):
         self.past_gather = Gather(width, shape.heads)
         self.columns_in = nn.Linear(max(shape.columns, 1), 2 * width)
         joined = width + (width if shape.past else 0) + (2 * width if shape.columns else 0)
+        self.recent = nn.Linear(len(LAST) * max(shape.past, 1), shape.outputs) if shape.recent else None
         self.norm = nn.LayerNorm(joined)
         self.hidden = nn.Linear(joined, 2 * width)
         self.drop = Dropout(shape.dropout)
@@ -251,7 +255,7 @@ class RelationalNet(nn.Module):
             parts.append(F.gelu(self.columns_in(batch.columns)))
         joined = self.norm(torch.cat(parts, dim=1))
         out: Tensor = self.out(self.drop(F.gelu(self.hidden(joined))))
-        return out
+        return out if self.recent is None else out + self.recent(recent_means(batch))
 
     def _past(self, own: Tensor, batch: Batch) -> Tensor:
         rows, steps, channels = batch.past.shape
@@ -261,6 +265,14 @@ class RelationalNet(nn.Module):
         known = torch.log1p(batch.past_there.sum(1).to(own.dtype))
         out: Tensor = self.past_gather(own, ends, slots, known)
         return out
+
+
+def recent_means(batch: Batch) -> Tensor:
+    """The means of the latest past labels, over several counts of them: (batch, counts × channels)."""
+    there = batch.past_there[..., None].to(batch.past.dtype)
+    held = batch.past * there
+    means = [held[:, :n].sum(1) / there[:, :n].sum(1).clamp(min=1) for n in LAST]
+    return torch.cat(means, dim=1)
 
 
 def initialise(net: nn.Module, seed: int, device: torch.device) -> None:

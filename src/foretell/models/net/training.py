@@ -213,6 +213,7 @@ def _module(net: NetFitted, X: Matrix) -> RelationalNet:
         tables=tuple((name, table(name)) for name in rules if name != OWN),
         branches=tuple(BranchShape(b.start, b.table, b.hop.up) for b in around.graph.tree(net.recipe.fanout)),
         past=past_channels(net.classes) if around.past.ages.shape[1] else 0,
+        recent=net.kind is TaskKind.REGRESSION and around.past.ages.shape[1] > 0,
         columns=net.columns.size,
         outputs=max(1, len(net.classes)),
         width=net.recipe.width,
