@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,19 @@ class Dataset:
     @property
     def rows(self) -> int:
         return self.X.rows
+
+    @cached_property
+    def occasions(self) -> Ints:
+        """A number from 0 on for each (entity, cutoff): copies of a row share one. (rows,)"""
+        _, entity = np.unique(self.groups, return_inverse=True)
+        moments, moment = np.unique(self.cutoffs, return_inverse=True)
+        _, found = np.unique(entity * len(moments) + moment, return_inverse=True)
+        return np.asarray(found, dtype=np.int64)
+
+    @property
+    def distinct(self) -> int:
+        """How many rows there are without their copies."""
+        return int(self.occasions.max(initial=-1)) + 1
 
     def take(self, index: Index | npt.NDArray[np.bool_]) -> Dataset:
         """The rows at `index` (positions or a mask)."""

@@ -39,7 +39,7 @@ def nets_to_try(
     if not choice.has_nets:
         return [], ()
     graph = graph_around(train.X.around)
-    obstacle = no_net or net_obstacle(choice, graph, train.rows, context.threads, time_limit)
+    obstacle = no_net or net_obstacle(choice, graph, train.distinct, context.threads, time_limit)
     seconds = _seconds(choice, time_limit)
     learners: list[tuple[Learner, float]] = [] if obstacle is not None else [(NetLearner(), seconds)]
     cost = tabm_seconds(train.rows, len(train.X.names), context.threads)

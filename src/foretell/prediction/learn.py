@@ -258,7 +258,7 @@ def with_neighbours(database: OpenDatabase, lesson: Lesson, budget: Budget) -> L
     if not budget.choice.has_nets or lesson.matrix.around is not None:
         return lesson
     graph = graph_of(database, lesson.task, lesson.later)
-    rows = lesson.copied * int(lesson.folds.train.sum())
+    rows = int(lesson.folds.train.sum())
     obstacle = net_obstacle(budget.choice, graph, rows, database.threads, budget.share)
     if graph is None or obstacle is not None:
         return replace(lesson, no_net=obstacle)

@@ -31,6 +31,8 @@ from foretell.task.model import TaskKind
 
 torch = pytest.importorskip("torch")
 
+from foretell.models.net.training import each_once  # noqa: E402
+
 USERS = 400
 SMALL = Recipe(fanout=Fanout(near=8, far=2), width=32, epochs=30, batch=32, rate=3e-3)
 CONTEXT = Context(TaskKind.BINARY, criterion_for(TaskKind.BINARY), seed=1, threads=2)
@@ -224,3 +226,13 @@ def test_other_kinds_are_learned_in_their_own_units(data: Dataset) -> None:
     np.testing.assert_allclose(net.predict(data.X).sum(axis=1), 1.0)
     assert METRICS["accuracy"].score(classed.y, net.predict(data.X)) > 0.7
     assert net.contributions(data.X).values.shape == (USERS, 0, 3)
+
+
+def test_an_epoch_sees_each_row_in_one_of_its_copies() -> None:
+    rng = np.random.default_rng(0)
+    occasions = np.tile(np.arange(50), 4)
+    drawn = [each_once(rng.permutation(200), occasions) for _ in range(40)]
+    assert all(sorted(occasions[order].tolist()) == list(range(50)) for order in drawn)
+    assert len({int(order[occasions[order] == 7][0]) for order in drawn}) == 4  # every copy has its turn
+    alone = rng.permutation(50)
+    np.testing.assert_array_equal(each_once(alone, np.arange(50)), alone)

@@ -40,7 +40,7 @@ class NetLearner:
         require("torch", extra="deep")
         from foretell.models.net.training import trained, validated
 
-        recipe = recipe_for(train.rows) if self.recipe is None else self.recipe
+        recipe = recipe_for(train.distinct) if self.recipe is None else self.recipe
         net = _untrained(self.name, recipe, self.copies, context)
         if valid is None:
             return trained(net, train, context)
@@ -59,7 +59,7 @@ class NetLearner:
         graph, left = neighbourhood(train.X).graph, context.seconds * max(1, context.threads)
 
         def cost(other: Recipe) -> float:
-            return seconds(other, train.rows, most_nodes(graph.tree(other.fanout)))
+            return seconds(other, train.distinct, most_nodes(graph.tree(other.fanout)))
 
         left -= self.copies * cost(recipe)
         found = []

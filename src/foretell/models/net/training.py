@@ -23,7 +23,7 @@ from foretell.graph.sample import Nodes
 from foretell.models.abreast import ABREAST_ROWS, abreast
 from foretell.models.base import Context
 from foretell.models.criteria import losses
-from foretell.models.dataset import Dataset, Index
+from foretell.models.dataset import Dataset, Index, Ints
 from foretell.models.net.encoding import OWN, Reader, fit_encoding
 from foretell.models.net.fitted import NetFitted, Weights, neighbourhood, schema_hash
 from foretell.models.net.inputs import (
@@ -125,7 +125,10 @@ def prepared(net: NetFitted, data: Dataset, context: Context) -> NetFitted:
 
 
 def epochs(net: NetFitted, data: Dataset, context: Context, copy: int) -> Iterator[Weights]:
-    """Train one copy, and give its weights after each epoch."""
+    """Train one copy, and give its weights after each epoch, which sees each row once.
+
+    Of a row with copies (history frozen at other times) each epoch draws one.
+    """
     with threads(1 if data.rows <= ABREAST_ROWS else context.threads):
         recipe, seed, device = net.recipe, derive(context.seed, "net", copy), chosen_device()
         module, inputs = _module(net, data.X), Inputs.of(net, data.X)
@@ -133,14 +136,14 @@ def epochs(net: NetFitted, data: Dataset, context: Context, copy: int) -> Iterat
         module.to(device).train()
         reader = Reader(inputs.around.graph, net.encoding)
         y = torch.from_numpy((net.scale.shaped(data.y)).astype(np.float32)).to(device)
-        steps = -(-data.rows // recipe.batch)
+        steps = -(-data.distinct // recipe.batch)
         adam = torch.optim.AdamW(module.parameters(), lr=recipe.rate, weight_decay=recipe.decay, fused=True)
         cycle = torch.optim.lr_scheduler.OneCycleLR(
             adam, recipe.rate, total_steps=steps * recipe.epochs, pct_start=WARM
         )
         shuffle = generator(seed, "order")
         for _ in range(recipe.epochs):
-            order = shuffle.permutation(data.rows)
+            order = each_once(shuffle.permutation(data.rows), data.occasions)
             for index in np.array_split(order, steps):
                 batch = _batch(reader, recipe, inputs, index).to(device)
                 with _autocast(device):
@@ -152,6 +155,16 @@ def epochs(net: NetFitted, data: Dataset, context: Context, copy: int) -> Iterat
                 adam.step()
                 cycle.step()
             yield {n: p.detach().cpu().numpy().copy() for n, p in module.state_dict().items()}
+
+
+def each_once(order: Index, occasions: Ints) -> Index:
+    """The order with one copy of each row, the first in it.
+
+    >>> each_once(np.array([3, 0, 1, 2]), np.array([0, 1, 0, 1])).tolist()
+    [3, 0]
+    """
+    _, first = np.unique(occasions[order], return_index=True)
+    return order[np.sort(first)]
 
 
 def score(net: NetFitted, weights: Weights, X: Matrix) -> Floats:
