@@ -121,7 +121,7 @@ class Scope:
 
 
 def windows_for(task: Task, span_days: float, steps: tuple[int, ...] = Reach.steps) -> tuple[Offset, ...]:
-    """Look-back windows: multiples of the horizon that the history can fill; a ladder for static targets.
+    """Look-back windows: multiples of the horizon that the history can fill; a ladder where there is none.
 
     >>> from foretell.core.time import Offset
     >>> [str(w) for w in ladder(Offset(30), 700.0)]
@@ -129,7 +129,8 @@ def windows_for(task: Task, span_days: float, steps: tuple[int, ...] = Reach.ste
     """
     if task.horizon is not None:
         width = Offset(task.horizon.amount - (task.gap.amount if task.gap else 0), task.horizon.unit)
-        return ladder(width, span_days, steps)
+        if width.amount:  # labels that are settled at their cutoff have no window
+            return ladder(width, span_days, steps)
     rungs = [Offset(n, u) for n, u in ((6, Unit.HOUR), (1, Unit.DAY), (7, Unit.DAY), (30, Unit.DAY))]
     rungs += [Offset(n, Unit.DAY) for n in (90, 365, 1095, 3650)]
     fitting = [r for r in rungs if span_days / 200 <= r.days <= span_days * 0.6]
