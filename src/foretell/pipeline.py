@@ -324,7 +324,7 @@ class Question:
             require("torch", extra="deep")  # a slip is told before anything is computed
         return learn.Budget(time_limit, self.database.seed, choice)
 
-    def _lesson(self, budget: learn.Budget, regime: Regime) -> learn.Lesson:
+    def _lesson(self, budget: learn.Budget, regime: Regime = SEED_TIME) -> learn.Lesson:
         key = (budget.rows, budget.seed, regime)
         if key not in self._lessons:
             self._lessons[key] = learn.prepare(
@@ -455,7 +455,7 @@ class Question:
         """The labels and features as one commented SQL script, without training; and what was left out."""
         from foretell.plan.script import script
 
-        lesson = self._lesson(self._budget(time_limit), SEED_TIME)
+        lesson = self._lesson(self._budget(time_limit))
         moments = sorted(set(lesson.labels.rows.cutoffs.tolist()))[-3:]
         texts = {f.name: f.description for f in lesson.features.features}
         labels = None if is_given(self.task) else target_plan(self.task)
