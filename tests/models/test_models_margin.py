@@ -79,6 +79,15 @@ def test_trained_anew_it_keeps_its_map_and_leaves_out_rows_without_a_margin(fitt
     np.testing.assert_array_equal(again.predict(first.X), fitted.refit(first, CONTEXT).predict(first.X))
 
 
+def test_validation_rows_without_a_margin_still_map_it_to_log_odds() -> None:
+    valid = world(300, 2)
+    holes = replace(valid, margin=np.full(300, np.nan))
+    stopping = TreeLearner(TreeRecipe("A", "regression"))  # it stops on validation rows where there are any
+    found = MarginLearner(stopping).fit(world(300, 1), holes, CONTEXT)
+    assert found.slope > 0
+    assert METRICS["auroc"].score(valid.y, found.predict(valid.X)) > 0.8
+
+
 def test_it_is_tried_where_the_margin_says_more_on_either_side() -> None:
     data = world(300, 9)
     assert data.margin is not None

@@ -73,7 +73,8 @@ class MarginLearner:
     def fit(self, train: Dataset, valid: Dataset | None, context: Context) -> MarginFitted:
         assert train.margin is not None
         scale = float(np.nanmedian(np.abs(train.margin))) or 1.0
-        held = None if valid is None or valid.margin is None else _margins(valid, scale)
+        known = valid is not None and valid.margin is not None and bool(np.isfinite(valid.margin).any())
+        held = _margins(valid, scale) if valid is not None and known else None
         inner = self.inner.fit(_margins(train, scale), held, _regression(context))
         judged = train if valid is None else valid
         slope, shift = platt(inner.predict(judged.X), judged.y)

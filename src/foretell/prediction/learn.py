@@ -118,11 +118,6 @@ class Lesson:
         return Dataset(matrix.take(mask), self.y[mask], cutoffs, entities, self.task.horizon, margin)
 
     @property
-    def copied(self) -> int:
-        """How often each row is learned from."""
-        return 1 + len(self.copies)
-
-    @property
     def sealed(self) -> bool:
         """Whether the test rows lie after the time at which history is frozen: nothing learns from them."""
         at = self.regime.at
