@@ -36,6 +36,8 @@ class Regime:
     Each row was scored with everything before its own cutoff.
     >>> print(Regime.of("2005-01-01", frozen_for="90d"))
     History was frozen at 2005-01-01: rows were scored up to 90 days later, and saw nothing in between.
+    >>> print(Regime.of("fold"))
+    History was frozen at the first cutoff of the test, and all rows were scored within a day of it.
     """
 
     frozen: bool = False
@@ -72,6 +74,8 @@ class Regime:
         if not self.frozen:
             return "Each row was scored with everything before its own cutoff."
         when = "the first cutoff of the test" if self.at is None else format_instant(self.at)
+        if self.days < 1:
+            return f"History was frozen at {when}, and all rows were scored within a day of it."
         span = f"up to {self.days:,.0f} days later"
         return f"History was frozen at {when}: rows were scored {span}, and saw nothing in between."
 
