@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from foretell.cli import options as o
 from foretell.cli.faults import report
-from foretell.cli.output import Format, Result, chosen, emit, save, write
-from foretell.cli.progress import Lines, progress
+from foretell.cli.output import Result, emit, save
+from foretell.cli.run import Run, connect, load, running
 from foretell.core.errors import UsageError
 from foretell.models.choice import Choice
 from foretell.schema.breadth import DEFAULT
 from foretell.task.regime import Regime
-
-if TYPE_CHECKING:
-    from foretell.pipeline import Database
-    from foretell.prediction.model import Model
 
 QUESTION = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
 
@@ -37,48 +31,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-
-@dataclass(frozen=True)
-class Run:
-    """One command's run: where its result goes, and what it may say meanwhile."""
-
-    format: Format
-    output: Path | None
-    console: Console
-    progress: Lines
-
-    def show(self, result: Result) -> None:
-        self.progress.close()
-        write(result, self.format, self.output, self.console)
-
-    def say(self, text: str) -> None:
-        """A line for a person, beside the result."""
-        self.progress.close()
-        self.progress.say(text)
-
-
-@contextmanager
-def running(format: Format | None, output: Path | None, quiet: bool, verbose: bool) -> Iterator[Run]:
-    """What every command does before and after its own work."""
-    with progress(Console(stderr=True), quiet=quiet, verbose=verbose) as shown:
-        yield Run(chosen(format, output), output, Console(highlight=False), shown)
-
-
-def connect(
-    run: Run,
-    target: str,
-    config: Path | None,
-    seed: int,
-    memory: str | None = None,
-    no_cache: bool = False,
-) -> Database:
-    """Open the database, telling on the run's progress."""
-    import foretell
-
-    return foretell.connect(
-        target, config=config, seed=seed, memory=memory, cache=not no_cache, progress=run.progress
-    )
 
 
 @app.command()
@@ -436,19 +388,6 @@ def _beside(target: str) -> Path:
     if "://" in target or not place.exists():
         return Path("foretell.toml")
     return (place if place.is_dir() else place.parent) / "foretell.toml"
-
-
-def load(models: Path, name: str) -> Model:
-    """The saved model `name`, or an error that lists what there is."""
-    import foretell
-    from foretell.core.text import did_you_mean
-
-    path = o.model_path(models, name)
-    if not path.exists():
-        there = [p.stem for p in models.glob("*.foretell")]
-        raise UsageError(f"no model {name!r} in {str(models)!r}", mend=did_you_mean(name, there) if there else
-                         "train one with: foretell fit DATABASE QUERY --name NAME")  # fmt: skip
-    return foretell.load(path)
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,75 @@
+"""What every command does beside its own work: tell its progress, open a database, show a result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from foretell.cli import options as o
+from foretell.cli.output import Format, Result, chosen, write
+from foretell.cli.progress import Lines, progress
+from foretell.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from foretell.pipeline import Database
+    from foretell.prediction.model import Model
+
+
+@dataclass(frozen=True)
+class Run:
+    """One command's run: where its result goes, and what it may say meanwhile."""
+
+    format: Format
+    output: Path | None
+    console: Console
+    progress: Lines
+
+    def show(self, result: Result) -> None:
+        self.progress.close()
+        write(result, self.format, self.output, self.console)
+
+    def say(self, text: str) -> None:
+        """A line for a person, beside the result."""
+        self.progress.close()
+        self.progress.say(text)
+
+
+@contextmanager
+def running(format: Format | None, output: Path | None, quiet: bool, verbose: bool) -> Iterator[Run]:
+    """What every command does before and after its own work."""
+    with progress(Console(stderr=True), quiet=quiet, verbose=verbose) as shown:
+        yield Run(chosen(format, output), output, Console(highlight=False), shown)
+
+
+def connect(
+    run: Run,
+    target: str,
+    config: Path | None,
+    seed: int,
+    memory: str | None = None,
+    no_cache: bool = False,
+) -> Database:
+    """Open the database, telling on the run's progress."""
+    import foretell
+
+    return foretell.connect(
+        target, config=config, seed=seed, memory=memory, cache=not no_cache, progress=run.progress
+    )
+
+
+def load(models: Path, name: str) -> Model:
+    """The saved model `name`, or an error that lists what there is."""
+    import foretell
+    from foretell.core.text import did_you_mean
+
+    path = o.model_path(models, name)
+    if not path.exists():
+        there = [p.stem for p in models.glob("*.foretell")]
+        raise UsageError(f"no model {name!r} in {str(models)!r}", mend=did_you_mean(name, there) if there else
+                         "train one with: foretell fit DATABASE QUERY --name NAME")  # fmt: skip
+    return foretell.load(path)
