@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from foretell.core.errors import ModelFileError
 from foretell.core.text import listing
 from foretell.core.time import Last, LookBack, Offset, Unit
+from foretell.plan.nodes import Following
 from foretell.schema.model import Hop, Schema
 
 
@@ -26,13 +27,15 @@ class Value:
     """What is read of an event: a column of its own table, or of a parent that `up` leads to.
 
     `equals` makes it 1 where the column has that value and 0 where it has another. `target` reads the static
-    target's own expression instead of a column: the outcomes of earlier rows.
+    target's own expression instead of a column: the outcomes of earlier rows. `following` reads how the event
+    follows on earlier ones: the days since the last (no column is read), or its value's run.
     """
 
     column: str
     up: tuple[Hop, ...] = ()
     equals: str | None = None
     target: bool = False
+    following: Following | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Aggregated:
     A hop down within `up` takes the latest row at the cutoff: the shop of the last order.
 
     `value` None measures the rows themselves. `window` None is all history before the cutoff; a decayed
-    measure takes all history, and its window's length is the half-life.
+    measure takes all history, and its window's length is the half-life. With `ago` it is as of that long
+    before the cutoff: the window ends there.
     """
 
     measure: str
@@ -59,6 +63,7 @@ class Aggregated:
     up: tuple[Hop, ...] = ()
     value: Value | None = None
     window: LookBack | None = None
+    ago: Offset | None = None
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class OwnLabels:
-    """A measure of the entity's own labels whose windows have closed at the cutoff; or of everyone's."""
+    """A measure of the entity's own labels whose windows have closed at the cutoff; or of everyone's.
+
+    `following` reads the run of a label in place of its value; with `ago`, as of that long before the cutoff.
+    """
 
     measure: str
     window: LookBack | None = None
     everyone: bool = False
+    following: Following | None = None
+    ago: Offset | None = None
 
 
 @dataclass(frozen=True)
@@ -214,6 +224,10 @@ def _looked_back(window: LookBack | None) -> list[Any] | None:
     return None if window is None else [window.amount, window.unit.value]
 
 
+def _following(record: str | None) -> Following | None:
+    return None if record is None else Following(record)
+
+
 def _offset(record: list[Any] | None) -> Offset | None:
     return None if record is None else Offset(record[0], Unit(record[1]))
 
@@ -234,7 +248,7 @@ def _definition_to_json(definition: Definition) -> dict[str, Any]:
     match definition:
         case Attribute(column=column, up=up, age=age):
             return {"of": "attribute", "column": column, "up": _hops(up), "age": age}
-        case Aggregated(measure=measure, down=down, up=up, value=value, window=window):
+        case Aggregated(measure=measure, down=down, up=up, value=value, window=window, ago=ago):
             read = None
             if value is not None:
                 read = {
@@ -242,6 +256,7 @@ def _definition_to_json(definition: Definition) -> dict[str, Any]:
                     "up": _hops(value.up),
                     "equals": value.equals,
                     "target": value.target,
+                    "following": value.following,
                 }
             return {
                 "of": "events",
@@ -250,6 +265,7 @@ def _definition_to_json(definition: Definition) -> dict[str, Any]:
                 "up": _hops(up),
                 "value": read,
                 "window": _looked_back(window),
+                "ago": _looked_back(ago),
             }
         case Nested(measure=measure, down=hop, inner=inner, up=up, window=window):
             return {
@@ -263,8 +279,15 @@ def _definition_to_json(definition: Definition) -> dict[str, Any]:
         case Difference(left=left, right=right):
             sides = {"left": _definition_to_json(left), "right": _definition_to_json(right)}
             return {"of": "difference", **sides}
-        case OwnLabels(measure=measure, window=window, everyone=everyone):
-            return {"of": "labels", "measure": measure, "window": _looked_back(window), "everyone": everyone}
+        case OwnLabels(measure=measure, window=window, everyone=everyone, following=following, ago=ago):
+            return {
+                "of": "labels",
+                "measure": measure,
+                "window": _looked_back(window),
+                "everyone": everyone,
+                "following": following,
+                "ago": _looked_back(ago),
+            }
         case CutoffPart(part=part):
             return {"of": "cutoff", "part": part}
         case Staleness():
@@ -279,9 +302,20 @@ def _definition_from_json(r: dict[str, Any], schema: Schema) -> Definition:
             read = r["value"]
             value = None
             if read is not None:
-                value = Value(read["column"], _path(read["up"], schema), read["equals"], read["target"])
+                value = Value(
+                    read["column"],
+                    _path(read["up"], schema),
+                    read["equals"],
+                    read["target"],
+                    _following(read.get("following")),
+                )
             return Aggregated(
-                r["measure"], _path(r["down"], schema), _path(r["up"], schema), value, _look_back(r["window"])
+                r["measure"],
+                _path(r["down"], schema),
+                _path(r["up"], schema),
+                value,
+                _look_back(r["window"]),
+                _offset(r.get("ago")),
             )
         case "nested":
             inner = _definition_from_json(r["inner"], schema)
@@ -295,7 +329,13 @@ def _definition_from_json(r: dict[str, Any], schema: Schema) -> Definition:
                 raise ValueError("a difference is of two aggregates")
             return Difference(left, right)
         case "labels":
-            return OwnLabels(r["measure"], _look_back(r["window"]), r["everyone"])
+            return OwnLabels(
+                r["measure"],
+                _look_back(r["window"]),
+                r["everyone"],
+                _following(r.get("following")),
+                _offset(r.get("ago")),
+            )
         case "cutoff":
             return CutoffPart(r["part"])
         case "staleness":

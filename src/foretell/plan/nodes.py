@@ -71,12 +71,20 @@ class Latest:
 Relation: TypeAlias = Scan | Follow | Latest
 
 
+class Following(StrEnum):
+    """What an event comes to after those before it of the same anchor, in (time, rank) order."""
+
+    GAP = "gap"  # the days since the event before it; no value for the first
+    RUN = "run"  # how many values in a row have been as its own; of numbers: above 0, or (negative) not
+
+
 @dataclass(frozen=True)
 class Input:
     """One value read of each event: an expression over the columns of the table that `up` leads to.
 
     `up` are hops from the event's table to a parent, each bounded by `until`; () is the event itself.
-    `known_at` names the column of that table before whose time the value is not known.
+    `known_at` names the column of that table before whose time the value is not known. With `following` what
+    is read tells how the event follows on earlier ones; a run passes over events without a value.
     """
 
     expr: ast.Expr
@@ -84,6 +92,7 @@ class Input:
     up: tuple[Hop, ...] = ()
     until: Until = Until.ROW
     known_at: str | None = None
+    following: Following | None = None
 
 
 @dataclass(frozen=True)
@@ -124,13 +133,15 @@ class Measured:
 class Aggregate:
     """Measures of the events before each row's cutoff, over several look-back windows.
 
-    `anchor` leads from the entity to the row that the events point at.
+    `anchor` leads from the entity to the row that the events point at. With `ago` the measures are as of that
+    long before the cutoff, which windows and days count back from.
     """
 
     anchor: Relation
     events: Events | PastLabels
     windows: LookBacks
     outputs: tuple[Measured, ...]
+    ago: Offset | None = None
 
 
 @dataclass(frozen=True)
@@ -217,7 +228,7 @@ class PastLabels:
     """The entity's own labels at earlier cutoffs, as events whose time is the close of their window.
 
     A row looks back from its own cutoff in whole steps; the last `steps` that have closed are seen. With
-    `everyone` it sees those of the whole population.
+    `everyone` it sees those of the whole population. `following` is what is read of a label, see `Input`.
     """
 
     target: Target
@@ -225,6 +236,7 @@ class PastLabels:
     steps: int
     until: Until
     everyone: bool = False
+    following: Following | None = None
 
 
 Block: TypeAlias = Aggregate | Nested | AsOf | Calendar
