@@ -8,7 +8,7 @@ import numpy as np
 from synthetic import make, split
 
 from foretell.core.time import Offset
-from foretell.models import portfolio, search
+from foretell.models import portfolio, search, tryout
 from foretell.models.base import Context
 from foretell.models.candidates import EXHAUSTIVE, FEW_ROWS, THOROUGH, plan, search_seconds
 from foretell.models.criteria import METRICS
@@ -61,8 +61,8 @@ def test_without_time_nothing_is_searched():
 def test_what_was_found_is_trained_kept_and_tried_again(monkeypatch):
     """The real search, made short: two neighbours are kept whatever they gain."""
     found = search.neighbours(RECIPE, 2, seed=0)
-    monkeypatch.setattr(portfolio, "searched", lambda *_: found)
-    monkeypatch.setattr(portfolio, "THOROUGH", 1e9)
+    monkeypatch.setattr(tryout, "searched", lambda *_: found)
+    monkeypatch.setattr(tryout, "THOROUGH", 1e9)
     train, valid, test = split(make(B, entities=550), 4, 1)
     model = portfolio.fit(train, valid, kind=B, time_limit=0.5)
     assert {"lightgbm_A_binary_found0", "lightgbm_A_binary_found1"} <= set(model.validation)
@@ -71,7 +71,7 @@ def test_what_was_found_is_trained_kept_and_tried_again(monkeypatch):
     assert again.recipe == found[0] and again.recipe.changes == found[0].changes
     np.testing.assert_array_equal(again.predict(test.X), member.predict(test.X))
     earlier = replace(model, members=(member,), weights=(1.0,), spreads=(1.0,))
-    monkeypatch.setattr(portfolio, "searched", lambda *_: [])
+    monkeypatch.setattr(tryout, "searched", lambda *_: [])
     later = portfolio.fit(concat(train, valid), test, kind=B, time_limit=0.5, earlier=earlier)
     assert "lightgbm_A_binary_found0" in later.validation
     assert "lightgbm_A_binary_found1" not in later.validation  # the control: it was not kept
