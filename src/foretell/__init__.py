@@ -21,12 +21,15 @@ from foretell.core.errors import (
     MissingExtraError,
     ModelFileError,
     QueryError,
+    RegistryError,
     SchemaError,
     SourceError,
     UsageError,
+    WriteError,
 )
 
 if TYPE_CHECKING:
+    from foretell.lifecycle.registry import Registry
     from foretell.pipeline import Answer, Check, Database, Question, connect
     from foretell.prediction.model import Model, load
     from foretell.prediction.predictions import Predictions
@@ -41,6 +44,7 @@ _HOMES = {
     "Check": "foretell.pipeline",
     "Database": "foretell.pipeline",
     "Question": "foretell.pipeline",
+    "Registry": "foretell.lifecycle.registry",
     "connect": "foretell.pipeline",
     "Model": "foretell.prediction.model",
     "load": "foretell.prediction.model",
@@ -64,9 +68,12 @@ __all__ = [
     "Predictions",
     "QueryError",
     "Question",
+    "Registry",
+    "RegistryError",
     "SchemaError",
     "SourceError",
     "UsageError",
+    "WriteError",
     "__version__",
     "connect",
     "demo",

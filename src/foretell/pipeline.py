@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ from foretell.prediction.inspect import CUTOFFS, inspect, remember
 from foretell.prediction.labels import computed_labels, refuse_open_windows
 from foretell.prediction.model import Model
 from foretell.prediction.predictions import Predictions, beside_keys
+from foretell.prediction.recipe import Recipe
 from foretell.query.parser import parse
 from foretell.schema.breadth import FeatureSettings
 from foretell.schema.model import Schema
@@ -375,7 +376,9 @@ class Question:
         """
         budget, regime = self._budget(time_limit, model), Regime.of(frozen_at, frozen_for)
         measured, lesson = self._measure(budget, regime), self._lesson(budget, regime)
-        return learn.release(self._opened, lesson, measured, budget, self.database.progress)
+        released = learn.release(self._opened, lesson, measured, budget, self.database.progress)
+        recipe = Recipe(budget, self.settings).to_dict()
+        return replace(released, facts={**released.facts, "recipe": recipe})
 
     def ask(
         self,

@@ -14,12 +14,13 @@ from rich.console import Console
 from foretell.cli import options as o
 from foretell.cli.faults import report
 from foretell.cli.output import Result, emit, save
-from foretell.cli.run import Run, connect, load, running
+from foretell.cli.run import Run, connect, load, registry, running
 from foretell.core.errors import UsageError
 from foretell.models.choice import Choice
 from foretell.schema.breadth import DEFAULT
 from foretell.task.regime import Regime
 
+AUDITED = 1  # learning cutoffs that `fit` looks for leaks at; `audit` looks at more
 QUESTION = "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id"
 
 app = typer.Typer(
@@ -203,6 +204,9 @@ def fit(
     frozen_at: o.FrozenAt = None,
     frozen_for: o.FrozenFor = None,
     time_limit: o.TimeLimit = 30,
+    audited: Annotated[
+        bool, typer.Option("--audit/--no-audit", help="Look for leaks on this database as well.")
+    ] = True,
     models: o.Models = Path("models"),
     config: o.Config = None,
     seed: o.Seed = 0,
@@ -214,14 +218,15 @@ def fit(
     verbose: o.Verbose = False,
     debug: o.Debug = False,
 ) -> None:
-    """Train a model and save it under a name."""
+    """Train a model and keep it as a version under a name."""
+    from foretell.lifecycle.version import Reference
     from foretell.report.answer import model_view
 
     with running(format, output, quiet, verbose) as run:
-        path = o.model_path(models, name)
         DEFAULT.said(features, window)
         Regime.of(frozen_at, frozen_for)
-        with connect(run, target, config, seed, memory, no_cache) as db:
+        Reference.of(name)
+        with connect(run, target, config, seed, memory, no_cache) as db, registry(models) as held:
             question = db.query(o.query_text(query), labels=labels, features=features, windows=window)
             backtest = question.backtest(
                 time_limit=time_limit, model=model, frozen_at=frozen_at, frozen_for=frozen_for
@@ -229,13 +234,27 @@ def fit(
             fitted = question.fit(
                 time_limit=time_limit, model=model, frozen_at=frozen_at, frozen_for=frozen_for
             )
-        fitted.save(path)
+            audit = question.audit(cutoffs=AUDITED).to_dict() if audited else None
+            version = held.add(name, fitted, audit=audit)
+            champion = held.standing(name).champion
         for remark in fitted.features.remarks:
             run.say(remark)
-        data = {"name": name, "path": str(path), "query": fitted.query, "backtest": backtest.to_dict()}
+        data = {
+            "name": name,
+            "version": version.number,
+            "champion": champion,
+            "query": fitted.query,
+            "backtest": backtest.to_dict(),
+            "audit": audit,
+        }
         run.show(
-            Result(lambda: model_view(fitted.description, backtest, fitted.drivers, str(path)), lambda: data)
+            Result(
+                lambda: model_view(fitted.description, backtest, fitted.drivers, version, champion),
+                lambda: data,
+            )
         )
+    if version.clean is False:
+        raise typer.Exit(1)
 
 
 @app.command()

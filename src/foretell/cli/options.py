@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +24,13 @@ Query = Annotated[
     str,
     typer.Argument(metavar="QUERY", help="The question; @FILE reads it from a file, - from standard input."),
 ]
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The name given to `fit`.")]
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="The name given to `fit` (its champion answers), NAME@3, NAME@challenger, or a .foretell file.",
+    ),
+]
 
 FormatOption = Annotated[
     Format | None,
@@ -67,7 +72,9 @@ Windows = Annotated[
 ]
 Models = Annotated[
     Path,
-    typer.Option("--models", metavar="FOLDER", envvar="FORETELL_MODELS", help="The folder of saved models."),
+    typer.Option(
+        "--models", metavar="FOLDER", envvar="FORETELL_MODELS", help="The registry: a folder of models."
+    ),
 ]
 AsOf = Annotated[
     str | None,
@@ -99,8 +106,6 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on stand
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what each step did and took.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error arose.")]
 
-NAME = re.compile(r"[a-z0-9_-]{1,64}")
-
 
 def query_text(argument: str) -> str:
     """The query itself: as given, from a file (@FILE) or from standard input (-)."""
@@ -114,23 +119,6 @@ def query_text(argument: str) -> str:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise UsageError(f"cannot read the query from {str(path)!r}: {reason}") from None
     return argument
-
-
-def model_path(folder: Path, name: str) -> Path:
-    """Where the model `name` is kept.
-
-    >>> model_path(Path("models"), "churn").name
-    'churn.foretell'
-    >>> model_path(Path("models"), "../churn")
-    Traceback (most recent call last):
-    foretell.core.errors.UsageError: '../churn' cannot be a model's name
-    a name has 1 to 64 small letters, digits, '-' or '_'
-    """
-    if not NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} cannot be a model's name", mend="a name has 1 to 64 small letters, digits, '-' or '_'"
-        )
-    return folder / f"{name}.foretell"
 
 
 def id_list(text: str | None) -> list[str] | None:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from foretell.cli import options as o
 from foretell.cli.output import Format, Result, chosen, write
 from foretell.cli.progress import Lines, progress
-from foretell.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from foretell.lifecycle.registry import Registry
     from foretell.pipeline import Database
     from foretell.prediction.model import Model
+
+
+ENDING = ".foretell"  # of model files
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,18 @@ def connect(
     )
 
 
-def load(models: Path, name: str) -> Model:
-    """The saved model `name`, or an error that lists what there is."""
-    import foretell
-    from foretell.core.text import did_you_mean
+def registry(models: Path) -> Registry:
+    """The registry in a folder."""
+    from foretell.lifecycle.registry import Registry
 
-    path = o.model_path(models, name)
-    if not path.exists():
-        there = [p.stem for p in models.glob("*.foretell")]
-        raise UsageError(f"no model {name!r} in {str(models)!r}", mend=did_you_mean(name, there) if there else
-                         "train one with: foretell fit DATABASE QUERY --name NAME")  # fmt: skip
-    return foretell.load(path)
+    return Registry(models)
+
+
+def load(models: Path, name: str) -> Model:
+    """The model of a version in the registry, or of a file; else an error that lists what there is."""
+    import foretell
+
+    if name.endswith(ENDING):
+        return foretell.load(name)
+    with registry(models) as held:
+        return held.load(name)

@@ -10,6 +10,8 @@
     ├── DataError                 values that no honest label or feature can be made from
     ├── LeakError                 a plan reads past its cutoff: never run
     ├── ModelFileError            a saved model is damaged, foreign or too new
+    ├── RegistryError             the registry of models cannot be read or changed
+    ├── WriteError                predictions could not be written to their destination
     └── GateError                 a check that the user asked for did not pass
 
 An error says what was found, what was expected and how to mend it, and keeps these as fields for JSON.
@@ -125,6 +127,14 @@ class LeakError(ForetellError):
 
 class ModelFileError(ForetellError):
     """A saved model that is damaged, not ours, or written by a newer release."""
+
+
+class RegistryError(ForetellError):
+    """The registry of models cannot be read or changed; what it held before, it holds still."""
+
+
+class WriteError(ForetellError):
+    """Predictions could not be written to their destination. Either all of a run is there or nothing."""
 
 
 class GateError(ForetellError):

@@ -8,6 +8,7 @@ names each part's sha256. It holds no training rows: scoring needs the database 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import platform
@@ -192,24 +193,31 @@ class Model:
         """Write the model to a file, whole or not at all."""
         place = Path(path)
         place.parent.mkdir(parents=True, exist_ok=True)
+        draft = place.with_name(place.name + ".part")
+        try:
+            with draft.open("wb") as handle:
+                handle.write(self.to_bytes())
+                handle.flush()
+                os.fsync(handle.fileno())
+            draft.replace(place)
+        finally:
+            draft.unlink(missing_ok=True)
+        return place
+
+    def to_bytes(self) -> bytes:
+        """What `save` writes: equal models are equal bytes."""
         parts = {n: p if isinstance(p, bytes) else p.encode() for n, p in self._parts().items()}
         manifest = {
             "format": FORMAT,
             "kind": "foretell model",
             "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(parts.items())},
         }
-        draft = place.with_name(place.name + ".part")
-        try:
-            with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.writestr(_entry(_MANIFEST), json.dumps(manifest, indent=1))
-                for name in sorted(parts):
-                    archive.writestr(_entry(name), parts[name])
-            with draft.open("rb+") as handle:
-                os.fsync(handle.fileno())
-            draft.replace(place)
-        finally:
-            draft.unlink(missing_ok=True)
-        return place
+        whole = io.BytesIO()
+        with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(_entry(_MANIFEST), json.dumps(manifest, indent=1))
+            for name in sorted(parts):
+                archive.writestr(_entry(name), parts[name])
+        return whole.getvalue()
 
     def _parts(self) -> dict[str, str | bytes]:
         task = self.task

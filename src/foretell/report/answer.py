@@ -10,6 +10,7 @@ from rich.text import Text
 from foretell.evaluation.backtest import Backtest
 from foretell.evaluation.labels import LabelReport
 from foretell.explain.reasons import Driver
+from foretell.lifecycle.version import Version
 from foretell.prediction.predictions import Predictions
 from foretell.report.backtest import READ, backtest_view
 from foretell.report.labels import labels_view
@@ -56,10 +57,21 @@ def answer_view(
     )
 
 
-def model_view(description: str, backtest: Backtest, drivers: Sequence[Driver], place: str) -> RenderableType:
-    """What was trained, how good it is, what it rests on, and where it is kept."""
+def model_view(
+    description: str, backtest: Backtest, drivers: Sequence[Driver], version: Version, champion: int | None
+) -> RenderableType:
+    """What was trained, how good it is, what it rests on, whether it leaks, and as what it is kept."""
     parts = [verdict_view(backtest), task_view(description), backtest_view(backtest), drivers_view(drivers)]
-    return stack([*parts, Text(f"Saved as {place}.")])
+    audit = version.record["audit"]
+    if audit is not None:
+        parts.append(Text(audit["verdict"], style="" if audit["clean"] else "bold red"))
+    kept = f"Kept as {version}, the champion."
+    if champion != version.number:
+        kept = (
+            f"Kept as {version}, the challenger: {version.name}@{champion} answers until "
+            f"`foretell models promote {version}`."
+        )
+    return stack([*parts, Text(kept)])
 
 
 def verdict_view(backtest: Backtest) -> Text:

@@ -1,0 +1,1 @@
+"""Models that stay good: versions, predictions that are written and graded, monitoring, retraining."""
