@@ -195,7 +195,7 @@ def test_float32_is_float64_rounded(kind: str) -> None:
             )
             rows = rows_of(narrow, task, database.cutoffs(seed, 3))
             found, exact = narrow.features(plan, rows), wide.features(plan, rows)
-        less = {d.name for d in plan.differences}  # of values that are rounded already
+        less = {c.name for c in plan.contrasts}  # of values that are rounded already
         for name, column in zip(exact.names, exact.columns):
             if isinstance(column, Numeric):
                 held = found[name]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foretell.core.time import Instant
-from foretell.features.matrix import Instants, Matrix, Numeric, Precision, Values
+from foretell.features.matrix import Floats, Instants, Matrix, Numeric, Precision, Values
 from foretell.plan import nodes
 from foretell.schema.model import Link
 from foretell.store.columns import Tables
@@ -55,13 +55,20 @@ def matrix_of(
 ) -> Matrix:
     """The matrix of a plan from what its blocks have made: each output by its name."""
     columns = dict(found)
-    for difference in plan.differences:
-        left, right = found[difference.left], found[difference.right]
-        assert isinstance(left, Numeric) and isinstance(right, Numeric), f"{difference.name}: of no numbers"
-        less = left.values.astype(np.float64) - right.values.astype(np.float64)
-        columns[difference.name] = Numeric.of(less, precision)
+    for contrast in plan.contrasts:
+        left, right = found[contrast.left], found[contrast.right]
+        assert isinstance(left, Numeric) and isinstance(right, Numeric), f"{contrast.name}: of no numbers"
+        sides = left.values.astype(np.float64), right.values.astype(np.float64)
+        columns[contrast.name] = Numeric.of(_held_against(*sides, contrast.how), precision)
     names = plan.outputs
     return Matrix(names, tuple(columns[n] for n in names), rows)
+
+
+def _held_against(left: Floats, right: Floats, how: nodes.Comparison) -> Floats:
+    if how is nodes.Comparison.DIFFERENCE:
+        return left - right
+    above = right > 0
+    return np.where(above, left / np.where(above, right, 1.0), np.nan)
 
 
 class Engine(Protocol):

@@ -12,7 +12,7 @@ from foretell.features.matrix import Categorical, Floats, Matrix, Text
 from foretell.features.model import (
     Aggregated,
     Attribute,
-    Difference,
+    Contrast,
     Feature,
     FeatureSet,
     Nested,
@@ -58,7 +58,7 @@ def story(feature: Feature) -> str:
             return _events_story((*up, *down), value)
         case Nested(up=up, down=hop, inner=inner):
             return f"each {_events_story((*up, hop, *inner.down), inner.value)}"
-        case Difference(left=left):
+        case Contrast(left=left):
             return _events_story((*left.up, *left.down), left.value)
         case Attribute(up=up, column=column):
             return ">".join(str(h) for h in up) + f".{column}"

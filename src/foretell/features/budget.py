@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from foretell.features.candidates.scope import Candidate
-from foretell.features.model import Aggregated, Attribute, Difference, Feature, Nested
+from foretell.features.model import Aggregated, Attribute, Contrast, Feature, Nested
 
 
 def path_of(feature: Feature) -> Hashable:
@@ -19,8 +19,8 @@ def path_of(feature: Feature) -> Hashable:
             return "row", tuple(str(h) for h in up)
         case Aggregated(up=up, down=down):
             return tuple(str(h) for h in up), tuple(str(h) for h in down)
-        case Difference(left=left):
-            return "difference", tuple(str(h) for h in (*left.up, *left.down))
+        case Contrast(left=left):
+            return "contrast", tuple(str(h) for h in (*left.up, *left.down))
         case Nested(up=up, down=hop, inner=inner):
             return "nested", tuple(str(h) for h in (*up, hop)), tuple(str(h) for h in inner.down)
         case _:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from foretell.core.time import ABBREVIATIONS, Last, LookBack
-from foretell.features.model import Aggregated, Difference, LeftOut, Nested, Value
+from foretell.features.model import Aggregated, Contrast, LeftOut, Nested, Value
 from foretell.plan.measures import MEASURES
+from foretell.plan.nodes import Comparison
 from foretell.schema.model import Hop, Schema
 
 
@@ -80,18 +81,23 @@ def name_of(definition: Aggregated, schema: Schema) -> str:
     return aggregate_name(definition.measure, path, definition.value, definition.window, schema)
 
 
-def difference_name(definition: Difference, schema: Schema) -> str:
-    """A difference as a name: both aggregates, with 'minus' between them."""
-    return f"{name_of(definition.left, schema)} minus {name_of(definition.right, schema)}"
+_AGAINST = {Comparison.DIFFERENCE: ("minus", "less"), Comparison.RATIO: ("over", "divided by")}
 
 
-def difference_words(definition: Difference, schema: Schema, target: str) -> str:
-    """What a difference is, in English: 'number of … so far, less the number of … so far'."""
+def contrast_name(definition: Contrast, schema: Schema) -> str:
+    """A contrast as a name: both aggregates, with 'minus' or 'over' between them."""
+    sign, _ = _AGAINST[definition.how]
+    return f"{name_of(definition.left, schema)} {sign} {name_of(definition.right, schema)}"
+
+
+def contrast_words(definition: Contrast, schema: Schema, target: str) -> str:
+    """What a contrast is, in English: 'number of … so far, less the number of … so far'."""
     left, right = (
         aggregate_words(d.measure, d.up, d.down, d.value, d.window, schema, target)
         for d in (definition.left, definition.right)
     )
-    return f"{left}, less the {right}"
+    _, word = _AGAINST[definition.how]
+    return f"{left}, {word} the {right}"
 
 
 def nested_name(definition: Nested, schema: Schema) -> str:

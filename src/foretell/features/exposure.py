@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from foretell.features.model import Aggregated, Attribute, Definition, Difference, FeatureSet, Nested, Value
+from foretell.features.model import Aggregated, Attribute, Contrast, Definition, FeatureSet, Nested, Value
 from foretell.schema.model import Schema
 from foretell.task.model import Task
 
@@ -40,6 +40,6 @@ def _read(definition: Definition, task: Task) -> Iterator[tuple[str, str]]:
             yield value.up[-1].end if value.up else down[-1].end, value.column
         case Nested(inner=inner):
             yield from _read(inner, task)
-        case Difference(left=left, right=right):
+        case Contrast(left=left, right=right):
             yield from _read(left, task)
             yield from _read(right, task)

@@ -11,8 +11,8 @@ from foretell.features.describe import name_of
 from foretell.features.model import (
     Aggregated,
     Attribute,
+    Contrast,
     CutoffPart,
-    Difference,
     Feature,
     FeatureSet,
     Kind,
@@ -89,7 +89,7 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
     nested: dict[tuple[tuple[Hop, ...], Hop, tuple[Hop, ...], tuple[str, ...]], list[Feature]] = {}
     labels: dict[tuple[bool, bool], list[Feature]] = {}
     parts: list[tuple[str, str]] = []
-    differences, read = _differences(features, task.schema)
+    contrasts, read = _contrasts(features, task.schema)
     for feature in (*features.features, *read):
         match feature.definition:
             case Attribute(up=up):
@@ -116,26 +116,25 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
         blocks.append(nodes.Calendar(tuple(parts)))
     passing = frozenset(f.name for f in read)
     return nodes.FeaturePlan(
-        task.entity.name, task.entity_key, tuple(blocks), task.hidden, differences, passing
+        task.entity.name, task.entity_key, tuple(blocks), task.hidden, contrasts, passing
     )
 
 
-def _differences(
+def _contrasts(
     features: FeatureSet, schema: Schema
-) -> tuple[tuple[nodes.Difference, ...], tuple[Feature, ...]]:
-    """The differences by names, and the aggregates that they alone read."""
+) -> tuple[tuple[nodes.Contrast, ...], tuple[Feature, ...]]:
+    """The contrasts by names, and the aggregates that they alone read."""
     names = set(features.names)
-    found: list[nodes.Difference] = []
+    found: list[nodes.Contrast] = []
     read: dict[str, Feature] = {}
     for feature in features.features:
-        if not isinstance(feature.definition, Difference):
+        if not isinstance(feature.definition, Contrast):
             continue
-        sides = []
-        for side in (feature.definition.left, feature.definition.right):
-            sides.append(name_of(side, schema))
-            if sides[-1] not in names:
-                read[sides[-1]] = Feature(sides[-1], Kind.NUMERIC, side, "", feature.group)
-        found.append(nodes.Difference(feature.name, *sides))
+        left, right = (name_of(d, schema) for d in (feature.definition.left, feature.definition.right))
+        for name, side in ((left, feature.definition.left), (right, feature.definition.right)):
+            if name not in names:
+                read[name] = Feature(name, Kind.NUMERIC, side, "", feature.group)
+        found.append(nodes.Contrast(feature.name, left, right, feature.definition.how))
     return tuple(found), tuple(read.values())
 
 

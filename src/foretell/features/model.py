@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from foretell.core.errors import ModelFileError
 from foretell.core.text import listing
 from foretell.core.time import Last, LookBack, Offset, Unit
-from foretell.plan.nodes import Following
+from foretell.plan.nodes import Comparison, Following
 from foretell.schema.model import Hop, Schema
 
 
@@ -82,11 +82,12 @@ class Nested:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How far one aggregate lies above another, both as of the cutoff."""
+class Contrast:
+    """One aggregate held against another: how far it lies above it, or how many times it, as of the cutoff."""
 
     left: Aggregated
     right: Aggregated
+    how: Comparison = Comparison.DIFFERENCE
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Staleness:
     """The days from the end of the known history to the cutoff, where history was frozen before it."""
 
 
-Definition: TypeAlias = Attribute | Aggregated | Nested | Difference | OwnLabels | CutoffPart | Staleness
+Definition: TypeAlias = Attribute | Aggregated | Nested | Contrast | OwnLabels | CutoffPart | Staleness
 
 
 @dataclass(frozen=True)
@@ -276,9 +277,9 @@ def _definition_to_json(definition: Definition) -> dict[str, Any]:
                 "up": _hops(up),
                 "window": _looked_back(window),
             }
-        case Difference(left=left, right=right):
+        case Contrast(left=left, right=right, how=how):
             sides = {"left": _definition_to_json(left), "right": _definition_to_json(right)}
-            return {"of": "difference", **sides}
+            return {"of": how.value, **sides}
         case OwnLabels(measure=measure, window=window, everyone=everyone, following=following, ago=ago):
             return {
                 "of": "labels",
@@ -323,11 +324,11 @@ def _definition_from_json(r: dict[str, Any], schema: Schema) -> Definition:
             if not isinstance(inner, Aggregated):
                 raise ValueError("a nested feature is of events")
             return Nested(r["measure"], hop, inner, _path(r["up"], schema), _offset(r["window"]))
-        case "difference":
+        case Comparison.DIFFERENCE | Comparison.RATIO as how:
             left, right = (_definition_from_json(r[side], schema) for side in ("left", "right"))
             if not (isinstance(left, Aggregated) and isinstance(right, Aggregated)):
-                raise ValueError("a difference is of two aggregates")
-            return Difference(left, right)
+                raise ValueError(f"a {how} is of two aggregates")
+            return Contrast(left, right, Comparison(how))
         case "labels":
             return OwnLabels(
                 r["measure"],

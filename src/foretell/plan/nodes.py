@@ -242,13 +242,21 @@ class PastLabels:
 Block: TypeAlias = Aggregate | Nested | AsOf | Calendar
 
 
+class Comparison(StrEnum):
+    """How two numbers are held against each other."""
+
+    DIFFERENCE = "difference"  # the left less the right
+    RATIO = "ratio"  # the left as a multiple of the right; no value where the right is not above 0
+
+
 @dataclass(frozen=True)
-class Difference:
-    """One numeric output less another, both of blocks; no value where either has none."""
+class Contrast:
+    """One numeric output held against another, both of blocks; no value where either has none."""
 
     name: str
     left: str
     right: str
+    how: Comparison
 
 
 @dataclass(frozen=True)
@@ -256,14 +264,14 @@ class FeaturePlan:
     """Everything that is computed for rows of (entity, cutoff). `entity` is the table of the entities.
 
     `hidden` are columns of the entity's own row that are being asked for: a static target's. `passing` are
-    outputs of blocks that differences alone read.
+    outputs of blocks that contrasts alone read.
     """
 
     entity: str
     key: tuple[str, ...]
     blocks: tuple[Block, ...]
     hidden: tuple[str, ...] = ()
-    differences: tuple[Difference, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()
     passing: frozenset[str] = frozenset()
 
     @property
@@ -273,9 +281,9 @@ class FeaturePlan:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The output columns' names: of the blocks in their order, then the differences."""
+        """The output columns' names: of the blocks in their order, then the contrasts."""
         kept = (name for name in self.made if name not in self.passing)
-        return (*kept, *(d.name for d in self.differences))
+        return (*kept, *(c.name for c in self.contrasts))
 
 
 def output_names(block: Block) -> tuple[str, ...]:

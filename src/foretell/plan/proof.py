@@ -51,11 +51,11 @@ def prove(plan: nodes.FeaturePlan | nodes.Target, schema: Schema) -> None:
                 _past_events(inner.anchor, inner.events, plan, schema)
             case nodes.Calendar():
                 pass
-    # A difference reads nothing but what the blocks have made, and what they make is proven.
+    # A contrast reads nothing but what the blocks have made, and what they make is proven.
     made = set(plan.made)
-    for difference in plan.differences:
-        if not {difference.left, difference.right} <= made:
-            raise LeakError(f"{difference.name!r} is a difference of what no block makes")
+    for contrast in plan.contrasts:
+        if not {contrast.left, contrast.right} <= made:
+            raise LeakError(f"{contrast.name!r} is a {contrast.how} of what no block makes")
 
 
 def _past_events(

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from foretell.core.time import Instant, format_instant
 from foretell.plan import asof, nested, nodes, prepare, rings, target
-from foretell.plan.build import DIALECT, SPACE, TIME, col, create, table
+from foretell.plan.build import DIALECT, SPACE, TIME, col, create, table, template
 from foretell.plan.events import events
 from foretell.plan.lattice import Lattice, looking_back
 from foretell.plan.measures import MEASURES
@@ -48,6 +48,12 @@ def script(
 
 _USAGE = """Run it in DuckDB, with the database attached and in use:
   duckdb -cmd "ATTACH 'my.duckdb' AS asked (READ_ONLY); USE asked" < this-file.sql"""
+
+
+_CONTRASTS = {
+    nodes.Comparison.DIFFERENCE: "l - r",
+    nodes.Comparison.RATIO: "CASE WHEN r > 0 THEN l / r END",
+}
 
 
 class _Writer:
@@ -211,11 +217,11 @@ class _Writer:
                 if empties.get(output) is not None:
                     value = exp.func("COALESCE", value, exp.Literal.number(0))
                 values[output] = value
-        for difference in plan.differences:
-            less = exp.Sub(this=values[difference.left].copy(), expression=values[difference.right].copy())
-            values[difference.name] = less
-            said = self.descriptions.get(difference.name, "")
-            self.say(f"  {difference.name}: {said}")
+        for contrast in plan.contrasts:
+            text = _CONTRASTS[contrast.how]
+            values[contrast.name] = template(text, l=values[contrast.left], r=values[contrast.right])
+            said = self.descriptions.get(contrast.name, "")
+            self.say(f"  {contrast.name}: {said}")
         for output, value in values.items():
             if output not in plan.passing:
                 query = query.select(value.as_(output, quoted=True))

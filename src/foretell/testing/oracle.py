@@ -19,8 +19,8 @@ from foretell.features.lower import PAST_STEPS
 from foretell.features.model import (
     Aggregated,
     Attribute,
+    Contrast,
     CutoffPart,
-    Difference,
     Feature,
     FeatureSet,
     Kind,
@@ -29,6 +29,7 @@ from foretell.features.model import (
     Staleness,
     Value,
 )
+from foretell.plan.nodes import Comparison
 from foretell.query import ast
 from foretell.query.ast import Function
 from foretell.schema.model import Column, Hop, Schema, Semantic
@@ -286,9 +287,9 @@ class Oracle:
                 return self._aggregated(task, made, rows)
             case Nested() as made:
                 return self._nested(task, made, rows)
-            case Difference(left=left, right=right):
+            case Contrast(left=left, right=right, how=how):
                 pairs = zip(self._aggregated(task, left, rows), self._aggregated(task, right, rows))
-                return [None if a is None or b is None else a - b for a, b in pairs]
+                return [_held_against(a, b, how) for a, b in pairs]
             case OwnLabels(measure=measure, window=window, everyone=everyone):
                 return [self._past_labels(task, measure, window, None if everyone else e, t) for e, t in rows]
             case CutoffPart(part=part):
@@ -445,6 +446,14 @@ class Oracle:
 
 
 CATEGORICAL = {"last_category": True, "mode": True, "distinct": True}
+
+
+def _held_against(left: float | None, right: float | None, how: Comparison) -> float | None:
+    if left is None or right is None:
+        return None
+    if how is Comparison.RATIO:
+        return left / right if right > 0 else None
+    return left - right
 
 
 def _formulas(task: Task) -> tuple[BoundExpr | None, ...]:

@@ -111,7 +111,7 @@ class PartedEngine(NativeEngine):
                 splits.append(split)
             else:
                 left.append(block)
-        blocks_alone = replace(plan, differences=(), passing=frozenset())
+        blocks_alone = replace(plan, contrasts=(), passing=frozenset())
         made = [super().features(replace(blocks_alone, blocks=tuple(whole)), rows)]
         if left:
             made.append(self._on_disk.features(replace(blocks_alone, blocks=tuple(left)), rows))

@@ -9,8 +9,8 @@ from itertools import combinations
 
 from foretell.features.candidates.events import events_of_parents
 from foretell.features.candidates.scope import Candidate, Scope, outcome_words
-from foretell.features.describe import difference_name, difference_words
-from foretell.features.model import Aggregated, Difference, Feature, Kind
+from foretell.features.describe import contrast_name, contrast_words
+from foretell.features.model import Aggregated, Contrast, Feature, Kind
 from foretell.schema.model import Hop, Link
 
 _STEP = 0.03
@@ -34,9 +34,9 @@ def contrasts(scope: Scope) -> Iterator[Candidate]:
     for one, other in twins:
         for rank, left, group in ranked:
             if left.up == (Hop(one, up=True),):
-                definition = Difference(left, _mirrored(left, one, other))
-                text = difference_words(definition, schema, outcome_words(task))
-                name = difference_name(definition, schema)
+                definition = Contrast(left, _mirrored(left, one, other))
+                text = contrast_words(definition, schema, outcome_words(task))
+                name = contrast_name(definition, schema)
                 yield rank + _STEP, Feature(name, Kind.NUMERIC, definition, text, group)
 
 

@@ -21,7 +21,7 @@ from foretell.evaluation.futures import perturb, truncate
 from foretell.evaluation.law import asked, differences
 from foretell.features.lower import feature_plan, target_plan
 from foretell.features.matrix import Numeric
-from foretell.features.model import Aggregated, Difference, Feature, FeatureSet, Kind, from_json, to_json
+from foretell.features.model import Aggregated, Contrast, Feature, FeatureSet, Kind, from_json, to_json
 from foretell.features.synthesize import Profile, synthesize
 from foretell.plan import nodes
 from foretell.plan.proof import prove
@@ -45,7 +45,7 @@ def cases(count: int) -> Iterator[tuple[RandomDatabase, Task, FeatureSet, int]]:
         if task is None:
             continue
         every = synthesize(task, Profile(900.0, lambda table, column: ()), FeatureSettings(budget=5_000))
-        found = [f for f in every.features if isinstance(f.definition, Difference)]
+        found = [f for f in every.features if isinstance(f.definition, Contrast)]
         if found:
             yield database, task, FeatureSet(tuple(found[:: 1 + len(found) // 12])), seed
             count -= 1
@@ -86,9 +86,9 @@ def test_control_the_sides_the_other_way_round() -> None:
     with pytest.raises(AssertionError):
         for database, task, features, seed in cases(4):
             turned = [
-                replace(f, definition=Difference(f.definition.right, f.definition.left))
+                replace(f, definition=Contrast(f.definition.right, f.definition.left))
                 for f in features.features
-                if isinstance(f.definition, Difference)
+                if isinstance(f.definition, Contrast)
             ]
             compare("duckdb", database, task, features, seed, told=FeatureSet(tuple(turned)))
 
@@ -120,7 +120,7 @@ def own_look_back(database: RandomDatabase) -> tuple[Task, FeatureSet]:
         for feature in every.features:
             made = feature.definition
             if isinstance(made, Aggregated) and made.measure == "mean" and made.window == Last(5):
-                lately = Difference(made, replace(made, window=None))
+                lately = Contrast(made, replace(made, window=None))
                 return task, FeatureSet((feature, Feature("lately", Kind.NUMERIC, lately, "", "")))
     raise AssertionError("no question has numbers")
 
@@ -160,6 +160,6 @@ def test_the_proof_refuses_what_no_block_makes() -> None:
     database, task, features, _ = next(cases(1))
     plan = feature_plan(task, features)
     prove(plan, database.schema)
-    odd = nodes.Difference("odd", plan.differences[0].left, "elsewhere")
+    odd = nodes.Contrast("odd", plan.contrasts[0].left, "elsewhere", nodes.Comparison.RATIO)
     with pytest.raises(LeakError, match="no block makes"):
-        prove(replace(plan, differences=(odd,)), database.schema)
+        prove(replace(plan, contrasts=(odd,)), database.schema)
