@@ -83,7 +83,7 @@ class Nested:
 
 @dataclass(frozen=True)
 class Contrast:
-    """One aggregate held against another: how far it lies above it, or how many times it, as of the cutoff."""
+    """One aggregate against another: how far it lies above it, or how many times it, as of the cutoff."""
 
     left: Aggregated
     right: Aggregated
