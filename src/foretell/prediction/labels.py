@@ -35,7 +35,7 @@ def read_labels(labels: Any, database: OpenDatabase, task: Task) -> pa.Table:
     if isinstance(labels, str) and _is_sql(labels):
         table = _run_sql(labels, database, task)
     else:
-        table = _as_table(labels)
+        table = as_table(labels)
     return _normalised(table, task)
 
 
@@ -43,12 +43,13 @@ def read_rows(rows: Any, task: Task) -> pa.Table:
     """A table with the key columns of the task's entity and `cutoff`: rows to score, from a table, a frame or
     a file. Its other columns are left out.
     """
-    table = _as_table(rows)
+    table = as_table(rows)
     _, made = _keyed(table, task)
     return pa.table(made)
 
 
-def _as_table(given: Any) -> pa.Table:
+def as_table(given: Any) -> pa.Table:
+    """An Arrow table from a table, a pandas or polars frame, or a Parquet or CSV file."""
     if isinstance(given, pa.Table):
         return given
     if isinstance(given, str | Path):
