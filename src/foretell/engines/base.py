@@ -123,7 +123,11 @@ class Engine(Protocol):
         ...
 
     def later_share(self, table: str, column: str, until: Instant) -> float:
-        """The share of a time column's values after their row's own time (untimed: after `until`)."""
+        """The share of a time column's values that were written after their row came to be.
+
+        Those after the row's own time; where rows have none, those after `until`, but for values from before
+        the first event that points at the row: a birth date came before, an `updated_at` did not.
+        """
         ...
 
     def fellows(self, link: Link) -> float:

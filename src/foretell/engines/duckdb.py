@@ -25,6 +25,7 @@ from foretell.engines.past_labels import NUMERIC, anchors_of, as_text, lattice_o
 from foretell.engines.workbench import Workbench, fetch
 from foretell.features.matrix import Categorical, Matrix, Numeric, Precision, Values
 from foretell.plan import asof, events, nested, nodes, prepare, rings, target
+from foretell.plan.begun import BEGUN, telling_links, with_begun
 from foretell.plan.build import DIALECT, ROW, TIME, after, col, create, table, template
 from foretell.plan.lattice import Lattice
 from foretell.plan.measures import MEASURES
@@ -200,15 +201,35 @@ class DuckDBEngine:
 
     def later_share(self, name: str, column: str, until: Instant) -> float:
         self._prepare(name)
-        bound: exp.Expr = _moment(until)
+        moment = col("e", column)
         if self._schema.is_timed(name):
             # A row dated by the day may name a moment of that day.
-            midnight = template("BOOL_AND(DATE_TRUNC('day', t) = t)", t=col("e", TIME))
-            daily = self._bench.one(exp.select(midnight).from_(table(name, "e")))[0]
-            bound = after(col("e", TIME), Offset(1 if daily else 0))
-        later = exp.cast(exp.GT(this=col("e", column), expression=bound), "INT")
-        query = exp.select(exp.func("AVG", later)).from_(table(name, "e"))
-        return float(self._bench.one(query)[0] or 0.0)
+            bound = after(col("e", TIME), Offset(1 if self._is_daily(name, TIME) else 0))
+            later: exp.Expr = exp.GT(this=moment, expression=bound)
+            rows: exp.Expr = table(name, "e")
+        else:
+            links = telling_links(self._schema, name)
+            for link in links:
+                self._prepare(link.child)
+            query = exp.select(exp.column(exp.Star(), table="e")).from_(table(name, "e"))
+            query = with_begun(query, "e", links, self._schema, lambda link: table(link.child, "c"))
+            # A value dated by the day may be of any moment of that day.
+            ends = after(moment.copy(), Offset(1 if self._is_daily(name, column) else 0))
+            later = template(
+                "v > bound AND (first IS NULL OR ends >= first)",
+                v=moment,
+                bound=_moment(until),
+                first=col("e", BEGUN),
+                ends=ends,
+            )
+            rows = query.subquery("e")
+            later = exp.Case().when(template("v IS NOT NULL", v=moment.copy()), later)
+        found = exp.select(exp.func("AVG", exp.cast(later, "INT"))).from_(rows)
+        return float(self._bench.one(found)[0] or 0.0)
+
+    def _is_daily(self, name: str, column: str) -> bool:
+        midnight = template("BOOL_AND(DATE_TRUNC('day', t) = t)", t=col("e", column))
+        return bool(self._bench.one(exp.select(midnight).from_(table(name, "e")))[0])
 
     def fellows(self, link: Link) -> float:
         self._prepare(link.child)

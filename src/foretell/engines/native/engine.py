@@ -194,7 +194,7 @@ class NativeEngine:
         return lookup.span(self._tables, table, until=until, trim=trim)
 
     def later_share(self, table: str, column: str, until: Instant) -> float:
-        return lookup.later_share(self._tables, table, column, until)
+        return lookup.later_share(self._tables, self._schema, table, column, until)
 
     def fellows(self, link: Link) -> float:
         return lookup.fellows(self._tables, link)

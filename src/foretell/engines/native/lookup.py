@@ -15,6 +15,8 @@ from foretell import kernel
 from foretell.core.time import DAY, Instant
 from foretell.engines.base import Entities, Keys
 from foretell.engines.past_labels import as_text
+from foretell.kernel.model import Longs
+from foretell.plan.begun import telling_links
 from foretell.schema.model import DType, Link, Schema
 from foretell.store.columns import FIRST_RANK, Tables
 from foretell.store.words import Words
@@ -88,17 +90,32 @@ def span(tables: Tables, table: str, *, until: Instant | None, trim: float) -> t
     return int(times[first]), int(times[count - 1])
 
 
-def later_share(tables: Tables, table: str, column: str, until: Instant) -> float:
-    """The share of a time column's values after their row's own time (untimed: after `until`)."""
+def later_share(tables: Tables, schema: Schema, table: str, column: str, until: Instant) -> float:
+    """The share of a time column's values that were written after their row came to be."""
     moments, times = tables.instants(table, column), tables.times(table)
     known = moments != kernel.MISSING
     if not known.any():
         return 0.0
     if times is None:
-        return float(np.mean(moments[known] > until))
+        # A value dated by the day may be of any moment of that day.
+        ends = moments[known] + DAY * (not np.any(moments[known] % DAY))
+        return float(np.mean((moments[known] > until) & (ends >= begun(tables, schema, table)[known])))
     # A row dated by the day may name a moment of that day.
     daily = not np.any(times % DAY)
     return float(np.mean((moments > times + DAY * daily)[known]))
+
+
+def begun(tables: Tables, schema: Schema, table: str) -> Longs:
+    """When the first event that points at each row came; the smallest number where none does. (rows,)"""
+    never = np.iinfo(np.int64)
+    found = np.full(tables.rows(table), never.max, dtype=np.int64)
+    for link in telling_links(schema, table):
+        offsets, rows = tables.children(link)
+        times = tables.times(link.child)
+        assert times is not None
+        some = np.flatnonzero(np.diff(offsets))  # a parent's rows are in order of time
+        found[some] = np.minimum(found[some], times[rows[offsets[some]]])
+    return np.where(found == never.max, never.min, found)
 
 
 def fellows(tables: Tables, link: Link) -> float:

@@ -23,6 +23,7 @@ from foretell.engines.native.streamed import Streamed
 from foretell.engines.workbench import as_rows
 from foretell.features.matrix import Matrix, Precision, Values
 from foretell.plan import nodes
+from foretell.plan.begun import telling_links
 from foretell.plan.build import col, table
 from foretell.plan.proof import prove
 from foretell.schema.model import Link, Schema
@@ -148,7 +149,7 @@ class PartedEngine(NativeEngine):
         return super().span(table, until=until, trim=trim)
 
     def later_share(self, table: str, column: str, until: Instant) -> float:
-        if self._parted.needs([table]):
+        if self._parted.needs([table, *(k.child for k in telling_links(self._schema, table))]):
             return self._streamed.later_share(table, column, until)
         return super().later_share(table, column, until)
 

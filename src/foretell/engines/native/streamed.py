@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from foretell.core.time import DAY, Instant
-from foretell.plan.build import DIALECT, TIME, col, raw
+from foretell.plan.begun import BEGUN, telling_links, with_begun
+from foretell.plan.build import DIALECT, TIME, col, raw, template
 from foretell.plan.prepare import met_by, read, time_link, visible_from
 from foretell.schema.model import DType, Link, Schema
 from foretell.store.quantile import quantile
@@ -41,21 +42,44 @@ class Streamed:
         return int(first), int(last)
 
     def later_share(self, table: str, column: str, until: Instant) -> float:
-        """The share of a time column's values after their row's own time (untimed: after `until`)."""
+        """The share of a time column's values that were written after their row came to be."""
+        if not self.schema.is_timed(table):
+            return self._later_share_untimed(table, column, until)
         rows = self._seen(table, (column,))
+        # A row dated by the day may name a moment of that day.
+        time = _micros(col("e", TIME))
+        daily = self._row(exp.select(_undated(time)).from_(rows.subquery("e")))[0] == 0
+        bound = exp.Add(this=time.copy(), expression=_number(DAY * daily))
         moment = _micros(col("e", column))
-        bound: exp.Expr = _number(until)
-        if self.schema.is_timed(table):
-            # A row dated by the day may name a moment of that day.
-            time = _micros(col("e", TIME))
-            odd = exp.func(
-                "COUNT_IF", exp.NEQ(this=exp.Mod(this=time, expression=_number(DAY)), expression=_number(0))
-            )
-            daily = self._row(exp.select(odd).from_(rows.subquery("e")))[0] == 0
-            bound = exp.Add(this=time.copy(), expression=_number(DAY * daily))
         later = exp.func("COUNT_IF", exp.GT(this=moment, expression=bound))
         count, known = self._row(
             exp.select(later, exp.func("COUNT", moment.copy())).from_(rows.subquery("e"))
+        )
+        return int(count or 0) / int(known) if known else 0.0
+
+    def _later_share_untimed(self, table: str, column: str, until: Instant) -> float:
+        links = telling_links(self.schema, table)
+        keys = dict.fromkeys((column, *(c for k in links for c in k.parent_columns)))
+        rows = self._seen(table, tuple(keys)).subquery("e")
+        query = exp.select(_micros(col("e", column)).as_("v")).from_(rows)
+
+        def events(link: Link) -> exp.Expr:
+            return self._seen(link.child, link.child_columns).subquery("c")
+
+        query = with_begun(query, "e", links, self.schema, events)
+        moment, first = col("q", "v"), _micros(col("q", BEGUN))
+        # A value dated by the day may be of any moment of that day.
+        daily = self._row(exp.select(_undated(moment)).from_(query.subquery("q")))[0] == 0
+        ends = exp.Add(this=moment.copy(), expression=_number(DAY * daily))
+        later = template(
+            "COUNT_IF(v > bound AND (first IS NULL OR ends >= first))",
+            v=moment.copy(),
+            bound=_number(until),
+            first=first,
+            ends=ends,
+        )
+        count, known = self._row(
+            exp.select(later, exp.func("COUNT", moment.copy())).from_(query.subquery("q"))
         )
         return int(count or 0) / int(known) if known else 0.0
 
@@ -114,6 +138,12 @@ class Streamed:
     def _row(self, query: exp.Expr) -> list[float | int | None]:
         found = self.scan.query(query)
         return [c[0].as_py() for c in found.columns]
+
+
+def _undated(moment: exp.Expr) -> exp.Expr:
+    """How many moments, in microseconds, are not a day's beginning."""
+    rest = exp.Mod(this=moment.copy(), expression=_number(DAY))
+    return exp.func("COUNT_IF", exp.NEQ(this=rest, expression=_number(0)))
 
 
 def _micros(moment: exp.Expr) -> exp.Expr:
