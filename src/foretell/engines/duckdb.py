@@ -21,7 +21,7 @@ from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant, Last, Offset
 from foretell.engines.base import GRID, Entities, Keys, Labels, Rows, matrix_of
 from foretell.engines.labelling import Labelling
-from foretell.engines.past_labels import NUMERIC, anchors_of, as_text, lattice_of, past_events
+from foretell.engines.past_labels import NUMERIC, anchors_of, as_text, lattice_of, moved, past_events
 from foretell.engines.workbench import Workbench, fetch
 from foretell.features.matrix import Categorical, Matrix, Numeric, Precision, Values
 from foretell.plan import asof, events, nested, nodes, prepare, rings, target
@@ -254,14 +254,16 @@ class DuckDBEngine:
         anchored = f"{name}_rows"
         if isinstance(block.events, nodes.PastLabels):
             words = any(MEASURES[o.measure].categorical for o in block.outputs)
-            lattice = lattice_of(block.events, rows, self.span)
+            seen = moved(rows, block.ago)
+            lattice = lattice_of(block.events, seen, self.span)
             source = self._past_labels(block.events, lattice, words=words)
             made.append(source)
-            anchor = anchors_of(block.events, lattice, rows)
-            self._bench.load(anchored, _numbered(rows.cutoffs, row=np.arange(len(rows)), anchor=anchor))
+            anchor = anchors_of(block.events, lattice, seen)
+            self._bench.load(anchored, _numbered(seen.cutoffs, row=np.arange(len(rows)), anchor=anchor))
         else:
             source, extracting = self._extract_for(block.events)
-            self._bench.execute(create(anchored, asof.anchors(block.anchor, given, self._schema)))
+            anchors = asof.anchors(block.anchor, given, self._schema, block.ago)
+            self._bench.execute(create(anchored, anchors))
         made.append(anchored)
         stretches = self._stretches(f"{name}_breaks", block.windows, anchored, rows, made)
         script = rings.aggregate(block, name, source, anchored, stretches)
@@ -306,7 +308,16 @@ class DuckDBEngine:
         shown = pa.array(values, pa.float64() if numeric else pa.string())
         name = self._bench.name("past")
         self._bench.load(name, made.rename_columns(["t", "anchor", "k"]).append_column("v0", shown))
-        return name
+        if past.following is None:
+            return name
+        read = nodes.Input(
+            past.target.target.expr, DType.FLOAT if numeric else DType.TEXT, following=past.following
+        )
+        columns = exp.select("anchor", "t", "k", "v0").from_(table(name))
+        followed = self._bench.name("past")
+        self._bench.execute(create(followed, events.followed(columns, [read])))
+        self._bench.drop(name)
+        return followed
 
     def _extract_for(self, node: nodes.Events) -> tuple[str, tuple[exp.Expr, ...]]:
         """The table of a path's events, and what is still to be run to make it.

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from foretell.core.time import Instant
+from foretell.core.time import Instant, Offset
 from foretell.engines.base import Entities, Labels, Rows
+from foretell.engines.native.edges import before
 from foretell.features.matrix import Instants
 from foretell.plan import nodes
 from foretell.plan.lattice import Lattice, looking_back
@@ -34,6 +35,11 @@ class PastEvents:
     times: Instants  # (events,)
     places: npt.NDArray[np.intp]  # (events,)
     values: npt.NDArray[Any]  # (events,)
+
+
+def moved(rows: Rows, ago: Offset | None) -> Rows:
+    """The rows as of that long before their cutoffs."""
+    return rows if ago is None else Rows(rows.entities, before(rows.cutoffs, ago))
 
 
 def lattice_of(past: nodes.PastLabels, rows: Rows, span: Span) -> Lattice:

@@ -19,6 +19,7 @@ from foretell.features.model import (
     OwnLabels,
     Value,
 )
+from foretell.plan.nodes import Following
 from foretell.schema.model import Hop
 
 LAST_OUTCOME = "the last known outcome"
@@ -71,6 +72,8 @@ def story(feature: Feature) -> str:
 def _events_story(path: tuple[Hop, ...], value: Value | None) -> str:
     walked = ">".join(str(h) for h in path)
     if value is None:
+        return walked
+    if value.following is Following.GAP:
         return walked
     read = ">".join(str(h) for h in value.up) + value.column
     return f"{walked}:{read}{'=' + value.equals if value.equals is not None else ''}"

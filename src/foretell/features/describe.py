@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from foretell.core.time import ABBREVIATIONS, Last, LookBack
+from foretell.core.time import ABBREVIATIONS, Last, LookBack, Offset
 from foretell.features.model import Aggregated, Contrast, LeftOut, Nested, Value
 from foretell.plan.measures import MEASURES
-from foretell.plan.nodes import Comparison
+from foretell.plan.nodes import Comparison, Following
 from foretell.schema.model import Hop, Schema
 
 
@@ -23,12 +23,20 @@ def words(name: str) -> str:
     return " ".join(spaced.replace("_", " ").replace(".", " ").split()).lower() or name
 
 
-def window_words(window: LookBack | None, measure: str) -> str:
+def window_words(window: LookBack | None, measure: str, ago: Offset | None = None) -> str:
+    """A window in English.
+
+    >>> window_words(Offset(30), "count"), window_words(Offset(30), "count", Offset(335))
+    (' in the last 30 days', ' in the 30 days up to 335 days ago')
+    """
     if measure.startswith("decayed"):
         return ""
+    if ago is not None and isinstance(window, Offset):
+        return f" in the {window} up to {ago} ago"
+    when = "" if ago is None else f", as of {ago} ago"
     if isinstance(window, Last):
-        return f" over the last {window.count}"
-    return " so far" if window is None else f" in the last {window}"
+        return f" over the last {window.count}{when}"
+    return f" so far{when}" if window is None else f" in the last {window}"
 
 
 def short(window: LookBack | None) -> str:
@@ -63,22 +71,40 @@ def path_name(hops: tuple[Hop, ...], schema: Schema) -> str:
 
 
 def aggregate_name(
-    measure: str, path: tuple[Hop, ...], value: Value | None, window: LookBack | None, schema: Schema
+    measure: str,
+    path: tuple[Hop, ...],
+    value: Value | None,
+    window: LookBack | None,
+    schema: Schema,
+    ago: Offset | None = None,
 ) -> str:
-    """An aggregate as a name: the path to the events, what is read of them, the measure, the window."""
+    """An aggregate as a name: the path to the events, what is read of them, the measure, the window, and how
+    long ago it was so.
+    """
     parts = [path_name(path, schema)]
     if value is not None:
-        read = "outcome" if value.target else value.column
-        if value.up:
-            read = f"{path_name(value.up, schema)}>{read}"
-        parts.append(read if value.equals is None else f"{read}={value.equals}")
-    return ".".join((*parts, measure, short(window)))
+        parts.append(_value_name(value, schema))
+    when = () if ago is None else (f"{short(ago)}_ago",)
+    return ".".join((*parts, measure, short(window), *when))
+
+
+def _value_name(value: Value, schema: Schema) -> str:
+    if value.following is Following.GAP:
+        return "days_between"
+    read = "outcome" if value.target else value.column
+    if value.up:
+        read = f"{path_name(value.up, schema)}>{read}"
+    if value.equals is not None:
+        read = f"{read}={value.equals}"
+    return read if value.following is None else f"run({read})"
 
 
 def name_of(definition: Aggregated, schema: Schema) -> str:
     """The name of an aggregate, from what it is."""
     path = (*definition.up, *definition.down)
-    return aggregate_name(definition.measure, path, definition.value, definition.window, schema)
+    return aggregate_name(
+        definition.measure, path, definition.value, definition.window, schema, definition.ago
+    )
 
 
 _AGAINST = {Comparison.DIFFERENCE: ("minus", "less"), Comparison.RATIO: ("over", "divided by")}
@@ -93,7 +119,7 @@ def contrast_name(definition: Contrast, schema: Schema) -> str:
 def contrast_words(definition: Contrast, schema: Schema, target: str) -> str:
     """What a contrast is, in English: 'number of … so far, less the number of … so far'."""
     left, right = (
-        aggregate_words(d.measure, d.up, d.down, d.value, d.window, schema, target)
+        aggregate_words(d.measure, d.up, d.down, d.value, d.window, schema, target, d.ago)
         for d in (definition.left, definition.right)
     )
     _, word = _AGAINST[definition.how]
@@ -154,10 +180,11 @@ def aggregate_words(
     window: LookBack | None,
     schema: Schema,
     target: str,
+    ago: Offset | None = None,
 ) -> str:
     """What an aggregate is, in English."""
     events = role(down, schema) + owner(up)
-    return _measured(measure, events, value, window_words(window, measure), target)
+    return _measured(measure, events, value, window_words(window, measure, ago), target)
 
 
 def nested_words(definition: Nested, schema: Schema, target: str) -> str:
@@ -175,8 +202,22 @@ def nested_words(definition: Nested, schema: Schema, target: str) -> str:
 def _measured(measure: str, events: str, value: Value | None, when: str, target: str) -> str:
     if value is None:
         return MEASURES[measure].english.format(value="", events=events, window=when)
+    if value.following is not None:
+        return MEASURES[measure].english.format(
+            value=_following_words(value, events, target), events=events, window=when
+        )
     if value.equals is not None:
         what = f"{events} with {value_words(value, target)} = {value.equals}"
         return {"sum": f"number of {what}{when}", "mean": f"share of {what}{when}"}[measure]
     phrase = f"{value_words(value, target)} of {events}"
     return MEASURES[measure].english.format(value=phrase, events=events, window=when)
+
+
+def _following_words(value: Value, events: str, target: str) -> str:
+    """How events follow on one another, in English; a run of what is not so counts below 0."""
+    if value.following is Following.GAP:
+        return f"days between {events}"
+    read = value_words(value, target)
+    return f"run of {events} alike in {read}" + (
+        f" = {value.equals} (negative: without)" if value.equals else ""
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from foretell.features.model import Aggregated, Attribute, Contrast, Definition, FeatureSet, Nested, Value
+from foretell.plan.nodes import Following
 from foretell.schema.model import Schema
 from foretell.task.model import Task
 
@@ -36,7 +37,7 @@ def _read(definition: Definition, task: Task) -> Iterator[tuple[str, str]]:
     match definition:
         case Attribute(up=up, column=column):
             yield up[-1].end if up else task.entity.name, column
-        case Aggregated(value=Value() as value, down=down):
+        case Aggregated(value=Value() as value, down=down) if value.following is not Following.GAP:
             yield value.up[-1].end if value.up else down[-1].end, value.column
         case Nested(inner=inner):
             yield from _read(inner, task)

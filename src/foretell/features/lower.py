@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from foretell.core.errors import ForetellError
 from foretell.core.time import Last, LookBack, Offset, Window
@@ -22,15 +23,17 @@ from foretell.features.model import (
 )
 from foretell.plan import nodes
 from foretell.plan.measures import MEASURES, Accepts
-from foretell.plan.nodes import Until
+from foretell.plan.nodes import Following, Until
 from foretell.query import ast
 from foretell.query.ast import Function
-from foretell.schema.model import DType, Hop, Schema
+from foretell.schema.model import DType, Hop, Schema, Semantic
 from foretell.task.model import BoundAggregate, BoundExpr, Task
 
 PAST_STEPS = 24
 """How many windows back an entity's own labels are looked at."""
 
+_Path: TypeAlias = tuple[tuple[Hop, ...], tuple[Hop, ...], tuple[str, ...], bool, Offset | None]
+"""What aggregates of one block share: the ways up and down, delays, whether windows count, and `ago`."""
 _AS_NUMBER = frozenset({Function.SUM, Function.AVG, Function.MEDIAN, Function.STDDEV, Function.QUANTILE})
 
 
@@ -85,9 +88,9 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
     """The plan that makes a feature set's columns."""
     blocks: list[nodes.Block] = []
     attributes: dict[tuple[Hop, ...], list[Feature]] = {}
-    paths: dict[tuple[tuple[Hop, ...], tuple[Hop, ...], tuple[str, ...], bool], list[Feature]] = {}
+    paths: dict[_Path, list[Feature]] = {}
     nested: dict[tuple[tuple[Hop, ...], Hop, tuple[Hop, ...], tuple[str, ...]], list[Feature]] = {}
-    labels: dict[tuple[bool, bool], list[Feature]] = {}
+    labels: dict[tuple[bool, bool, Following | None, Offset | None], list[Feature]] = {}
     parts: list[tuple[str, str]] = []
     contrasts, read = _contrasts(features, task.schema)
     for feature in (*features.features, *read):
@@ -95,23 +98,28 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
             case Attribute(up=up):
                 attributes.setdefault(up, []).append(feature)
             case Aggregated(up=up, down=down) as aggregated:
-                delays = _delays(aggregated, task)
-                paths.setdefault((up, down, delays, isinstance(aggregated.window, Last)), []).append(feature)
+                counted = isinstance(aggregated.window, Last)
+                path = (up, down, _delays(aggregated, task), counted, aggregated.ago)
+                paths.setdefault(path, []).append(feature)
             case Nested(up=up, down=hop, inner=inner):
                 nested.setdefault((up, hop, inner.down, _delays(inner, task)), []).append(feature)
-            case OwnLabels(window=window, everyone=everyone):
-                labels.setdefault((everyone, isinstance(window, Last)), []).append(feature)
+            case OwnLabels(window=window, everyone=everyone, following=following, ago=ago):
+                key = (everyone, isinstance(window, Last), following, ago)
+                labels.setdefault(key, []).append(feature)
             case CutoffPart(part=part):
                 parts.append((feature.name, part))
     for up, chosen in attributes.items():
         blocks.append(_as_of(up, chosen, task))
-    for (up, down, delays, _), chosen in paths.items():
+    for (up, down, delays, _, ago), chosen in paths.items():
         wanted = [(f.name, f.definition) for f in chosen if isinstance(f.definition, Aggregated)]
-        blocks.append(_aggregate(_anchor(up, task), down, delays, wanted, task))
+        blocks.append(replace(_aggregate(_anchor(up, task), down, delays, wanted, task), ago=ago))
     for (up, hop, _, delays), chosen in nested.items():
         blocks.append(_nested(up, hop, delays, chosen, task))
-    for (everyone, _), chosen in labels.items():
-        blocks.append(_own_labels(chosen, task, everyone=everyone))
+    for (everyone, _, following, ago), chosen in labels.items():
+        past = _past_labels(
+            task, everyone=everyone, following=following, steps=PAST_STEPS if ago is None else 1
+        )
+        blocks.append(replace(_own_labels(chosen, past, task), ago=ago))
     if parts:
         blocks.append(nodes.Calendar(tuple(parts)))
     passing = frozenset(f.name for f in read)
@@ -191,7 +199,7 @@ def _target_aggregate(bound: BoundAggregate, until: Until, task: Task) -> nodes.
 
 
 def _columns_read(value: Value | None, task: Task) -> list[str]:
-    if value is None or value.up:
+    if value is None or value.up or value.following is Following.GAP:
         return []
     if value.target:
         return [c.name for c in task.target.columns]
@@ -254,9 +262,13 @@ def _nested(
     return nodes.Nested(anchor, members, each, windows, tuple(outputs))
 
 
-def _own_labels(features: list[Feature], task: Task, *, everyone: bool) -> nodes.Aggregate:
+def _past_labels(task: Task, *, everyone: bool, following: Following | None, steps: int) -> nodes.PastLabels:
     if task.step is None:
         raise ForetellError("a static target has no past labels")
+    return nodes.PastLabels(target_plan(task), task.step, steps, Until.CUTOFF, everyone, following)
+
+
+def _own_labels(features: list[Feature], past: nodes.PastLabels, task: Task) -> nodes.Aggregate:
     definitions = [(f.name, f.definition) for f in features if isinstance(f.definition, OwnLabels)]
     windows = _look_backs(definition.window for _, definition in definitions)
     outputs = []
@@ -264,7 +276,6 @@ def _own_labels(features: list[Feature], task: Task, *, everyone: bool) -> nodes
         measure, window = definition.measure, definition.window
         index = None if MEASURES[measure].accepts is Accepts.ROWS else 0
         outputs.append(_measured(name, measure, index, window, windows))
-    past = nodes.PastLabels(target_plan(task), task.step, PAST_STEPS, Until.CUTOFF, everyone)
     return nodes.Aggregate(_scan(task), past, windows, tuple(outputs))
 
 
@@ -286,17 +297,21 @@ def _measured(
 
 
 def _input(value: Value, measure: str, table: str, task: Task) -> nodes.Input:
-    schema = task.schema
+    schema, following = task.schema, value.following
+    if following is Following.GAP:
+        return nodes.Input(ast.Literal(None), DType.FLOAT, following=following)
     text = MEASURES[measure].accepts is Accepts.CATEGORY
     if value.target:
-        return nodes.Input(task.target.expr, DType.TEXT if text else task.target.dtype)
+        dtype = DType.TEXT if text else task.target.dtype
+        return nodes.Input(task.target.expr, dtype, following=following)
     end = value.up[-1].end if value.up else table
     column = schema.table(end).column(value.column)
     read: ast.Expr = ast.Column(end, value.column)
+    if following is Following.RUN and column.semantic is Semantic.CATEGORICAL:
+        text = True
     dtype = DType.TEXT if text else column.dtype
     if value.equals is not None:
         read = ast.Binary("=", ast.Call("CAST", (read, ast.Literal("TEXT"))), ast.Literal(value.equals))
         dtype = DType.BOOLEAN
-    return nodes.Input(
-        read, dtype, value.up, _until(schema, end, Until.ROW), column.known_at if value.up else None
-    )
+    known_at = column.known_at if value.up else None
+    return nodes.Input(read, dtype, value.up, _until(schema, end, Until.ROW), known_at, following)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from foretell.core.time import Offset
 from foretell.plan import nodes
-from foretell.plan.build import ROW, TIME, col, conjunction, joined_on, table, template
+from foretell.plan.build import ROW, TIME, after, col, conjunction, joined_on, table, template
 from foretell.plan.nodes import Until
 from foretell.schema.model import DType, Schema
 
@@ -54,15 +55,18 @@ def _bounded(
     return conjunction(tests)
 
 
-def anchors(relation: nodes.Relation, rows: str, schema: Schema) -> exp.Select:
-    """SELECT row, anchor, cutoff: the anchor row that each row's events point at, where it is visible."""
+def anchors(relation: nodes.Relation, rows: str, schema: Schema, ago: Offset | None = None) -> exp.Select:
+    """SELECT row, anchor, cutoff: the anchor row that each row's events point at, where it is visible.
+
+    The cutoffs given are those until which events are read: `ago` before the rows' own.
+    """
+    cutoff = col("r", "cutoff")
+    until = (cutoff if ago is None else after(cutoff, -ago)).as_("cutoff")
     if isinstance(relation, nodes.Scan):
-        return exp.select(col("r", "row"), col("r", "entity").as_("anchor"), col("r", "cutoff")).from_(
-            table(rows, "r")
-        )
+        return exp.select(col("r", "row"), col("r", "entity").as_("anchor"), until).from_(table(rows, "r"))
     query, alias = from_rows(relation, rows, schema)
     anchor = col(alias, ROW)
-    return query.select(col("r", "row"), anchor.as_("anchor"), col("r", "cutoff")).where(
+    return query.select(col("r", "row"), anchor.as_("anchor"), until).where(
         exp.Not(this=exp.Is(this=anchor.copy(), expression=exp.Null()))
     )
 

@@ -4,11 +4,13 @@ values.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlglot import exp
 
 from foretell.plan import nodes
 from foretell.plan.build import ROW, TIME, col, conjunction, greatest, joined_on, table, template
-from foretell.plan.nodes import Until
+from foretell.plan.nodes import Following, Until
 from foretell.plan.scalar import to_sql
 from foretell.schema.model import DType, Hop, Schema
 
@@ -43,6 +45,8 @@ def events(node: nodes.Events, schema: Schema) -> exp.Select:
     )
     joined: dict[tuple[Hop, ...], str] = {(): "e0"}
     for i, read in enumerate(node.inputs):
+        if read.following is Following.GAP:
+            continue
         query, alias = _follow(query, read, joined, time, schema)
         query = query.select(_value(read, alias, time).as_(f"v{i}"), copy=False)
     tests: list[exp.Expr] = [
@@ -50,8 +54,48 @@ def events(node: nodes.Events, schema: Schema) -> exp.Select:
     ]
     if node.where is not None:
         tests.append(to_sql(node.where, lambda c: col("e0", c.name)))
+    made = query.where(conjunction(tests)) if tests else query
     # In time order: sums of doubles are then taken in an order that later rows do not change.
-    return (query.where(conjunction(tests)) if tests else query).order_by(exp.column("k"))
+    return followed(made, node.inputs).order_by(exp.column("k"))
+
+
+def followed(made: exp.Select, inputs: Sequence[nodes.Input]) -> exp.Select:
+    """SELECT anchor, t, k, v0, v1, … from events of the same columns: with gaps, which need no column of
+    their own there, and with runs in place of the values that they are of.
+    """
+    if not any(read.following for read in inputs):
+        return made
+    kept = tuple(col("s", c) for c in ("anchor", "t", "k"))
+    numbered, query = exp.select(*kept), exp.select(*(k.copy() for k in kept))
+    for i, read in enumerate(inputs):
+        v, n, before = (col("s", f"{c}{i}") for c in ("v", "n", "b"))
+        found: exp.Expr = v
+        if read.following is Following.GAP:
+            found = _over(_GAP, t=kept[1])
+        else:
+            numbered = numbered.select(v, copy=False)
+        if read.following is Following.RUN:
+            text = read.dtype is DType.TEXT
+            kind = v if text else exp.paren(exp.GT(this=v, expression=exp.Literal.number(0)))
+            numbered = numbered.select(_over(_COUNT, v=v).as_(f"n{i}"), copy=False)
+            numbered = numbered.select(_over(_BEFORE, kind=kind).as_(f"b{i}"), copy=False)
+            found = _over(_RUN if text else _SIGNED, v=v, n=n, b=before, kind=kind)
+        query = query.select(found.as_(f"v{i}"), copy=False)
+    return query.from_(numbered.from_(made.subquery("s")).subquery("s"))
+
+
+_GAP = "(EPOCH_US(t) - EPOCH_US(LAG(t) OVER (PARTITION BY anchor ORDER BY k))) / 86400000000.0"
+_COUNT = "COUNT(v) OVER (PARTITION BY anchor ORDER BY k)"
+_BEFORE = "LAG(kind IGNORE NULLS) OVER (PARTITION BY anchor ORDER BY k)"
+_BEGINS = "CASE WHEN v IS NOT NULL AND kind IS DISTINCT FROM b THEN n END"
+_BEGUN = f"MAX({_BEGINS}) OVER (PARTITION BY anchor ORDER BY k)"
+_RUN = f"CASE WHEN v IS NOT NULL THEN CAST(n + 1 - {_BEGUN} AS DOUBLE) END"
+_SIGNED = f"CASE WHEN v > 0 THEN 1 WHEN v IS NOT NULL THEN -1 END * {_RUN}"
+
+
+def _over(text: str, **parts: exp.Expr) -> exp.Expr:
+    """A template over the events of one anchor in their order."""
+    return template(text, anchor=col("s", "anchor"), k=col("s", "k"), **parts)
 
 
 def _follow(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from foretell.core.errors import LeakError
+from foretell.core.time import Offset
 from foretell.plan import nodes
 from foretell.plan.nodes import Until
 from foretell.query import ast
@@ -34,13 +35,15 @@ def prove(plan: nodes.FeaturePlan | nodes.Target, schema: Schema) -> None:
                     declared = schema.table(block.source.end).column(read.column).known_at
                     if declared is not None and read.known_at != declared:
                         raise LeakError(f"feature {read.name!r} reads {read.column!r} before it is known")
-            case nodes.Aggregate(events=nodes.PastLabels() as past):
+            case nodes.Aggregate(events=nodes.PastLabels() as past, ago=ago):
+                _ago(ago)
                 _anchor(block.anchor, schema)
                 if past.until is not Until.CUTOFF:
                     raise LeakError("past labels must have closed at the cutoff")
                 _target(past.target, schema)
                 _closed(past.target, schema)
-            case nodes.Aggregate(events=nodes.Events() as events):
+            case nodes.Aggregate(events=nodes.Events() as events, ago=ago):
+                _ago(ago)
                 _past_events(block.anchor, events, plan, schema)
             case nodes.Nested(members=members, inner=inner):
                 _past_events(block.anchor, members, plan, schema)
@@ -48,6 +51,7 @@ def prove(plan: nodes.FeaturePlan | nodes.Target, schema: Schema) -> None:
                     raise LeakError(f"rows of {members.table!r} are taken for others than they are")
                 if inner.anchor != nodes.base(members.rows) or not isinstance(inner.events, nodes.Events):
                     raise LeakError(f"what is nested does not start at the rows of {members.table!r}")
+                _ago(inner.ago)
                 _past_events(inner.anchor, inner.events, plan, schema)
             case nodes.Calendar():
                 pass
@@ -56,6 +60,12 @@ def prove(plan: nodes.FeaturePlan | nodes.Target, schema: Schema) -> None:
     for contrast in plan.contrasts:
         if not {contrast.left, contrast.right} <= made:
             raise LeakError(f"{contrast.name!r} is a {contrast.how} of what no block makes")
+
+
+def _ago(ago: Offset | None) -> None:
+    """What is read as of another time than the cutoff is read as of an earlier one."""
+    if ago is not None and not (ago.finite and ago.amount >= 0):
+        raise LeakError(f"events would be read until {-ago} after the cutoff")
 
 
 def _past_events(

@@ -13,7 +13,7 @@ from sqlglot import exp
 from foretell.core.time import Instant, format_instant
 from foretell.plan import asof, nested, nodes, prepare, rings, target
 from foretell.plan.build import DIALECT, SPACE, TIME, col, create, table, template
-from foretell.plan.events import events
+from foretell.plan.events import events, followed
 from foretell.plan.lattice import Lattice, looking_back
 from foretell.plan.measures import MEASURES
 from foretell.plan.proof import prove
@@ -244,13 +244,15 @@ class _Writer:
             self.prepare(step.end)
         name = self.name("block")
         if isinstance(block.events, nodes.PastLabels):
-            lattice = looking_back(block.events, cutoffs, -(2**62))
+            until = {c: c if block.ago is None else (-block.ago).after(c) for c in cutoffs}
+            lattice = looking_back(block.events, until.values(), -(2**62))
             words = any(MEASURES[o.measure].categorical for o in block.outputs)
             source = self._past(block.events, lattice, words)
-            self.put(create(f"{name}_rows", self._phased(block.events, lattice)))
+            self.put(create(f"{name}_rows", self._phased(block.events, lattice, until)))
         else:
             source = self.events(block.events)
-            self.put(create(f"{name}_rows", asof.anchors(block.anchor, self.all_rows, self.schema)))
+            anchors = asof.anchors(block.anchor, self.all_rows, self.schema, block.ago)
+            self.put(create(f"{name}_rows", anchors))
         yield from self._run(rings.aggregate(block, name, source, f"{name}_rows", None))
 
     def _nested(self, block: nodes.Nested) -> Iterator[tuple[str, list[str]]]:
@@ -274,15 +276,16 @@ class _Writer:
         for query in made.queries:
             yield self._keep(query)
 
-    def _phased(self, past: nodes.PastLabels, lattice: Lattice) -> exp.Select:
-        """The rows, with the entity in the phase of the row's cutoff as the anchor."""
-        pairs = _values(
-            "p", ("cutoff", "phase"), [(_moment(c), _number(p)) for c, p in lattice.phases.items()]
-        )
+    def _phased(
+        self, past: nodes.PastLabels, lattice: Lattice, until: Mapping[Instant, Instant]
+    ) -> exp.Select:
+        """The rows and until when each sees, with the entity in the phase of that time as the anchor."""
+        known = [(_moment(c), _moment(at), _number(lattice.phases[at])) for c, at in until.items()]
+        pairs = _values("p", ("cutoff", "until", "phase"), known)
         on = exp.EQ(this=col("p", "cutoff"), expression=col("r", "cutoff"))
         anchor = _anchor(past, col("r", "entity"), lattice).as_("anchor")
         return (
-            exp.select(col("r", "row"), anchor, col("r", "cutoff"))
+            exp.select(col("r", "row"), anchor, col("p", "until").as_("cutoff"))
             .from_(table(self.all_rows, "r"))
             .join(pairs, on=on)
         )
@@ -298,13 +301,14 @@ class _Writer:
         label: exp.Expr = col("l", "label")
         if dtype is DType.BOOLEAN and not words:
             label = exp.cast(label, "INT")
+        text = words or dtype is DType.TEXT
         order = exp.Order(expressions=[col("l", "cutoff"), col("l", "entity")])
         known = [(_moment(at), _moment(from_), _number(phase)) for at, from_, phase in lattice.earlier]
         counted = exp.select(
             _anchor(past, col("l", "entity"), lattice).as_("anchor"),
             col("p", "known").as_("t"),
             exp.Window(this=exp.func("ROW_NUMBER"), order=order).as_("k"),
-            exp.cast(label, "VARCHAR" if words or dtype is DType.TEXT else "DOUBLE").as_("v0"),
+            exp.cast(label, "VARCHAR" if text else "DOUBLE").as_("v0"),
         ).from_(table(made, "l"))
         on = exp.EQ(this=col("p", "cutoff"), expression=col("l", "cutoff"))
         counted = counted.join(_values("p", ("cutoff", "known", "phase"), known), on=on)
@@ -313,7 +317,10 @@ class _Writer:
             if aggregate.window.is_future and self.schema.is_timed(aggregate.events.table):
                 first = exp.select(exp.func("MIN", col("e", TIME))).from_(table(aggregate.events.table, "e"))
                 counted = counted.where(exp.GTE(this=col("l", "cutoff"), expression=first.subquery()))
-        self.put(create(name, counted))
+        read = nodes.Input(
+            past.target.target.expr, DType.TEXT if text else DType.FLOAT, following=past.following
+        )
+        self.put(create(name, followed(counted, [read])))
         return name
 
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from foretell.core.time import Instant, LookBack, Offset, from_datetime
+from foretell.core.time import Instant, Offset, from_datetime
 from foretell.features.lower import PAST_STEPS
 from foretell.features.model import (
     Aggregated,
@@ -29,12 +29,21 @@ from foretell.features.model import (
     Staleness,
     Value,
 )
-from foretell.plan.nodes import Comparison
+from foretell.plan.nodes import Comparison, Following
 from foretell.query import ast
 from foretell.query.ast import Function
-from foretell.schema.model import Column, Hop, Schema, Semantic
+from foretell.schema.model import Column, DType, Hop, Schema, Semantic
 from foretell.task.model import BoundAggregate, BoundExpr, Task
-from foretell.testing.reckoning import LARGEST, Event, aggregate_of, as_text, evaluate, measured, part_of
+from foretell.testing.reckoning import (
+    LARGEST,
+    Event,
+    aggregate_of,
+    as_text,
+    evaluate,
+    followed,
+    measured,
+    part_of,
+)
 
 _DAY = 86_400_000_000
 Row = dict[str, Any]
@@ -290,8 +299,8 @@ class Oracle:
             case Contrast(left=left, right=right, how=how):
                 pairs = zip(self._aggregated(task, left, rows), self._aggregated(task, right, rows))
                 return [_held_against(a, b, how) for a, b in pairs]
-            case OwnLabels(measure=measure, window=window, everyone=everyone):
-                return [self._past_labels(task, measure, window, None if everyone else e, t) for e, t in rows]
+            case OwnLabels() as made:
+                return [self._past_labels(task, made, None if made.everyone else e, t) for e, t in rows]
             case CutoffPart(part=part):
                 return [part_of(part, t) for _, t in rows]
             case Staleness():
@@ -339,23 +348,40 @@ class Oracle:
     def _events_read(self, task: Task, made: Aggregated) -> dict[int, list[Event]]:
         """The events of an aggregate by anchor, with what it reads of them."""
         table = made.down[-1].end
+        value, following = made.value, made.value.following if made.value else None
+        if following is Following.GAP:
+            value = None
         delays: set[str | None] = set()
-        if made.value is not None and not made.value.up:
-            names = [c.name for c in task.target.columns] if made.value.target else [made.value.column]
+        if value is not None and not value.up:
+            names = [c.name for c in task.target.columns] if value.target else [value.column]
             delays = {self.schema.table(table).column(n).known_at for n in names}
+        text = CATEGORICAL.get(made.measure, False) or self._runs_of_words(task, value, table)
 
         def read(index: int, moment: Instant | None) -> Any:
-            return self._value(task, made.value, table, index, moment, CATEGORICAL.get(made.measure, False))
+            return self._value(task, value, table, index, moment, text)
 
-        return self.events(made.down, table, read, None, [d for d in delays if d is not None])
+        events = self.events(made.down, table, read, None, [d for d in delays if d is not None])
+        if following is None:
+            return events
+        return {anchor: followed(mine, following) for anchor, mine in events.items()}
+
+    def _runs_of_words(self, task: Task, value: Value | None, table: str) -> bool:
+        """Whether runs are told apart by what a column says, not by whether it is above 0."""
+        if value is None or value.following is not Following.RUN or value.equals is not None:
+            return False
+        if value.target:
+            return task.target.dtype is DType.TEXT
+        column = self.schema.table(value.up[-1].end if value.up else table).column(value.column)
+        return column.dtype is DType.TEXT or column.semantic is Semantic.CATEGORICAL
 
     def _aggregated(self, task: Task, made: Aggregated, rows: Sequence[tuple[int, Instant]]) -> list[Any]:
         events = self._events_read(task, made)
         found = []
         for entity, cutoff in rows:
             anchor = self._ancestor(task.entity.name, entity - 1, made.up, cutoff)
-            past = [e for e in events.get(anchor, []) if e.time <= cutoff] if anchor is not None else []
-            found.append(measured(made.measure, past, cutoff, made.window))
+            at = cutoff if made.ago is None else (-made.ago).after(cutoff)
+            past = [e for e in events.get(anchor, []) if e.time <= at] if anchor is not None else []
+            found.append(measured(made.measure, past, at, made.window))
         return found
 
     def _nested(self, task: Task, made: Nested, rows: Sequence[tuple[int, Instant]]) -> list[Any]:
@@ -411,13 +437,14 @@ class Oracle:
             return as_text(read)
         return float(read) if abs(read) < LARGEST else None
 
-    def _past_labels(
-        self, task: Task, measure: str, window: LookBack | None, entity: int | None, cutoff: Instant
-    ) -> Any:
+    def _past_labels(self, task: Task, made: OwnLabels, entity: int | None, cutoff: Instant) -> Any:
         """Labels at whole steps before the cutoff whose windows have closed, as events at their close.
 
         The entity None takes everyone's.
         """
+        measure, window = made.measure, made.window
+        if made.ago is not None:
+            cutoff = (-made.ago).after(cutoff)
         assert task.step is not None and task.horizon is not None
         started = [self._first(a.table, cutoff) for a in task.target.aggregates]
         if task.assuming is not None:
@@ -438,6 +465,8 @@ class Oracle:
                 words = CATEGORICAL.get(measure, False) or isinstance(label, str)
                 shown = as_text(label) if words else float(label)
                 events.append(Event(close, (close, -k), shown))
+        if made.following is not None:
+            events = followed(events, made.following)
         return measured(measure, events, cutoff, window)
 
     def _first(self, table: str, until: Instant) -> Instant | None:

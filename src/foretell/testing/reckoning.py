@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foretell.core.time import Instant, Last, LookBack, to_datetime
+from foretell.plan.nodes import Following
 from foretell.query import ast
 from foretell.query.ast import Function
 from foretell.task.model import BoundAggregate
@@ -81,6 +82,28 @@ def measured(measure: str, past: list[Event], cutoff: Instant, window: LookBack 
         case "trend":
             return _slope([e.time / _DAY for e in valued], values)
     raise AssertionError(f"the oracle does not know {measure!r}")
+
+
+def followed(events: list[Event], what: Following) -> list[Event]:
+    """The events of one anchor, each with how it follows on those before it in place of its value."""
+    events = sorted(events, key=lambda e: e.place)
+    found = []
+    for i, event in enumerate(events):
+        if what is Following.GAP:
+            value = (event.time - events[i - 1].time) / _DAY if i else None
+        else:
+            value = _run([e.value for e in events[: i + 1]])
+        found.append(Event(event.time, event.place, value))
+    return found
+
+
+def _run(values: list[Any]) -> float | None:
+    """How many of the latest values in a row are of the last one's kind; negative where it is not above 0."""
+    if values[-1] is None:
+        return None
+    kinds = [v if isinstance(v, str) else v > 0 for v in values if v is not None]
+    length = next((i for i, kind in enumerate(reversed(kinds)) if kind != kinds[-1]), len(kinds))
+    return float(-length if kinds[-1] is False else length)
 
 
 def _std(values: list[float]) -> float | None:

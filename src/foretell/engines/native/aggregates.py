@@ -11,7 +11,7 @@ import numpy.typing as npt
 from foretell import kernel
 from foretell.core.time import Last, Offset
 from foretell.engines.native.asof import categorical
-from foretell.engines.native.edges import edges
+from foretell.engines.native.edges import before, edges
 from foretell.engines.native.inputs import Column, Part
 from foretell.features.matrix import Instants, Numeric, Precision, Values
 from foretell.plan import nodes
@@ -29,6 +29,8 @@ def aggregate(
     precision: Precision,
 ) -> dict[str, Values]:
     """Each output by its name, for rows of (anchor, cutoff); an anchor of -1 has no events."""
+    if block.ago is not None:
+        cutoffs = before(cutoffs, block.ago)
     wanted = [output_of(o, block.windows) for o in block.outputs]
     sizes = [w.count for w in block.windows if isinstance(w, Last)]
     bounds = edges(cutoffs, [w for w in block.windows if isinstance(w, Offset)])

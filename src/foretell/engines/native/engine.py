@@ -25,7 +25,7 @@ from foretell.engines.native.inputs import parts, read_ahead
 from foretell.engines.native.labels import Aggregated
 from foretell.engines.native.nested import nested
 from foretell.engines.native.past import past_input, past_part
-from foretell.engines.past_labels import anchors_of, lattice_of, past_events
+from foretell.engines.past_labels import anchors_of, lattice_of, moved, past_events
 from foretell.engines.workbench import Workbench, as_rows
 from foretell.features.matrix import Matrix, Numeric, Precision, Values
 from foretell.plan import nodes
@@ -133,7 +133,8 @@ class NativeEngine:
         earlier: dict[tuple[nodes.Target, tuple[Instant, ...]], Labels],
     ) -> dict[str, Values]:
         """Aggregates of the labels at earlier cutoffs, which blocks share."""
-        lattice = lattice_of(past, rows, self.span)
+        seen = moved(rows, block.ago)
+        lattice = lattice_of(past, seen, self.span)
         cutoffs = tuple(sorted({at for at, _, _ in lattice.earlier}))
         key = (past.target, cutoffs)
         if cutoffs and key not in earlier:
@@ -141,7 +142,7 @@ class NativeEngine:
         known = earlier.get(key)
         if known is not None and not past.everyone:
             known = _of(known, rows)
-        part, at = past_part(past_events(past, lattice, known), anchors_of(past, lattice, rows))
+        part, at = past_part(past_events(past, lattice, known), anchors_of(past, lattice, seen))
         return aggregate(
             block,
             [past_input(block, past)],

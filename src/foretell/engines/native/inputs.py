@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,11 +16,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from foretell.engines.native.following import following
 from foretell.engines.native.frames import Frames
 from foretell.kernel import MISSING, Codes, Events, Numbers
 from foretell.kernel.model import Ints
 from foretell.plan import nodes
-from foretell.plan.nodes import Until
+from foretell.plan.nodes import Following, Until
 from foretell.query import ast
 from foretell.schema.model import DType
 from foretell.store.words import Words
@@ -81,7 +82,8 @@ def _pairs(inputs: Mapping[nodes.Events, Iterable[nodes.Input]]) -> list[tuple[n
     for node, values in inputs.items():
         for value in values:
             column, _ = equality(value) or (value.expr, "")
-            found.setdefault((node, value.up, value.until, value.known_at, column), (node, value))
+            key = (node, value.up, value.until, value.known_at, column, value.following)
+            found.setdefault(key, (node, value))
     return list(found.values())
 
 
@@ -99,6 +101,8 @@ class Whole:
 
     def read(self, value: nodes.Input) -> Column:
         """One input. A parent's is the parent's own column, and where in it each event looks."""
+        if value.following is not None:
+            return self._followed(value, value.following)
         table = value.up[-1].end if value.up else self.node.table
         index = self._places(value) if value.up or value.known_at is not None else None
         equal = equality(value)
@@ -115,6 +119,15 @@ class Whole:
             return _narrowed(found if value.dtype is DType.BOOLEAN else bounded(found))
 
         return Column(Numbers(*self._arranged(("numbers", value.expr, value.dtype), numbers, index)))
+
+    def _followed(self, value: nodes.Input, what: Following) -> Column:
+        """How each event follows on those before it."""
+
+        def made() -> npt.NDArray[np.float64] | npt.NDArray[np.float32]:
+            given = None if what is Following.GAP else self.read(replace(value, following=None)).held
+            return _narrowed(following(what, self.events, given).values.astype(np.float64))
+
+        return Column(Numbers(self.frames.kept.get((self.node, value), made)))
 
     def _arranged(
         self, key: tuple[object, ...], column: Callable[[], npt.NDArray[Any]], index: Ints | None

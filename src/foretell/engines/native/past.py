@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from foretell import kernel
+from foretell.engines.native.following import following
 from foretell.engines.native.inputs import Column
 from foretell.engines.past_labels import NUMERIC, PastEvents, as_text
 from foretell.plan import nodes
@@ -26,7 +27,10 @@ class PastPart:
     first: int = 0
 
     def read(self, value: nodes.Input) -> Column:
-        """The labels, as numbers or as text."""
+        """The labels, as numbers or as text, or their runs."""
+        if value.following is not None:
+            given = self.read(replace(value, following=None)).held
+            return Column(following(value.following, self.events, given))
         if value.dtype in NUMERIC:
             return Column(kernel.Numbers(self.values.astype(np.float64, copy=False)))
         words = encode(pa.chunked_array([pa.array(map(as_text, self.values), pa.string())]))
@@ -61,4 +65,4 @@ def past_input(block: nodes.Aggregate, past: nodes.PastLabels) -> nodes.Input:
     """What is read of a label: text for measures of categories, and for labels that are no numbers."""
     words = any(MEASURES[o.measure].categorical for o in block.outputs)
     target = past.target.target
-    return nodes.Input(target.expr, DType.TEXT if words else target.dtype)
+    return nodes.Input(target.expr, DType.TEXT if words else target.dtype, following=past.following)

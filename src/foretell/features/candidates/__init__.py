@@ -11,21 +11,29 @@ from foretell.features.candidates.company import company
 from foretell.features.candidates.contrast import contrasts
 from foretell.features.candidates.events import events_nearby, events_of_grandparents, events_of_parents
 from foretell.features.candidates.nested import nested
+from foretell.features.candidates.overdue import overdue
 from foretell.features.candidates.past import calendar, everyones_labels, past_labels
+from foretell.features.candidates.rhythm import rhythm, rhythm_of_parents
 from foretell.features.candidates.rows import own_columns, parents_columns
 from foretell.features.candidates.scope import Candidate, Scope
+from foretell.features.candidates.seasons import labels_a_year_before, seasons
 from foretell.features.candidates.text import texts
 
 SOURCES: tuple[Callable[[Scope], Iterator[Candidate]], ...] = (
     past_labels,
     everyones_labels,
+    labels_a_year_before,
     calendar,
     own_columns,
     parents_columns,
     events_nearby,
+    rhythm,
+    seasons,
     company,
     events_of_parents,
+    rhythm_of_parents,
     contrasts,
+    overdue,
     events_of_grandparents,
     nested,
     texts,

@@ -43,6 +43,12 @@ def events_of_grandparents(scope: Scope) -> Iterator[Candidate]:
 
 def _paths_from(scope: Scope, up: tuple[Hop, ...], *, near: float, far: float) -> Iterator[Candidate]:
     """Events one and two hops down from the anchor that `up` leads to."""
+    for down in paths_down(scope, up):
+        yield from _events(scope, up, down, near if len(down) == 1 else far)
+
+
+def paths_down(scope: Scope, up: tuple[Hop, ...]) -> Iterator[tuple[Hop, ...]]:
+    """The ways to events one and two hops down from the anchor that `up` leads to."""
     schema = scope.task.schema
     anchor = up[-1].end if up else scope.task.entity.name
     for link in scope.links_down(anchor):
@@ -50,7 +56,7 @@ def _paths_from(scope: Scope, up: tuple[Hop, ...], *, near: float, far: float) -
             continue
         first = Hop(link, up=False)
         if _eventful(scope, first.end):
-            yield from _events(scope, up, (first,), near)
+            yield (first,)
         if up and not scope.reach.deep:
             continue
         for second in scope.links_down(link.child):
@@ -59,7 +65,7 @@ def _paths_from(scope: Scope, up: tuple[Hop, ...], *, near: float, far: float) -
                 continue
             # Where the grandchild also points at the anchor itself, its own link says it better.
             if not any(k.parent == anchor for k in schema.links_up(second.child)):
-                yield from _events(scope, up, path, far)
+                yield path
 
 
 def _eventful(scope: Scope, table: str) -> bool:

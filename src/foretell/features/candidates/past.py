@@ -9,17 +9,18 @@ from foretell.features.candidates.scope import Candidate, Scope
 from foretell.features.lower import PAST_STEPS
 from foretell.features.model import CutoffPart, Feature, Kind, OwnLabels
 from foretell.plan.measures import MEASURES
+from foretell.plan.nodes import Following
 from foretell.query import ast
+from foretell.schema.model import DType
 from foretell.task.model import Task, TaskKind
 
 
 def past_labels(scope: Scope) -> Iterator[Candidate]:
     """The entity's own outcomes in windows that have closed."""
     task = scope.task
-    if task.step is None or task.kind not in (TaskKind.BINARY, TaskKind.REGRESSION, TaskKind.MULTICLASS):
+    if not has_past_labels(task) and not (task.kind is TaskKind.MULTICLASS and _may_look_back(task)):
         return
-    if _known_late(task):
-        return
+    assert task.step is not None
     ten = Offset(task.step.amount * 10, task.step.unit)
     all_of_it = Offset(task.step.amount * PAST_STEPS, task.step.unit)
     what = "outcome" if task.kind is not TaskKind.REGRESSION else "value"
@@ -47,13 +48,29 @@ def past_labels(scope: Scope) -> Iterator[Candidate]:
     for name, measure, window, text in table:
         kind = Kind.CATEGORICAL if MEASURES[measure].categorical else Kind.NUMERIC
         yield 0.0, Feature(f"label.{name}", kind, OwnLabels(measure, window), text, "past labels")
+    if task.kind is TaskKind.BINARY or task.target.dtype is DType.TEXT:
+        run = OwnLabels("last", all_of_it, following=Following.RUN)
+        text = "how many known outcomes in a row have been as the last"
+        if task.kind is TaskKind.BINARY:
+            text += " (below 0: did not happen)"
+        yield 0.1, Feature("label.run", Kind.NUMERIC, run, text, "past labels")
+
+
+def has_past_labels(task: Task) -> bool:
+    """Whether earlier labels are numbers that are known by the close of their windows."""
+    return task.kind in (TaskKind.BINARY, TaskKind.REGRESSION) and _may_look_back(task)
+
+
+def _may_look_back(task: Task) -> bool:
+    return task.step is not None and not _known_late(task)
 
 
 def everyones_labels(scope: Scope) -> Iterator[Candidate]:
     """The level of the outcome over the whole population, by which a value is high or low in its day."""
     task = scope.task
-    if task.step is None or task.kind not in (TaskKind.BINARY, TaskKind.REGRESSION) or _known_late(task):
+    if not has_past_labels(task):
         return
+    assert task.step is not None
     what = "outcome" if task.kind is TaskKind.BINARY else "value"
     for count, text in ((1, "last window"), (3, "last 3 windows"), (10, "last 10 windows")):
         window = Offset(task.step.amount * count, task.step.unit)

@@ -151,14 +151,16 @@ class Maker:
     up: tuple[Hop, ...]
     down: tuple[Hop, ...]
 
-    def __call__(self, measure: str, value: Value | None, window: LookBack | None) -> Feature:
-        schema = self.task.schema
+    def __call__(
+        self, measure: str, value: Value | None, window: LookBack | None, ago: Offset | None = None
+    ) -> Feature:
+        schema, outcome = self.task.schema, outcome_words(self.task)
         kind = Kind.CATEGORICAL if MEASURES[measure].categorical else Kind.NUMERIC
-        text = aggregate_words(measure, self.up, self.down, value, window, schema, outcome_words(self.task))
+        text = aggregate_words(measure, self.up, self.down, value, window, schema, outcome, ago)
         return Feature(
-            aggregate_name(measure, (*self.up, *self.down), value, window, schema),
+            aggregate_name(measure, (*self.up, *self.down), value, window, schema, ago),
             kind,
-            Aggregated(measure, self.down, self.up, value, window),
+            Aggregated(measure, self.down, self.up, value, window, ago),
             text,
             self.down[-1].end + owner(self.up),
         )
