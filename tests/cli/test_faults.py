@@ -12,6 +12,7 @@ from rich.console import Console
 from foretell.cli.app import main
 from foretell.cli.faults import ISSUE, report
 from foretell.core.errors import DataError, ForetellError, GateError, QueryError, SourceError, UsageError
+from foretell.lifecycle.registry import Registry
 
 
 def said(error: BaseException, *, as_json: bool = False, width: int = 80) -> tuple[int, str]:
@@ -107,7 +108,8 @@ def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_unknown_model_lists_those_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "churn.foretell").write_bytes(b"")
+    with Registry(tmp_path) as registry, registry.ledger.changing() as connection:
+        connection.execute("INSERT INTO models VALUES ('churn', 0, NULL, NULL, 0)")
     code, _, err = call(capsys, "sql", "chrun", "--models", str(tmp_path))
     assert code == 2 and "did you mean 'churn'?" in err
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from foretell.cli.app import app
 from foretell.core import errors
@@ -36,11 +38,28 @@ def missing(page: str, names: Iterable[str]) -> list[str]:
     return sorted(set(names) - headings(page))
 
 
-def options() -> set[str]:
-    """The long name of every option of every command."""
-    found = set()
-    for command in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]
-        found |= {max(p.opts, key=len) for p in command.params if p.opts and p.opts[0].startswith("-")}
+def commands() -> dict[str, TyperCommand | TyperGroup]:
+    """Every command by its name; one of a group as `models list`, beside the group itself."""
+
+    def below(group: TyperGroup, before: str) -> Iterator[tuple[str, Any]]:
+        for name, command in group.commands.items():
+            yield before + name, command
+            if isinstance(command, TyperGroup):
+                yield from below(command, f"{before}{name} ")
+
+    root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)
+    return dict(below(root, ""))
+
+
+def options(commands: Iterable[TyperCommand | TyperGroup]) -> set[str]:
+    """The first long name of every option of the commands."""
+    found = {
+        next(o for o in p.opts if o.startswith("--"))
+        for command in commands
+        for p in command.params
+        if any(o.startswith("--") for o in p.opts)
+    }
     return found - {"--help"}
 
 
@@ -49,9 +68,9 @@ def error_names() -> set[str]:
 
 
 def test_every_command_and_option() -> None:
-    names = {c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands}
-    assert {"demo", "ask", "fmt"} <= names and {"--ids", "--time-limit"} <= options()
-    assert missing("commands.md", names | options() | {"--version"}) == []
+    names, found = set(commands()), options(commands().values())
+    assert {"demo", "ask", "fmt"} <= names and {"--ids", "--time-limit"} <= found
+    assert missing("commands.md", names | found | {"--version"}) == []
 
 
 def test_every_aggregate_and_clause() -> None:
