@@ -21,6 +21,7 @@ from foretell.models.criteria import criterion_for
 from foretell.models.dataset import Dataset
 from foretell.models.encode import frozen
 from foretell.models.ensemble import blend
+from foretell.models.follow import Judged
 from foretell.models.intervals import Conformal, fit_conformal
 from foretell.models.linear import LinearFitted
 from foretell.models.links import from_link
@@ -56,6 +57,7 @@ class FittedModel:
     validation, by which a member that hardly moves the score counts for little. `validation` holds every
     candidate's score by `criterion`, 'ensemble' among them. `notes` are sentences for the report. `families`
     say what each member is (none: all of them trees), `left_out` which family was not tried, and why.
+    `judged` are the rows that the intervals were taken from; they are not kept in files.
     """
 
     kind: TaskKind
@@ -76,6 +78,7 @@ class FittedModel:
     floor: float | None = None  # 0.0: no label was ever negative, so no prediction is
     families: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    judged: Judged | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
         parts = [f"{w:.0%} {m.name}" for m, w in zip(self.members, self.weights)]
@@ -180,10 +183,15 @@ class FittedModel:
         return refitted(self, data.select(self.columns), context)
 
     def recalibrated(self, data: Dataset) -> FittedModel:
-        """The same model with its calibration and intervals taken from rows that it has not seen."""
+        """The same model with its calibration taken from rows that it has not seen, and its intervals from
+        these and those that they had been taken from.
+        """
         raw = blend(self.kind, [m.predict(data.X) for m in self.members], self.weights)
-        calibration, conformal, _ = settle(self.kind, raw, data.y, data.cutoffs, self.floor)
-        return replace(self, calibration=calibration, conformal=conformal)
+        calibration, conformal, said = settle(self.kind, raw, data.y, data.cutoffs, self.floor)
+        if self.judged is None:
+            return replace(self, calibration=calibration, conformal=conformal)
+        judged = self.judged.joined(Judged(data.y, said, data.cutoffs))
+        return replace(self, calibration=calibration, conformal=judged.conformal, judged=judged)
 
     def dump(self) -> dict[str, str | bytes]:
         """Files by name: model.json, and a folder for every member."""

@@ -4,9 +4,9 @@ Signed residuals of rows the models had not seen are collected per segment of th
 weighing more. A level's band is a pair of their quantiles, with the finite-sample correction (n + 1) / n of
 split conformal prediction (Lei et al. 2018; weights as in Barber et al. 2023).
 
-Residuals drift, so bands of the past cover less of what comes than of what was. How much less is measured on
-the validation rows: each block of cutoffs is covered by the blocks before it, and the level is moved by what
-that called for (in the spirit of adaptive conformal inference, Gibbs & Candès 2021).
+Residuals drift, so bands of the past cover less of what comes than of what was. So the level moves: block
+after block of cutoffs is covered by the blocks before it, and after each a level that held too little is
+raised, one that held too much lowered (adaptive conformal inference, Gibbs & Candès 2021).
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ FEWEST_ROWS = 10
 SUPPORT = 150
 """Rows that a segment needs."""
 MOST_SEGMENTS = 8
-BLOCKS, FIRST_BLOCKS = 6, 2
+BLOCKS, FIRST_BLOCKS = 20, 2
 """Blocks of cutoffs that are covered in turn, but for the first few."""
 STATED = 0.8
 """The level at which blocks are covered."""
-SHIFTS = tuple(np.linspace(-1.0, 1.5, 11).tolist())
-"""Moves of a level's log-odds that are tried: .8 becomes .6 at the least and .95 at the most."""
+GAIN = 0.3
+"""The share of what a block calls for by which the level moves: 1 would mend the block itself."""
+LEAST, MOST = -1.0, 1.5
+"""How far a level's log-odds may move: .8 becomes .6 at the least and .95 at the most."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,9 @@ class Conformal:
             lower = np.minimum(np.maximum(lower, self.floor), point)
         return lower, upper
 
-    def covers(self, y: Floats, point: Floats, shift: float) -> float:
-        """The share of the truths that lie in the bands of the level `STATED`, moved by `shift`."""
-        low, high = replace(self, shift=shift).band(point, STATED)
+    def covers(self, y: Floats, point: Floats) -> float:
+        """The share of the truths that lie in the bands of the level `STATED`."""
+        low, high = self.band(point, STATED)
         return float(((y >= low) & (y <= high)).mean())
 
     def _offsets(self, point: Floats, at: list[float]) -> Floats:
@@ -81,23 +83,16 @@ def fit_conformal(y: Floats, point: Floats, cutoffs: Instants) -> Conformal | No
 
 
 def _called_for(y: Floats, point: Floats, cutoffs: Instants) -> float:
-    """The move of a level with which blocks of cutoffs would have been covered by those before them.
-
-    Half of it where bands could be narrower: a calm past is no promise.
-    """
-    block = blocks_of(cutoffs, BLOCKS)
-    covered = []  # (blocks, shifts)
+    """The move of a level at which it arrives after the last block of cutoffs."""
+    block, shift = blocks_of(cutoffs, BLOCKS), 0.0
     for now in range(FIRST_BLOCKS, int(block.max()) + 1):
         past, held = block < now, block == now
         if past.sum() < FEWEST_ROWS:
             continue
-        bands = _collected(y[past], point[past], cutoffs[past])
-        covered.append([bands.covers(y[held], point[held], shift) for shift in SHIFTS])
-    if not covered:
-        return 0.0
-    rising = np.maximum.accumulate(np.mean(covered, axis=0))
-    shift = float(np.interp(STATED, rising, SHIFTS))
-    return shift if shift > 0 else shift / 2
+        bands = replace(_collected(y[past], point[past], cutoffs[past]), shift=shift)
+        missing = STATED - bands.covers(y[held], point[held])
+        shift = float(np.clip(shift + GAIN * missing / (STATED * (1 - STATED)), LEAST, MOST))
+    return shift
 
 
 def _collected(y: Floats, point: Floats, cutoffs: Instants) -> Conformal:

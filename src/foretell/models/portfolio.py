@@ -30,6 +30,7 @@ from foretell.models.deep import NET_SHARE
 from foretell.models.ensemble import blend, tied_with_best
 from foretell.models.families import CLEARLY, net_share
 from foretell.models.fitted import FittedModel, refitted, settle
+from foretell.models.follow import Judged
 from foretell.models.links import to_link
 from foretell.models.material import Terms, columns_to_learn, gathered
 from foretell.models.rolling import Rolling, Seen
@@ -112,6 +113,7 @@ def fit(
         floor=floor,
         families=tuple(_family(n, list(nets), choice) for n in weights),
         left_out=left_out,
+        judged=None if conformal is None else Judged(known.y, final, known.cutoffs),
     )
     progress.stage("training on all of it")
     return refitted(model, material.whole, context)

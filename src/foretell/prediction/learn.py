@@ -24,7 +24,7 @@ from foretell.evaluation.labels import class_name
 from foretell.explain.reasons import drivers
 from foretell.features.exposure import exposed
 from foretell.features.lower import feature_plan
-from foretell.features.matrix import Instants, Matrix
+from foretell.features.matrix import Floats, Instants, Matrix
 from foretell.features.model import FeatureSet
 from foretell.features.prune import pruned
 from foretell.features.synthesize import Profile, reach_of, synthesize
@@ -32,6 +32,7 @@ from foretell.models.choice import Choice, Family
 from foretell.models.dataset import Dataset, concat
 from foretell.models.deep import net_obstacle
 from foretell.models.fitted import FittedModel
+from foretell.models.follow import Judged, bands_over_time
 from foretell.models.rolling import Rolling
 from foretell.models.screen import WEAK
 from foretell.prediction import batch
@@ -379,9 +380,6 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
     test = lesson.dataset(folds.test)
     said, members = fitted.predict_with_families(test.X)
     predictions = {MODEL: said, **fitted.predict_baselines(test.X)}
-    bands = None
-    if fitted.conformal is not None:
-        bands = fitted.predict_interval(test.X, batch.LEVEL, predicted=said)
     scored = score(
         test.y,
         predictions,
@@ -390,11 +388,23 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
         kind=kind,
         chosen_baseline=fitted.best_baseline,
         members=members,
-        bands=bands,
+        bands=_bands(lesson, fitted, test, said),
         level=batch.LEVEL,
         seed=budget.seed,
     )
     return Measured(replace(scored, regime=str(lesson.regime), left_out=fitted.left_out), fitted)
+
+
+def _bands(lesson: Lesson, fitted: FittedModel, test: Dataset, said: Floats) -> tuple[Floats, Floats] | None:
+    """(low, high) around what is said of the test rows: from windows that had closed by their cutoffs where
+    rows see all before those, else from the validation rows alone.
+    """
+    if fitted.conformal is None:
+        return None
+    if lesson.forward and fitted.judged is not None:
+        rows = Judged(test.y, said, test.cutoffs)
+        return bands_over_time(fitted.judged, rows, lesson.task.horizon, batch.LEVEL)
+    return fitted.predict_interval(test.X, batch.LEVEL, predicted=said)
 
 
 def release(
