@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from foretell.cli import options as o
+from foretell.cli.doctor import doctor
 from foretell.cli.faults import report
 from foretell.cli.output import Result, emit, save
 from foretell.cli.run import Run, connect, load, registry, running
@@ -399,6 +400,9 @@ def cache(
             )
             return
         run.show(Result(lambda: cache_view(found, kept), lambda: [e.to_dict() for e in found]))
+
+
+app.command()(doctor)
 
 
 def _beside(target: str) -> Path:

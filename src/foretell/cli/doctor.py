@@ -1,0 +1,35 @@
+"""The command that looks at everything a model's upkeep rests on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foretell.cli import options as o
+from foretell.cli.output import Result
+from foretell.cli.run import registry, running
+
+
+def doctor(
+    target: o.Target,
+    name: Annotated[
+        str | None, typer.Option("--name", help="A model to look at too, such as churn or churn@3.")
+    ] = None,
+    models: o.Models = Path("models"),
+    format: o.FormatOption = None,
+    output: o.Output = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    debug: o.Debug = False,
+) -> None:
+    """Look at the database, the registry, this machine and a model; exit code 1 if something is broken."""
+    from foretell.lifecycle.doctor import examine
+    from foretell.report.doctor import examination_view
+
+    with running(format, output, quiet, verbose) as run, registry(models) as held:
+        found = examine(held, target, name, progress=run.progress)
+        run.show(Result(lambda: examination_view(found), found.to_dict))
+    if not found.healthy:
+        raise typer.Exit(1)
