@@ -11,6 +11,7 @@ from stub_net import CALLS, StubFitted, StubLearner, surrounded
 from synthetic import make, split
 
 from foretell.core.errors import MissingExtraError, UsageError
+from foretell.graph import Graph
 from foretell.models import deep, fitted
 from foretell.models.choice import Choice, choice_of
 from foretell.models.criteria import METRICS
@@ -27,10 +28,10 @@ TIME = 40.0  # enough for the net by estimate; what is trained takes far less
 @pytest.fixture(autouse=True)
 def stub(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in is what is tried as the net, and torch counts as installed."""
-    monkeypatch.setattr(deep, "NetLearner", StubLearner)
+    monkeypatch.setattr(deep, "NetLearner", lambda copies: StubLearner())
     monkeypatch.setattr(deep, "installed", lambda module: module == "torch")
     monkeypatch.setattr(deep, "graph_around", lambda around: around)
-    monkeypatch.setattr(deep, "net_seconds", lambda graph, rows, threads: 0.004 * rows)
+    monkeypatch.setattr(deep, "net_seconds", lambda graph, rows: 0.004 * rows)
     monkeypatch.setattr(deep, "require", lambda module, extra=None: None)
     monkeypatch.setitem(fitted._LOADERS, "stub.json", StubFitted.load)  # type: ignore[index]
     CALLS.clear()
@@ -194,6 +195,20 @@ def test_a_short_time_limit_leaves_the_net_out_unless_it_is_asked_for(
     assert families(fit(train, valid, kind=R, time_limit=0.5, choice=Choice.DEEP)) == {"net": 1.0}
     monkeypatch.setattr(deep, "_has_gpu", lambda: True)
     assert "net" in families(fit(train, valid, kind=R, time_limit=0.5))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "threads", "copies"), [(30.0, 1, 3), (25.0, 1, 2), (19.0, 1, 1), (9.9, 1, 0), (10.0, 4, 3)]
+)
+def test_so_many_copies_are_trained_as_there_is_time_for(
+    seconds: float, threads: int, copies: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deep, "_has_gpu", lambda: False)
+    monkeypatch.setattr(deep, "net_seconds", lambda graph, rows: 10.0)
+    graph: Graph = object()  # type: ignore[assignment]
+    assert deep.net_copies(graph, 1_000, threads, seconds) == copies
+    monkeypatch.setattr(deep, "_has_gpu", lambda: True)
+    assert deep.net_copies(graph, 1_000, threads, seconds) == (copies or 3)
 
 
 def test_few_rows_leave_the_net_out() -> None:

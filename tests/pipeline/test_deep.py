@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,9 +61,9 @@ def small() -> Iterator[None]:
     recipe = replace(recipe_for(100), epochs=2, width=16, heads=2)
     perceptrons = TabMLearner(recipe=Recipe(members=4, width=16, epochs=3))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deep, "NetLearner", partial(NetLearner, recipe=recipe, copies=1))
+        patch.setattr(deep, "NetLearner", lambda copies: NetLearner(recipe=recipe, copies=1))
         patch.setattr(deep, "TabMLearner", lambda: perceptrons)
-        patch.setattr(deep, "net_seconds", lambda graph, rows, threads: 0.1)
+        patch.setattr(deep, "net_seconds", lambda graph, rows: 0.1)
         patch.setattr(deep, "FEWEST_ROWS", 50)
         patch.setattr(families, "CLEARLY", 1e9)
         patch.setattr(portfolio, "CLEARLY", 1e9)
@@ -159,7 +158,7 @@ def test_why_there_is_no_net_is_said_as_it_is(monkeypatch: pytest.MonkeyPatch) -
     with foretell.connect(frames(), now="2024-10-27") as database:
         (few,) = database.query(QUERY).backtest(time_limit=5).left_out
         monkeypatch.setattr(deep, "FEWEST_ROWS", 50)
-        monkeypatch.setattr(deep, "net_seconds", lambda graph, rows, threads: 1e9)
+        monkeypatch.setattr(deep, "net_seconds", lambda graph, rows: 1e9)
         monkeypatch.setattr(deep, "_has_gpu", lambda: False)
         (slow,) = database.query(QUERY).backtest(time_limit=5).left_out
     assert "it needs 10,000 rows" in few and "times the time limit" in slow

@@ -33,15 +33,19 @@ def nets_to_try(
 ) -> tuple[list[tuple[Learner, float]], tuple[str, ...]]:
     """The nets with the seconds that one training of each may take, and in a sentence what was not tried.
 
-    TabM is tried wherever there is time for it: it costs less than the relational net. `no_net` is why rows
-    have no neighbourhoods, where they have none.
+    Of the relational net so many copies are trained as there is time for. TabM is tried wherever there is
+    time for it. `no_net` is why rows have no neighbourhoods, where they have none.
     """
     if not choice.has_nets:
         return [], ()
     graph = graph_around(train.X.around)
     obstacle = no_net or net_obstacle(choice, graph, train.distinct, context.threads, time_limit)
     seconds = _seconds(choice, time_limit)
-    learners: list[tuple[Learner, float]] = [] if obstacle is not None else [(NetLearner(), seconds)]
+    learners: list[tuple[Learner, float]] = []
+    if obstacle is None:
+        assert graph is not None
+        afforded = net_copies(graph, train.distinct, context.threads, seconds)
+        learners.append((NetLearner(copies=COPIES if choice is Choice.DEEP else afforded), seconds))
     cost = tabm_seconds(train.rows, len(train.X.names), context.threads)
     enough = train.rows >= FEWEST_ROWS or choice is Choice.DEEP
     if enough and all(map(installed, ("torch", "tabm"))) and _affordable(cost, seconds):
@@ -73,10 +77,10 @@ def net_obstacle(
         return "it needs the native engine, and no memory cap"
     if rows < FEWEST_ROWS and not alone:
         return f"it needs {FEWEST_ROWS:,} rows to train on, and has {rows:,}"
-    needed, seconds = net_seconds(graph, rows, threads), _seconds(choice, time_limit)
-    if alone or _affordable(needed, seconds):
+    seconds = _seconds(choice, time_limit)
+    if alone or net_copies(graph, rows, threads, seconds):
         return None
-    return f"it takes about {math.ceil(needed / seconds)} times the time limit"
+    return f"it takes about {math.ceil(net_seconds(graph, rows) / seconds)} times the time limit"
 
 
 def graph_around(around: Neighbours | None) -> Graph | None:
@@ -93,11 +97,20 @@ def _seconds(choice: Choice, time_limit: float) -> float:
     return time_limit if choice is Choice.DEEP else NET_SHARE * time_limit
 
 
-def net_seconds(graph: Graph, rows: int, threads: int) -> float:
-    """About what one training of the relational net takes on so many threads, one copy on each."""
+def net_copies(graph: Graph, rows: int, threads: int, seconds: float) -> int:
+    """How many copies of the relational net there is time for, on a processor or a GPU: `COPIES` at most."""
+    each = net_seconds(graph, rows)
+    if not _affordable(each, seconds):
+        return 0
+    if each > seconds:
+        each /= GPU_SPEED
+    return min(COPIES, int(seconds / each) * max(1, threads))
+
+
+def net_seconds(graph: Graph, rows: int) -> float:
+    """About what one training of one copy of the relational net takes on one thread."""
     recipe = recipe_for(rows)
-    each = training_seconds(recipe, rows, most_nodes(graph.tree(recipe.fanout)))
-    return COPIES * each / max(1, min(threads, COPIES))
+    return training_seconds(recipe, rows, most_nodes(graph.tree(recipe.fanout)))
 
 
 def _has_gpu() -> bool:
