@@ -19,8 +19,10 @@ def path_of(feature: Feature) -> Hashable:
             return "row", tuple(str(h) for h in up)
         case Aggregated(up=up, down=down):
             return tuple(str(h) for h in up), tuple(str(h) for h in down)
-        case Contrast(left=left):
+        case Contrast(left=left, right=right) if (left.up, left.down) != (right.up, right.down):
             return "contrast", tuple(str(h) for h in (*left.up, *left.down))
+        case Contrast(left=left):
+            return tuple(str(h) for h in left.up), tuple(str(h) for h in left.down)
         case Nested(up=up, down=hop, inner=inner):
             return "nested", tuple(str(h) for h in (*up, hop)), tuple(str(h) for h in inner.down)
         case _:
