@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -116,10 +117,8 @@ def feature_plan(task: Task, features: FeatureSet) -> nodes.FeaturePlan:
     for (up, hop, _, delays), chosen in nested.items():
         blocks.append(_nested(up, hop, delays, chosen, task))
     for (everyone, _, following, ago), chosen in labels.items():
-        past = _past_labels(
-            task, everyone=everyone, following=following, steps=PAST_STEPS if ago is None else 1
-        )
-        blocks.append(replace(_own_labels(chosen, past, task), ago=ago))
+        block = _own_labels(chosen, task, everyone, following)
+        blocks.append(block if ago is None else _long_ago(block, ago))
     if parts:
         blocks.append(nodes.Calendar(tuple(parts)))
     passing = frozenset(f.name for f in read)
@@ -262,13 +261,12 @@ def _nested(
     return nodes.Nested(anchor, members, each, windows, tuple(outputs))
 
 
-def _past_labels(task: Task, *, everyone: bool, following: Following | None, steps: int) -> nodes.PastLabels:
+def _own_labels(
+    features: list[Feature], task: Task, everyone: bool, following: Following | None
+) -> nodes.Aggregate:
     if task.step is None:
         raise ForetellError("a static target has no past labels")
-    return nodes.PastLabels(target_plan(task), task.step, steps, Until.CUTOFF, everyone, following)
-
-
-def _own_labels(features: list[Feature], past: nodes.PastLabels, task: Task) -> nodes.Aggregate:
+    past = nodes.PastLabels(target_plan(task), task.step, PAST_STEPS, Until.CUTOFF, everyone, following)
     definitions = [(f.name, f.definition) for f in features if isinstance(f.definition, OwnLabels)]
     windows = _look_backs(definition.window for _, definition in definitions)
     outputs = []
@@ -277,6 +275,15 @@ def _own_labels(features: list[Feature], past: nodes.PastLabels, task: Task) -> 
         index = None if MEASURES[measure].accepts is Accepts.ROWS else 0
         outputs.append(_measured(name, measure, index, window, windows))
     return nodes.Aggregate(_scan(task), past, windows, tuple(outputs))
+
+
+def _long_ago(block: nodes.Aggregate, ago: Offset) -> nodes.Aggregate:
+    """Past labels as of an earlier time, of which no more are made than the windows hold."""
+    past, lengths = block.events, [w.microseconds for w in block.windows if isinstance(w, Offset)]
+    assert isinstance(past, nodes.PastLabels)
+    if lengths and all(o.window is not None for o in block.outputs):
+        past = replace(past, steps=min(past.steps, math.ceil(max(lengths) / past.step.microseconds)))
+    return replace(block, events=past, ago=ago)
 
 
 def _look_backs(wanted: Iterable[LookBack | None]) -> nodes.LookBacks:

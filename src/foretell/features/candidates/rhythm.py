@@ -12,7 +12,7 @@ from foretell.schema.model import DType, Hop
 from foretell.task.model import TaskKind
 
 GAP = Value("", following=Following.GAP)
-_WORDS = 3  # of a column, whose runs are followed
+_FEW_WORDS = 12  # of a column whose runs are followed
 
 
 def rhythm(scope: Scope) -> Iterator[Candidate]:
@@ -36,15 +36,13 @@ def rhythm_of_parents(scope: Scope) -> Iterator[Candidate]:
 
 
 def _gaps(scope: Scope, up: tuple[Hop, ...], down: tuple[Hop, ...], rank: float) -> Iterator[Candidate]:
-    """The spread of the days between events, and the most there were."""
+    """The spread of the days between events."""
     if not scope.task.schema.is_timed(down[-1].end):
         return
     make = Maker(scope.task, up, down)
     yield rank, make("std", GAP, None)
     if len(down) == 1:
         yield rank + 0.01, make("std", GAP, MANY)
-        yield rank + 0.02, make("max", GAP, None)
-        yield rank + 0.02, make("last", GAP, None)
 
 
 def _runs(scope: Scope, up: tuple[Hop, ...], down: tuple[Hop, ...], rank: float) -> Iterator[Candidate]:
@@ -57,14 +55,11 @@ def _runs(scope: Scope, up: tuple[Hop, ...], down: tuple[Hop, ...], rank: float)
     if kinds and task.is_static and table.name == task.entity.name:
         yield rank - 0.2, make("last", Value("", target=True, following=Following.RUN), None)
     links = {c for k in task.schema.links_up(table.name) for c in k.child_columns}
-    skipped = {*down[-1].link.child_columns, *scope.unread(table.name), *table.primary_key}
+    skipped = {*links, *scope.unread(table.name), *table.primary_key}
     for column in table.columns:
         if column.name in skipped or column.ignored or constant(column):
             continue
         run = Value(column.name, following=Following.RUN)
-        if column.name in links or (use(column) == "number" and column.dtype is DType.BOOLEAN):
+        boolean = use(column) == "number" and column.dtype is DType.BOOLEAN
+        if boolean or (use(column) == "category" and (column.distinct or 0) <= _FEW_WORDS):
             yield rank, make("last", run, None)
-        elif use(column) == "category":
-            for word in scope.profile.vocabulary(table.name, column.name)[:_WORDS]:
-                alike = Value(column.name, equals=word, following=Following.RUN)
-                yield rank + 0.1, make("last", alike, None)
