@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 from small_plans import QUERIES, SCHEMA, plans, task
 
 from foretell.core.errors import LeakError
-from foretell.core.time import Offset
+from foretell.core.time import Offset, Unit
 from foretell.features.lower import feature_plan, target_plan
 from foretell.plan import nodes
 from foretell.plan.nodes import Until
@@ -102,6 +103,20 @@ def test_late_values_wait_in_conditions_too() -> None:
 
 def task_where(text: str) -> object:
     return bind(parse(text), SCHEMA).target.aggregates[0].where
+
+
+@pytest.mark.parametrize("ago", [Offset(-1), Offset(-1, Unit.MONTH), Offset(math.inf), Offset(-math.inf)])
+def test_what_was_so_a_while_ago_was_so_before_the_cutoff(ago: Offset) -> None:
+    for plan in (counted(orders(Until.CUTOFF)), counted(past(target_plan(task("churn"))))):
+        (made,) = plan.blocks
+        assert isinstance(made, nodes.Aggregate)
+        for fine in (None, Offset(0), Offset(335), Offset(11, Unit.MONTH)):
+            prove(block(replace(made, ago=fine)), SCHEMA)
+        with pytest.raises(LeakError, match="after the cutoff"):
+            prove(block(replace(made, ago=ago)), SCHEMA)
+    each = nested(orders(Until.CUTOFF), lines(Until.CUTOFF))
+    with pytest.raises(LeakError, match="after the cutoff"):
+        prove(block(replace(each, inner=replace(each.inner, ago=ago))), SCHEMA)
 
 
 def past(target: nodes.Target, until: Until = Until.CUTOFF) -> nodes.PastLabels:
