@@ -7,10 +7,10 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from foretell.core.errors import ModelFileError
+from foretell.core.errors import ModelFileError, RegistryError
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DRAFT = ".draft-"
@@ -27,11 +27,15 @@ class Artifacts:
         self.folder = folder
 
     def put(self, data: bytes) -> str:
-        """Keep the bytes; their sha256 as hex. OSError where the disk is full or fails: nothing is left."""
+        """Keep the bytes; their sha256 as hex. A RegistryError where the disk fails: nothing is left."""
         digest = hashlib.sha256(data).hexdigest()
         place = self._place(digest)
-        if self._holds(place, digest):
-            return digest
+        with disk_told():
+            if not self._holds(place, digest):
+                self._write(place, digest, data)
+        return digest
+
+    def _write(self, place: Path, digest: str, data: bytes) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=_DRAFT, dir=place.parent)
         draft = Path(name)
@@ -43,11 +47,10 @@ class Artifacts:
             if not self._holds(draft, digest):
                 raise OSError(f"what was written to {place.parent} does not read back as it was")
             draft.replace(place)
-            _sync_folder(place.parent)
-            _sync_folder(self.folder)
+            for folder in (place.parent, self.folder, self.folder.parent):
+                sync_folder(folder)
         finally:
             draft.unlink(missing_ok=True)
-        return digest
 
     def path(self, digest: str) -> Path:
         """The file of a digest, its contents checked; a ModelFileError where it is gone or damaged."""
@@ -57,7 +60,9 @@ class Artifacts:
                 f"the registry's file {digest[:12]} is gone from {str(self.folder)!r}",
                 mend="restore the folder from a backup, or fit the model again",
             )
-        if not self._holds(place, digest):
+        with disk_told():
+            whole = self._holds(place, digest)
+        if not whole:
             raise ModelFileError(
                 f"the registry's file {digest[:12]} is damaged: it does not match its sha256",
                 mend="restore the folder from a backup, or fit the model again",
@@ -66,11 +71,13 @@ class Artifacts:
 
     def read(self, digest: str) -> bytes:
         """The contents of a digest; errors as of `path`."""
-        return self.path(digest).read_bytes()
+        with disk_told():
+            return self.path(digest).read_bytes()
 
     def remove(self, digest: str) -> None:
         """Let go of a file, if it is there."""
-        self._place(digest).unlink(missing_ok=True)
+        with disk_told():
+            self._place(digest).unlink(missing_ok=True)
 
     def digests(self) -> Iterator[str]:
         """Every file that is there, in no order."""
@@ -78,13 +85,21 @@ class Artifacts:
             if _DIGEST.fullmatch(place.name):
                 yield place.name
 
-    def sweep(self, older_than: float) -> int:
-        """Remove drafts that a killed writer left before `older_than` (seconds since 1970); how many."""
+    def sweep(self, age: float) -> int:
+        """Remove drafts that a killed writer left more than `age` seconds ago; how many.
+
+        The present is what the disk says it is, as the drafts' own times are.
+        """
+        drafts = list(self.folder.glob(f"??/{_DRAFT}*"))
+        if not drafts:
+            return 0
+        with tempfile.NamedTemporaryFile(prefix=_DRAFT, dir=self.folder) as file:
+            now = os.fstat(file.fileno()).st_mtime
         gone = 0
-        for place in self.folder.glob(f"??/{_DRAFT}*"):
+        for draft in drafts:
             with suppress(FileNotFoundError):
-                if place.stat().st_mtime < older_than:
-                    place.unlink()
+                if now - draft.stat().st_mtime > age:
+                    draft.unlink()
                     gone += 1
         return gone
 
@@ -93,7 +108,14 @@ class Artifacts:
             raise ModelFileError(
                 f"{digest[:80]!r} is no sha256", mend="the registry's file was changed by hand"
             )
-        return self.folder / digest[:2] / digest
+        place = self.folder / digest[:2] / digest
+        for step in (self.folder, place.parent, place):
+            if step.is_symlink():
+                raise RegistryError(
+                    f"{str(step)!r} is a symbolic link: nothing is read or written through it",
+                    mend="put what it points at in its place; the registry's whole folder may be a link",
+                )
+        return place
 
     @staticmethod
     def _holds(place: Path, digest: str) -> bool:
@@ -104,7 +126,19 @@ class Artifacts:
             return False
 
 
-def _sync_folder(folder: Path) -> None:
+@contextmanager
+def disk_told() -> Iterator[None]:
+    """Failures of the disk as our own errors."""
+    try:
+        yield
+    except OSError as error:
+        raise RegistryError(
+            f"the registry's files could not be used: {error.strerror or error}",
+            mend="see that the disk is sound, has room and can be written; nothing was changed",
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
     """Make a rename last through a power cut; where folders cannot be synced the system does it itself."""
     if os.name != "posix":
         return

@@ -129,7 +129,8 @@ def _software() -> Check:
 
 
 def _disk(registry: Registry) -> Iterator[Check]:
-    free = shutil.disk_usage(registry.folder).free
+    there = next(p for p in (registry.folder, *registry.folder.absolute().parents) if p.exists())
+    free = shutil.disk_usage(there).free
     said = f"{show_size(free)} free where {str(registry.folder)!r} lies"
     if free < LITTLE_ROOM:
         yield Check("disk", Health.LOOK, said, mend="make room, or `foretell models prune`")

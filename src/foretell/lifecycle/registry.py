@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection, Row
 from typing import Any
 
-from foretell.core.errors import GateError, RegistryError, UsageError
+from foretell.core.errors import GateError, ModelFileError, RegistryError, UsageError
 from foretell.core.text import did_you_mean
 from foretell.core.time import Instant, format_instant, from_datetime
 from foretell.lifecycle import ledger
@@ -74,7 +73,8 @@ class Registry:
     """A folder of models: a SQLite file (`registry.db`) and the models' files by their sha256.
 
     Several processes may use it at once: each change is one transaction, and of two that promote at the same
-    time one wins and the other is told. `clock` gives the present, in microseconds since 1970.
+    time one wins and the other is told. The folder comes to be with the first version. `clock` gives the
+    present, in microseconds since 1970.
 
     >>> import tempfile
     >>> Registry(tempfile.mkdtemp()).names()
@@ -84,13 +84,14 @@ class Registry:
     def __init__(self, path: str | os.PathLike[str] = "models", *, clock: Clock = wall_clock) -> None:
         self.folder = Path(path)
         self.clock = clock
-        try:
-            self.ledger = Ledger(self.folder / ledger.NAME)
-        except OSError as error:
-            raise RegistryError(
-                f"the registry {str(path)!r} cannot be made: {error.strerror}",
-                mend="choose a folder that can be written: --models FOLDER",
-            ) from None
+        if "\0" in str(path):
+            raise UsageError(f"{str(path)!r} cannot be a folder", mend="name it with --models FOLDER")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(
+                f"{str(path)!r} is a file, expected the registry's folder",
+                mend="name it with --models FOLDER",
+            )
+        self.ledger = Ledger(self.folder / ledger.NAME)
         self.artifacts = Artifacts(self.folder / "files")
 
     # ── what there is ──
@@ -153,11 +154,13 @@ class Registry:
         """
         if Reference.of(name).name != name:
             raise UsageError(f"found {name!r}, expected a name without a version")
-        data = model.to_bytes()
-        record = json.dumps(describe_version(model, audit))
-        with _told():
-            sha256 = self.artifacts.put(data)
-        with self.ledger.changing() as connection, _told():
+        return self.add_file(name, model.to_bytes(), describe_version(model, audit), reason=reason)
+
+    def add_file(self, name: str, data: bytes, record: Mapping[str, Any], *, reason: str) -> Version:
+        """Keep a model's file as the next version, as `add` does; `record` is of `describe_version`."""
+        told = json.dumps(record)
+        sha256 = self.artifacts.put(data)
+        with self.ledger.changing() as connection:
             self.artifacts.put(data)  # costs a hash, unless `prune` took the file meanwhile
             now = self.clock()
             connection.execute("INSERT OR IGNORE INTO models VALUES (?, 0, NULL, NULL, ?)", (name, now))
@@ -168,7 +171,7 @@ class Registry:
             ).fetchone()[0]
             connection.execute(
                 "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?)",
-                (name, number, sha256, len(data), now, record),
+                (name, number, sha256, len(data), now, told),
             )
             champion = connection.execute("SELECT champion FROM models WHERE name = ?", (name,)).fetchone()[0]
             alias = CHAMPION if champion is None else CHALLENGER
@@ -207,19 +210,23 @@ class Registry:
         Rolling back again goes back further: a champion that was rolled back is passed over.
         """
         standing = self.standing(name)
-        there = {v.number for v in self.versions(name)}
-        stack: list[int] = []
-        for event in self.history(name):
-            if event.action in ("promoted", f"added as {CHAMPION}") and event.version is not None:
-                stack.append(event.version)
-            elif event.action == "rolled back" and stack:
-                stack.pop()
-        earlier = [n for n in stack[:-1] if n in there and n != standing.champion]
+        earlier = self._earlier(standing)
         if not earlier:
             raise UsageError(f"{name} has had no other champion to go back to")
         version = self.version(Reference(name, earlier[-1]))
         self._move(version, standing.epoch, "rolled back", reason)
         return version
+
+    def _earlier(self, standing: Standing) -> list[int]:
+        """The champions that a rollback may go to, the nearest last."""
+        there = {v.number for v in self.versions(standing.name)}
+        stack: list[int] = []
+        for event in self.history(standing.name):
+            if event.action in ("promoted", f"added as {CHAMPION}") and event.version is not None:
+                stack.append(event.version)
+            elif event.action == "rolled back" and stack:
+                stack.pop()
+        return [n for n in stack[:-1] if n in there and n != standing.champion]
 
     def _move(self, version: Version, epoch: int | None, action: str, reason: str) -> None:
         """Move the champion's alias, and write it down, in one transaction."""
@@ -230,6 +237,7 @@ class Registry:
                     f"{version.name} was changed meanwhile: its champion is version {standing.champion}",
                     mend="look at it again: foretell models show " + version.name,
                 )
+            self.version(Reference(version.name, version.number))  # it may have been pruned meanwhile
             if standing.champion == version.number:
                 return
             challenger = None if standing.challenger == version.number else standing.challenger
@@ -242,30 +250,47 @@ class Registry:
     def prune(self, name: str | None = None, *, keep: int = 5) -> tuple[Version, ...]:
         """Let go of old versions, and of files that nothing names any more; what was let go.
 
-        Of each model (or of `name`) the newest `keep`, the champion, the challenger and the champion before
-        it stay. The audit log and the grades stay too.
+        Of each model (or of `name`) the newest `keep` stay, the champion, the challenger, the champion that a
+        rollback would go to, and those whose predictions were not all graded yet. The audit log stays too.
         """
         if keep < 0:
             raise UsageError(f"found {keep} versions to keep, expected 0 or more")
         gone: list[Version] = []
-        with self.ledger.changing() as connection, _told():
+        if name is not None:
+            self.standing(name)
+        with self.ledger.changing() as connection:
             for each in self.names() if name is None else (name,):
-                standing, versions = self.standing(each), self.versions(each)
-                champions = [e.version for e in self.history(each) if e.action in ("promoted", "rolled back")]
-                kept = {standing.champion, standing.challenger, *champions[-2:]}
-                kept |= {v.number for v in versions[len(versions) - keep :]}
-                for version in (v for v in versions if v.number not in kept):
+                kept = self._kept(each, keep)
+                for version in (v for v in self.versions(each) if v.number not in kept):
                     connection.execute(
                         "DELETE FROM versions WHERE name = ? AND version = ?", (each, version.number)
                     )
                     _log(connection, each, self.clock(), "pruned", version.number, None, f"kept {keep}")
                     gone.append(version)
+        # Only once that has lasted: a file that goes before its row would be missed after a crash.
+        with self.ledger.changing() as connection:
             named = "SELECT sha256 FROM versions UNION SELECT sha256 FROM batches"
             held = {r["sha256"] for r in connection.execute(named)}
             for digest in set(self.artifacts.digests()) - held:
                 self.artifacts.remove(digest)
-            self.artifacts.sweep(self.clock() / 1e6 - DRAFT_AGE)
+            self.artifacts.sweep(DRAFT_AGE)
         return tuple(gone)
+
+    def _kept(self, name: str, keep: int) -> set[int | None]:
+        """The versions that `prune` leaves, by number."""
+        standing, numbers = self.standing(name), [v.number for v in self.versions(name)]
+        ungraded = self.ledger.rows(
+            "SELECT DISTINCT version FROM batches WHERE name = ? AND run_id NOT IN"
+            " (SELECT key FROM entries WHERE name = ? AND kind = 'grade')",
+            (name, name),
+        )
+        return {
+            standing.champion,
+            standing.challenger,
+            *self._earlier(standing)[-1:],
+            *numbers[len(numbers) - min(keep, len(numbers)) :],
+            *(r["version"] for r in ungraded),
+        }
 
     # ── what else is kept of a model ──
 
@@ -281,7 +306,7 @@ class Registry:
     def entries(self, name: str, kind: str) -> tuple[Entry, ...]:
         """The entries of a kind, in the order in which they were first kept."""
         rows = self.ledger.rows("SELECT * FROM entries WHERE name = ? AND kind = ? ORDER BY id", (name, kind))
-        return tuple(Entry(r["kind"], r["key"], r["at"], json.loads(r["record"])) for r in rows)
+        return tuple(Entry(r["kind"], r["key"], r["at"], _record(r, f"a {kind}")) for r in rows)
 
     def close(self) -> None:
         """Close the SQLite file (in this thread)."""
@@ -306,21 +331,26 @@ class Registry:
         )
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Failures of the disk as our own errors."""
-    try:
-        yield
-    except OSError as error:
-        raise RegistryError(
-            f"the registry's files could not be written: {error.strerror or error}",
-            mend="make room on the disk and try again; nothing was changed",
-        ) from error
-
-
 def _version(row: Row) -> Version:
     return Version(
-        row["name"], row["version"], row["sha256"], row["size"], row["created"], json.loads(row["record"])
+        row["name"], row["version"], row["sha256"], row["size"], row["created"], _record(row, "a version")
+    )
+
+
+def _record(row: Row, what: str) -> dict[str, Any]:
+    try:
+        found = json.loads(row["record"])
+    except ValueError as error:
+        raise _damaged(row, what) from error
+    if not isinstance(found, dict):
+        raise _damaged(row, what)
+    return found
+
+
+def _damaged(row: Row, what: str) -> ModelFileError:
+    return ModelFileError(
+        f"the registry is damaged: the record of {what} of {row['name']} cannot be read",
+        mend="restore it from a backup",
     )
 
 
