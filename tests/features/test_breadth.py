@@ -182,10 +182,16 @@ def test_more_reaches_events_of_grandparents_and_two_links_from_a_parent() -> No
 
 def test_windows_replace_the_ladder() -> None:
     task = shop()
-    ladder = {f.definition.window for f in synthesize(task, PROFILE).features
-              if isinstance(f.definition, Aggregated)} - {None}  # fmt: skip
     asked = synthesize(task, PROFILE, FeatureSettings(windows=windows_of("7d,1mo")))
-    held = {f.definition.window for f in asked.features if isinstance(f.definition, Aggregated)} - {None}
+    ladder, held = (
+        {
+            f.definition.window
+            for f in made.features
+            if isinstance(f.definition, Aggregated) and not f.definition.ago
+        }
+        - {None}
+        for made in (synthesize(task, PROFILE), asked)
+    )
     counted = {"last 5", "last 20"}
     assert {str(w) for w in ladder} == {"30 days", "90 days", "300 days"} | counted
     assert {str(w) for w in held} == {"7 days", "1 month"} | counted
