@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from foretell.core.errors import SchemaError
-from foretell.core.text import did_you_mean, listing
+from foretell.core.text import listing
 from foretell.discovery.keys import Key, verify_key
 from foretell.discovery.links import LinkFinder
 from foretell.discovery.profile import unmeasured
+from foretell.discovery.renamed import missing_column, missing_table
 from foretell.schema.model import DType, Evidence, Origin, Schema
 from foretell.sources.naming import quote
 from foretell.store import Store
@@ -27,7 +28,7 @@ def conform(store: Store, schema: Schema) -> tuple[str, ...]:
         if table.name not in store.tables:
             raise SchemaError(
                 f"table {table.name!r} is missing: it was there when the model was trained",
-                mend=did_you_mean(table.name, list(store.tables)),
+                mend=missing_table(table, store, schema),
             )
         live = store.tables[table.name].dtypes
         for column in table.columns:
@@ -36,7 +37,7 @@ def conform(store: Store, schema: Schema) -> tuple[str, ...]:
             if column.name not in live:
                 raise SchemaError(
                     f"column {table.name}.{column.name} is missing: it was there when the model was trained",
-                    mend=did_you_mean(column.name, list(live)),
+                    mend=missing_column(table, column, store),
                 )
             if live[column.name] is not column.dtype:
                 _convert(store, table.name, column.name, column.dtype)

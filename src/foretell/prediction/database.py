@@ -141,8 +141,8 @@ def open_database(
     """Read a snapshot and settle its schema: given, or discovered and corrected by foretell.toml.
 
     With a `schema`, a saved model's, the data must still fit it: a table or column that is gone, or that has
-    another type, is a SchemaError. With `cache`, what was read from files is kept for the next time (see
-    `store.cache`).
+    another type, is a SchemaError, unless foretell.toml says what it is called now ([renamed]). With `cache`,
+    what was read from files is kept for the next time (see `store.cache`).
     """
     source = open_source(target)
     shares = Memory.of(memory)
@@ -152,12 +152,12 @@ def open_database(
     try:
         changes: tuple[str, ...] = ()
         features = DEFAULT
+        corrected = _config(target, config) or Config()
         if schema is None:
-            corrected = _config(target, config) or Config()
             schema = settled_schema(store, entry, corrected, now, progress)
             features = corrected.features
         else:
-            changes = settled_changes(store, entry, schema)
+            changes = settled_changes(store, entry, schema, corrected.renamed)
         if shares is not None:
             store.shrink(shares)
         return OpenDatabase(

@@ -6,11 +6,13 @@ row's time lies between.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from foretell.core.progress import Progress
 from foretell.core.time import Instant
 from foretell.discovery import conform, discover
+from foretell.discovery.renamed import rename
 from foretell.discovery.warnings import steady_span
 from foretell.schema.model import DType, Schema
 from foretell.schema.record import from_whole, to_record, to_whole
@@ -37,14 +39,20 @@ def settled_schema(
     return schema
 
 
-def settled_changes(store: Store, entry: Entry | None, schema: Schema) -> tuple[str, ...]:
-    """What changed since a schema was found; the store's columns are brought to its types."""
-    key = f"model-{digest(repr(to_record(schema)))}"
+def settled_changes(
+    store: Store, entry: Entry | None, schema: Schema, renamed: Mapping[str, str]
+) -> tuple[str, ...]:
+    """What changed since a schema was found; the store's tables are brought to its names and types.
+
+    `renamed` says what tables and columns were called, by their names of today.
+    """
+    called = rename(store, schema, renamed)
+    key = f"model-{digest(repr(to_record(schema)), sorted(renamed.items()))}"
     kept = entry.recall(key) if entry is not None else None
     if kept is not None:
         _recast(store, kept)
         return tuple(kept["changes"])
-    changes = conform(store, schema)
+    changes = (*called, *conform(store, schema))
     if entry is not None:
         entry.keep(key, {"changes": list(changes), **_recasts(store)})
     return changes

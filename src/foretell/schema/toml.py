@@ -61,6 +61,7 @@ class Config:
     tables: Mapping[str, TableConfig] = field(default_factory=dict)
     links: tuple[LinkConfig, ...] = ()
     features: FeatureSettings = DEFAULT
+    renamed: Mapping[str, str] = field(default_factory=dict)  # from what it is called to what it was
 
 
 def read(text: str) -> Config:
@@ -77,7 +78,7 @@ def read(text: str) -> Config:
         found = tomlkit.parse(text).unwrap()
     except TOMLKitError as error:
         raise ConfigError(f"foretell.toml is not valid TOML: {error}") from None
-    _known(found, ("timezone", "features", "tables", "links"), "")
+    _known(found, ("timezone", "features", "tables", "links", "renamed"), "")
     timezone = _text(found, "timezone", "")
     if timezone is not None:
         _check_zone(timezone)
@@ -90,7 +91,17 @@ def read(text: str) -> Config:
         {name: _read_table(_mapping(tables, name, "tables"), f"tables.{name}") for name in tables},
         tuple(_read_link(link, f"links[{i}]") for i, link in enumerate(links)),
         _read_features(_mapping(found, "features", "")),
+        _read_renamed(_mapping(found, "renamed", "")),
     )
+
+
+def _read_renamed(found: Mapping[str, Any]) -> Mapping[str, str]:
+    """New names and the old: of tables, and of columns as 'table.column' with the old name of the column."""
+    names = {name: _text(found, name, "renamed") or "" for name in found}
+    empty = [n for n, was in names.items() if not was]
+    if empty:
+        raise ConfigError(f"renamed.{empty[0]}: found nothing, expected the name that it had")
+    return names
 
 
 def apply(schema: Schema, config: Config) -> Schema:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -96,6 +96,7 @@ class Store:
         self._folder = folder
         self._is_shared = is_shared
         self._values: dict[tuple[str, str], str] = {}
+        self._homes: dict[str, tuple[str, Mapping[str, str]]] = {}
         self._held: dict[str, pa.Table] = {}
         self._may_hold = False
 
@@ -246,13 +247,18 @@ class Store:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of what was loaded: names, types and every value, whatever the rows' order."""
+        return self.fingerprint_of({name: tuple(t.dtypes) for name, t in self.tables.items()})
+
+    def fingerprint_of(self, columns: Mapping[str, Sequence[str]]) -> str:
+        """A hash of these columns of these tables as they are now, whatever the rows' order."""
         digest = hashlib.sha256()
-        for name, table in sorted(self.tables.items()):
-            columns = ", ".join(quote(c) for c in table.dtypes) or "0"
+        for name, chosen in sorted(columns.items()):
+            values = ", ".join(quote(c) for c in chosen) or "0"
             sums = self.connection.execute(
-                f"SELECT count(*), sum(hash({columns})) FROM {quote(name)}"
+                f"SELECT count(*), sum(hash({values})) FROM {quote(name)}"
             ).fetchall()
-            digest.update(repr((name, sorted(table.dtypes.items()), sums)).encode())
+            types = sorted((c, self.tables[name].dtypes[c]) for c in chosen)
+            digest.update(repr((name, types, sums)).encode())
         return digest.hexdigest()[:32]
 
     def recast(self, table: str, column: str, dtype: DType) -> None:
@@ -276,6 +282,29 @@ class Store:
         found.dtypes[column] = dtype
         self.recasts.append((table, column, dtype))
 
+    def rename(self, table: str, name: str, columns: Mapping[str, str]) -> None:
+        """Call a table `name`, and its columns as `columns` says: from each one's name to another."""
+        _ = self.fingerprint  # it speaks of the data as loaded
+        found = self.tables.pop(table)
+        if self._is_shared:
+            self.connection.execute(f"DROP VIEW {quote(table)}")
+            self._homes[name] = (table, columns)
+            self._show(name)
+        else:
+            self.materialise(table)
+            for now, then in columns.items():
+                self.connection.execute(f"ALTER TABLE {quote(table)} RENAME {quote(now)} TO {quote(then)}")
+            if name != table:
+                self.connection.execute(f"ALTER TABLE {quote(table)} RENAME TO {quote(name)}")
+        declared = tuple(replace(c, name=columns.get(c.name, c.name)) for c in found.raw.columns)
+        self.tables[name] = replace(
+            found,
+            name=name,
+            raw=replace(found.raw, name=name, columns=declared),
+            dtypes={columns.get(c, c): dtype for c, dtype in found.dtypes.items()},
+            zoned={columns.get(c, c) for c in found.zoned},
+        )
+
     def close(self) -> None:
         self.connection.close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -292,10 +321,14 @@ class Store:
         return f"Store of {plural(len(self.tables), 'table')}, {plural(self.rows, 'row')}"
 
     def _show(self, table: str) -> None:
-        """The view of an attached table, its columns recast so far."""
+        """The view of an attached table, its columns renamed and recast so far."""
         casts = [f"{v} AS {quote(c)}" for (t, c), v in self._values.items() if t == table]
         chosen = f"* REPLACE ({', '.join(casts)})" if casts else "*"
-        home = f"{quote(HOME)}.main.{quote(table)}"
+        stored, columns = self._homes.get(table, (table, {}))
+        home = f"{quote(HOME)}.main.{quote(stored)}"
+        if columns:
+            names = ", ".join(f"{quote(now)} AS {quote(then)}" for now, then in columns.items())
+            home = f"(SELECT * RENAME ({names}) FROM {home})"
         self.connection.execute(f"CREATE OR REPLACE VIEW {quote(table)} AS SELECT {chosen} FROM {home}")
 
     def _add(self, raw: RawTable, snapshot: Snapshot, progress: Progress) -> None:
