@@ -106,8 +106,9 @@ def test_rates_that_wander_move_no_probability():
     """Each cutoff has a rate of its own: the mean of a few of them says little of the next one."""
     rng = np.random.default_rng(3)
     z = rng.normal(size=4000)
-    cutoffs = np.arange(4000) // 1000
-    y = (rng.random(4000) < sigmoid(z + np.array([0.5, -0.3, 0.4, -0.1])[cutoffs])).astype(float)
+    cutoffs = np.arange(4000) // 500
+    rates = np.array([0.5, 0.4, -0.3, -0.2, 0.4, 0.3, -0.1, 0.2])
+    y = (rng.random(4000) < sigmoid(z + rates[cutoffs])).astype(float)
     assert fit_calibration(B, z, y, cutoffs).is_identity
     steady = (rng.random(4000) < sigmoid(z + 0.5)).astype(float)
     assert fit_calibration(B, z, steady, cutoffs).shift == pytest.approx(0.5, abs=0.1)  # the control
@@ -117,7 +118,8 @@ def test_few_rows_and_few_cutoffs_are_left_as_they_are():
     z, y = truth(80)
     assert fit_calibration(B, 5 * z, y, np.arange(80)) == Calibration()
     z, y = truth(1000)
-    assert fit_calibration(B, 5 * z, y, np.arange(1000) // 500) == Calibration()
+    assert fit_calibration(B, 5 * z, y, np.arange(1000) // 250) == Calibration()
+    assert fit_calibration(B, 5 * z, y, np.arange(1000) // 200) != Calibration()  # the control: five
 
 
 def test_a_cutoff_is_not_torn_apart():

@@ -61,20 +61,49 @@ def test_without_time_nothing_is_searched():
 def test_what_was_found_is_trained_kept_and_tried_again(monkeypatch):
     """The real search, made short: two neighbours are kept whatever they gain."""
     found = search.neighbours(RECIPE, 2, seed=0)
-    monkeypatch.setattr(tryout, "searched", lambda *_: found)
+    recent = replace(RECIPE, recency=True, half_life=0.1)
+    monkeypatch.setattr(tryout, "search_seconds", lambda *_: 1.0)
+    monkeypatch.setattr(tryout, "searched", lambda *_: list(found))
+    monkeypatch.setattr(tryout, "with_half_life", lambda *_: recent)
     monkeypatch.setattr(tryout, "THOROUGH", 1e9)
     train, valid, test = split(make(B, entities=550), 4, 1)
     model = portfolio.fit(train, valid, kind=B, time_limit=0.5)
-    assert {"lightgbm_A_binary_found0", "lightgbm_A_binary_found1"} <= set(model.validation)
+    assert {"lightgbm_A_binary_found0", "lightgbm_A_binary_found1", recent.name} <= set(model.validation)
     member = TreeLearner(found[0]).fit(train, valid, CONTEXT)
     again = TreeFitted.load(member.dump())
     assert again.recipe == found[0] and again.recipe.changes == found[0].changes
     np.testing.assert_array_equal(again.predict(test.X), member.predict(test.X))
     earlier = replace(model, members=(member,), weights=(1.0,), spreads=(1.0,))
-    monkeypatch.setattr(tryout, "searched", lambda *_: [])
     later = portfolio.fit(concat(train, valid), test, kind=B, time_limit=0.5, earlier=earlier)
     assert "lightgbm_A_binary_found0" in later.validation
     assert "lightgbm_A_binary_found1" not in later.validation  # the control: it was not kept
+
+
+def test_the_half_life_is_the_one_that_wins_over_several_periods(monkeypatch):
+    """Of a half-life that wins twice and loses much, and one that wins a little, the second is taken."""
+    made = {None: [0.7, 0.7, 0.7], 0.1: [0.75, 0.75, 0.4], 0.3: [0.71, 0.71, 0.71], 1.0: [0.7, 0.7, 0.69]}
+
+    def gains(folds, recipe, context):
+        return np.array(made[recipe.half_life if recipe.recency else None])
+
+    monkeypatch.setattr(search, "_gains", gains)
+    found = search.with_half_life(folds(), RECIPE, CONTEXT, 10.0)
+    assert found is not None and found.recency and found.half_life == 0.3
+    made[0.3] = [0.7, 0.7, 0.69]
+    assert search.with_half_life(folds(), RECIPE, CONTEXT, 10.0) is None  # better without
+
+
+def test_rows_of_another_time_call_for_weights(monkeypatch):
+    """The real thing: where the rule turns round, half-lives gain; a recipe keeps its own when it is read."""
+    found = folds()
+    turned = [
+        replace(f, train=replace(f.train, y=np.where(f.train.cutoffs < end, 1 - f.train.y, f.train.y)))
+        for f, end in ((f, np.quantile(f.train.cutoffs, 0.6)) for f in found)
+    ]
+    recent = search.with_half_life(turned, replace(RECIPE, preset="small"), CONTEXT, 3.0)
+    assert recent is not None and recent.half_life == 0.1
+    member = TreeLearner(recent).fit(found[0].train, found[0].valid, CONTEXT)
+    assert member.name.endswith("_recent0.1") and TreeFitted.load(member.dump()).recipe == recent
 
 
 def test_an_hour_brings_low_rates_and_several_seeds():

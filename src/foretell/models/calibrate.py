@@ -24,9 +24,11 @@ from foretell.task.model import TaskKind
 ENOUGH_FOR_SHIFT = 1500
 ENOUGH = 100
 LEAST_IMPROVEMENT = 1e-4
-FEWEST_BLOCKS, MOST_BLOCKS = 3, 10
-CLEARLY = 2.0
-"""Standard errors over blocks of cutoffs by which log-loss must improve."""
+FEWEST_BLOCKS, MOST_BLOCKS = 5, 10
+CLEARLY = 4.0
+"""Standard errors over blocks of cutoffs by which log-loss must improve: blocks that follow one another share
+their season, and with two errors what passed did harm (benchmarks/LOG.md).
+"""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def fit_calibration(kind: TaskKind, raw: Floats, y: Floats, cutoffs: Instants) -
     """The calibration of link-space scores `raw` that were made without seeing `y`.
 
     Rows are put into up to ten blocks of cutoffs, each scored by what is fitted on the others. Only if
-    log-loss improves by more than two standard errors over the blocks is it fitted on all and kept.
+    log-loss improves by more than `CLEARLY` standard errors over the blocks is it fitted on all and kept.
     """
     if kind is TaskKind.REGRESSION or len(y) < ENOUGH:
         return IDENTITY

@@ -1,4 +1,5 @@
-"""A small random search around a preset of the trees, judged on forward folds (Bergstra & Bengio 2012).
+"""A small random search around a preset of the trees, judged on forward folds (Bergstra & Bengio 2012), and
+how fast older rows are to count for less.
 
 It is worth its time only where there is a lot of it: the presets are good, and what wins on one period by a
 hair loses on the next. So a setting has to be better on average over several periods, each measured against
@@ -22,6 +23,10 @@ from foretell.models.trees import ENOUGH_ROUNDS, FOUND, TreeLearner, TreeRecipe,
 MOST_TRIALS, FEWEST_TRIALS = 24, 4
 KEPT = 2
 LARGEST_LEAVES = 80
+HALF_LIVES = (0.1, 0.3, 1.0)
+"""Shares of the span over which the weights of rows may halve."""
+HALF_LIFE_SHARE = 0.2
+"""Of a search's seconds."""
 
 
 def neighbours(recipe: TreeRecipe, count: int, seed: int) -> list[TreeRecipe]:
@@ -63,16 +68,32 @@ def searched(folds: Sequence[Fold], recipe: TreeRecipe, context: Context, second
     trials = min(MOST_TRIALS, int(seconds / cost) - 1)  # the recipe itself is one more
     if trials < FEWEST_TRIALS:
         return []
-    recipes = [recipe, *neighbours(recipe, trials, context.seed)]
+    return _ahead(folds, [recipe, *neighbours(recipe, trials, context.seed)], context, seconds)[:KEPT]
+
+
+def with_half_life(
+    folds: Sequence[Fold], recipe: TreeRecipe, context: Context, seconds: float
+) -> TreeRecipe | None:
+    """The recipe with recent rows weighing more, by the half-life that gains most over the folds; None where
+    it is better without any.
+    """
+    recent = [replace(recipe, recency=True, half_life=share) for share in HALF_LIVES]
+    return next(iter(_ahead(folds, [recipe, *recent], context, seconds)), None)
+
+
+def _ahead(
+    folds: Sequence[Fold], recipes: Sequence[TreeRecipe], context: Context, seconds: float
+) -> list[TreeRecipe]:
+    """The recipes that gain more than the first one on average over the folds, best first."""
     context.progress.stage("searching", len(recipes))
     each = replace(context, seconds=seconds / len(recipes) / len(folds))
+    rows = sum(fold.train.rows for fold in folds)
     gains = []
     for found in abreast(lambda r: _gains(folds, r, each), recipes, rows=rows, threads=context.threads):
         gains.append(found)
         context.progress.advance()
-    ahead = [float(np.mean((g - gains[0]) / np.abs(gains[0]))) for g in gains[1:]]
-    best = sorted(range(trials), key=lambda i: -ahead[i])[:KEPT]
-    return [recipes[1 + i] for i in best if ahead[i] > 0]
+    lead = [float(np.mean((g - gains[0]) / np.abs(gains[0]))) for g in gains]
+    return [recipes[i] for i in sorted(range(1, len(recipes)), key=lambda i: -lead[i]) if lead[i] > 0]
 
 
 def _gains(folds: Sequence[Fold], recipe: TreeRecipe, context: Context) -> Floats:

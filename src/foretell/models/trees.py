@@ -78,7 +78,7 @@ FEWEST_ROUNDS = 100
 ENOUGH_ROUNDS = 600
 """With time for fewer rounds than this the learning rate is raised in proportion."""
 HALF_LIFE = 0.3
-"""Recency weights halve over this share of the training span."""
+"""Recency weights halve over this share of the training span, where folds have not chosen another."""
 CELL_SECONDS = 2e-9
 LEAF_SECONDS = 4e-7
 TREE_SECONDS = 4e-4
@@ -97,7 +97,8 @@ THREADED_ROWS = 50_000
 class TreeRecipe:
     """How a booster is trained: a preset, an objective, whether recent rows weigh more, and which seed.
 
-    A `variant` has a name of its own and settings of LightGBM that differ from the preset's.
+    Where they do, weights halve over `half_life`, a share of the training span. A `variant` has a name of its
+    own and settings of LightGBM that differ from the preset's.
     """
 
     preset: str
@@ -106,17 +107,20 @@ class TreeRecipe:
     copy: int = 0
     variant: str = ""
     changes: tuple[tuple[str, float], ...] = ()
+    half_life: float = HALF_LIFE
 
     @property
     def name(self) -> str:
         extra = f"_{self.variant}" if self.variant else ""
-        extra += ("_recent" if self.recency else "") + (f"_{self.copy}" if self.copy else "")
+        if self.recency:
+            extra += "_recent" if self.half_life == HALF_LIFE else f"_recent{self.half_life:g}"
+        extra += f"_{self.copy}" if self.copy else ""
         return f"lightgbm_{self.preset}_{self.objective}{extra}"
 
     @property
     def is_found(self) -> bool:
         """Whether a search found its settings."""
-        return self.variant.startswith(FOUND)
+        return self.variant.startswith(FOUND) or self.half_life != HALF_LIFE
 
     @property
     def log_target(self) -> bool:
@@ -346,8 +350,8 @@ def affordable_rows(data: Dataset, preset: str, context: Context) -> Dataset:
     return data.take(np.sort(chosen))
 
 
-def recency_weights(cutoffs: Instants) -> Floats:
-    """Weights that halve over `HALF_LIFE` of the span, going back from the last cutoff; their mean is 1.
+def recency_weights(cutoffs: Instants, half_life: float = HALF_LIFE) -> Floats:
+    """Weights that halve over a share of the span, going back from the last cutoff; their mean is 1.
 
     >>> w = recency_weights(np.array([0, 70, 100]))
     >>> round(float(w[2] / w[1]), 6)
@@ -356,7 +360,7 @@ def recency_weights(cutoffs: Instants) -> Floats:
     span = float(cutoffs.max() - cutoffs.min())
     if span <= 0:
         return np.ones(len(cutoffs))
-    w = 0.5 ** ((cutoffs.max() - cutoffs) / (HALF_LIFE * span))
+    w = 0.5 ** ((cutoffs.max() - cutoffs) / (half_life * span))
     return np.asarray(w / w.mean())
 
 
@@ -403,7 +407,7 @@ def grow(
         parameters["num_class"] = len(context.classes)
     shape = _shape(recipe)
     bins.train.set_label(shape(train.y))
-    bins.train.set_weight(recency_weights(train.cutoffs) if recipe.recency else None)
+    bins.train.set_weight(recency_weights(train.cutoffs, recipe.half_life) if recipe.recency else None)
     extra: dict[str, Any] = {}
     if valid is not None and bins.valid is not None:
         bins.valid.set_label(shape(valid.y))

@@ -13,7 +13,7 @@ from foretell.models.dataset import Dataset
 from foretell.models.deep import nets_to_try
 from foretell.models.material import Material, Terms
 from foretell.models.rolling import STARTS, Fold, Seen, agrees, earlier_folds
-from foretell.models.search import searched
+from foretell.models.search import HALF_LIFE_SHARE, searched, with_half_life
 from foretell.models.trees import TreeFitted, TreeLearner
 
 FAR_TRAVEL = 3.6
@@ -90,7 +90,14 @@ def _learners(
     learners = plan(train, context, seconds)
     each = learners[-1][1]
     if terms.earlier is None:
-        found = searched(folds, base_recipe(train, context), context, search_seconds(train.rows, seconds))
+        searching, base = search_seconds(train.rows, seconds), base_recipe(train, context)
+        if not searching:
+            return learners
+        recent = with_half_life(folds, base, context, HALF_LIFE_SHARE * searching)
+        found = searched(folds, base, context, (1 - HALF_LIFE_SHARE) * searching)
+        found += [] if recent is None else [recent]
+        usual = replace(base, recency=True).name  # the folds have chosen now
+        learners = [pair for pair in learners if pair[0].name != usual]
         return [*learners, *((TreeLearner(recipe), each) for recipe in found)]
     members = terms.earlier.members
     kept = {m.name for m in members}
