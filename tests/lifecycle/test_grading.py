@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from lifecycle_world import BUYS, Clock, Frames, day, fitted, frames, registry, seen, until, written
+from lifecycle_world import Clock, Frames, day, fitted, frames, registry, seen, until, written
 
 from foretell.core.errors import UsageError
 from foretell.core.time import DAY, Instant
@@ -169,7 +169,7 @@ def test_a_grade_survives_its_json(held: Registry, tables: Frames) -> None:
 def test_given_labels_cannot_be_graded(held: Registry, tables: Frames) -> None:
     import foretell
 
-    rows = {"id": [i for i in range(1, 151)] * 3, "cutoff": [], "label": []}
+    rows = {"id": list(range(1, 151)) * 3, "cutoff": [], "label": []}
     for number in (100, 130, 160):
         truth = bought(tables, day(number))
         rows["cutoff"] += [np.datetime64(day(number), "us")] * 150

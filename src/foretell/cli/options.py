@@ -31,6 +31,13 @@ ModelName = Annotated[
         help="The name given to `fit` (its champion answers), NAME@3, NAME@challenger, or a .foretell file.",
     ),
 ]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name given to `fit`, such as churn.")]
+Version = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME[@VERSION]", help="Such as churn (its champion), churn@3 or churn@challenger."
+    ),
+]
 
 FormatOption = Annotated[
     Format | None,
