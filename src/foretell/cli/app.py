@@ -14,8 +14,11 @@ from rich.console import Console
 from foretell.cli import options as o
 from foretell.cli.doctor import doctor
 from foretell.cli.faults import report
+from foretell.cli.grading import grade
+from foretell.cli.models import models_app
 from foretell.cli.output import Result, emit, save
 from foretell.cli.run import Run, connect, load, registry, running
+from foretell.cli.writing import write
 from foretell.core.errors import UsageError
 from foretell.models.choice import Choice
 from foretell.schema.breadth import DEFAULT
@@ -294,6 +297,10 @@ def predict(
         run.show(Result(lambda: predictions_view(found, top=top), lambda: list(found.rows()), found.to_arrow))
 
 
+app.command()(write)
+app.command()(grade)
+
+
 @app.command()
 def audit(
     target: o.Target,
@@ -403,6 +410,7 @@ def cache(
 
 
 app.command()(doctor)
+app.add_typer(models_app, name="models")
 
 
 def _beside(target: str) -> Path:

@@ -16,9 +16,9 @@ import pyarrow.parquet
 from foretell.core.time import Instant, format_instant
 from foretell.lifecycle.registry import Registry
 from foretell.lifecycle.version import Version
+from foretell.prediction.batch import BASELINE
 
-BASELINE = "baseline"
-"""The column of a kept batch that holds what the best simple rule said of each row."""
+__all__ = ["BASELINE", "Batch", "batches", "begin", "find", "mark_written", "predictions_of", "run_id_of"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def begin(
 ) -> Batch:
     """Keep a batch before it is written anywhere, so that it can be graded; again for the same run is no-op.
 
-    `predictions` is the table of `Predictions`, with a column `baseline` where a simple rule has an answer.
+    `predictions` is the table of `Predictions`, with a column `baseline` of what the best simple rule said
+    of each row: a probability, a value, or the most likely class.
     """
     held = find(registry, run_id)
     if held is not None:

@@ -31,6 +31,8 @@ from foretell.task.regime import SEED_TIME, Regime
 
 LEVEL = 0.8
 NO_INTERVAL = "too few rows to say how far predictions are off: they come without an interval"
+BASELINE = "baseline"
+"""The column that holds what the best simple rule says, where it is asked for."""
 EXPLAINED = 200
 """Reasons are computed for at most this many of the highest scores: they cost more than the scores."""
 
@@ -125,9 +127,12 @@ def predict(
     frozen_at: Instant | None = None,
     ids: Sequence[Any] | None = None,
     explain: bool | int = False,
+    baseline: bool = False,
     notes: tuple[str, ...] = (),
 ) -> Predictions:
-    """Score the population (or the named part of it), highest first."""
+    """Score the population (or the named part of it), highest first; with `baseline` beside what the best
+    simple rule says.
+    """
     at = snapshot(database, task, regime, frozen_at)
     rows, known = _asked(database, task, cutoff, at)
     named = ids if ids is not None else _query_ids(task)
@@ -141,7 +146,18 @@ def predict(
             mend="choose another --as-of, or look at the WHERE clause with `foretell check`",
         )
     matrix = model_matrix(database, task, features, fitted, rows, known)
-    return scored(database, task, features, fitted, rows, matrix, cutoff, explain=explain, notes=tuple(said))
+    return scored(
+        database,
+        task,
+        features,
+        fitted,
+        rows,
+        matrix,
+        cutoff,
+        explain=explain,
+        baseline=baseline,
+        notes=tuple(said),
+    )
 
 
 def scored(
@@ -154,6 +170,7 @@ def scored(
     cutoff: Instant,
     *,
     explain: bool | int,
+    baseline: bool = False,
     notes: tuple[str, ...] = (),
 ) -> Predictions:
     """Predictions from rows whose features are at hand."""
@@ -163,6 +180,8 @@ def scored(
     rows, matrix, scores = rows.take(order), matrix.take(order), scores[order]
     columns: dict[str, Any] = {"cutoff": pa.array(rows.cutoffs).cast(pa.timestamp("us"))}
     columns |= _scores(task, fitted, matrix, scores)
+    if baseline:
+        columns[BASELINE] = _baseline(fitted, matrix)
     if explain:
         most = EXPLAINED if explain is True else int(explain)
         shown = matrix.take(np.arange(min(most, matrix.rows)))
@@ -255,6 +274,14 @@ def _scores(task: Task, fitted: FittedModel, matrix: Matrix, scores: Floats) -> 
             level = returns.numbers[0] if wanted == "INTERVAL" and returns is not None else LEVEL
             low, high = fitted.predict_interval(matrix, level, predicted=scores)
             return {"prediction": pa.array(scores), "low": pa.array(low), "high": pa.array(high)}
+
+
+def _baseline(fitted: FittedModel, matrix: Matrix) -> pa.Array:
+    """What the best simple rule says of each row: a probability, a value, or a class."""
+    said = fitted.predict_baselines(matrix)[fitted.best_baseline]
+    if fitted.kind is TaskKind.MULTICLASS:
+        return pa.array([fitted.classes[i] for i in said.argmax(axis=1)])
+    return pa.array(said)
 
 
 def _quantiles(

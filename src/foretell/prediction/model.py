@@ -92,6 +92,7 @@ class Model:
         frozen_at: str | Instant | None = None,
         ids: Sequence[Any] | None = None,
         explain: bool | int = False,
+        baseline: bool = False,
         memory: str | int | None = None,
         cache: bool = False,
         progress: Progress = QUIET,
@@ -102,7 +103,8 @@ class Model:
         trained on, while that is open. `frozen_at` is when the history that is looked at ends, by default as
         the model was trained: at the cutoff, at the time it was frozen, or at the data's end. `ids` are
         entity keys (tuples for composite keys); those outside the population are left out and noted.
-        `explain` gives reasons for the highest 200 scores, or as many as it says. `memory` and `cache` are as
+        `explain` gives reasons for the highest 200 scores, or as many as it says; `baseline` adds a column of
+        what the best simple rule says. `memory` and `cache` are as
         in `connect`.
         """
         with self._opened(target, progress, memory=memory, cache=cache) as database:
@@ -116,6 +118,7 @@ class Model:
                 frozen_at=_instant(frozen_at),
                 ids=ids,
                 explain=explain,
+                baseline=baseline,
                 notes=self.notes,
             )
 

@@ -151,6 +151,28 @@ class LocalSource(Source, Protocol):
         ...
 
 
+class GrowingSnapshot(LocalSnapshot, Protocol):
+    """A snapshot on a server that can tell, without sending them, which rows an earlier reading holds."""
+
+    def resume(self, earlier: Mapping[str, Reading]) -> None:
+        """Count and hash every table on the server, and keep of `earlier` what is still there."""
+        ...
+
+    def added(self, table: str) -> int:
+        """How many rows a table has beside those kept; 0 where it cannot be told."""
+        ...
+
+
+@runtime_checkable
+class GrowingSource(Source, Protocol):
+    """A server's database. `place` is what it is called among kept copies."""
+
+    @property
+    def place(self) -> str: ...
+
+    def snapshot(self) -> GrowingSnapshot: ...
+
+
 class Closing:
     """The `with` statement for a snapshot that has a `close`."""
 

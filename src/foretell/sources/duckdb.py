@@ -17,6 +17,7 @@ from foretell.core.errors import SourceError
 from foretell.sources.arrow import duckdb_reader
 from foretell.sources.base import Closing, RawColumn, RawKey, RawTable, Reading
 from foretell.sources.naming import public_names, quote
+from foretell.sources.own import own_places, remark
 from foretell.sources.state import State
 
 _COLUMNS = """
@@ -104,6 +105,7 @@ class DuckDBSnapshot(Closing):
     _after: dict[str, int] = field(default_factory=dict)
     _places: dict[str, tuple[str, str]] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
+    _own: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._connection = _open(self.path)
@@ -126,11 +128,15 @@ class DuckDBSnapshot(Closing):
         columns = {p: c for p, c in columns.items() if p not in views} | views
         sizes = self._rows(_SIZES)
         real = {(s, t) for s, t, _ in sizes} | set(views)
-        names = public_names([p for p in columns if p in real], {"main"})
+        self._own = own_places({p: [c.name for c in columns[p]] for p in columns if p in real})
+        self.notes += remark(table for _, table in self._own)
+        names = public_names([p for p in columns if p in real - self._own], {"main"})
         self._places = {name: place for place, name in names.items()}
         self._sizes = {names[s, t]: int(n) for s, t, n in sizes if (s, t) in names}
         tables = {p: RawTable(name, tuple(columns[p]), is_view=p in views) for p, name in names.items()}
         for schema, table, kind, own, parent, parent_columns in self._rows(_CONSTRAINTS):
+            if (schema, table) in self._own:
+                continue
             raw, own = tables[schema, table], tuple(own)
             if kind == "PRIMARY KEY":
                 raw = replace(raw, primary_key=own)
@@ -161,7 +167,7 @@ class DuckDBSnapshot(Closing):
         risky = {name for (name,) in self._rows(_RISKY)} | _CLOCKS
         own = str(self._rows("SELECT current_database()")[0][0]).casefold()
         known = {inner.casefold() for _, inner in self._places.values()}
-        return all(_is_closed(sql, known, own, risky) for _, _, sql in views)
+        return all(_is_closed(sql, known, own, risky) for s, v, sql in views if (s, v) not in self._own)
 
     def complete(self, table: str) -> bool:
         if table not in self.kept:

@@ -15,6 +15,7 @@ from foretell.core.text import listing
 from foretell.sources.arrow import duckdb_reader, stream
 from foretell.sources.base import Closing, RawColumn, RawTable, Reading, T
 from foretell.sources.naming import literal, quote
+from foretell.sources.own import FOLDER_MARK, remark
 from foretell.sources.parquet import read_plain
 from foretell.sources.state import State, digest, inside
 
@@ -50,6 +51,8 @@ def find_tables(path: Path) -> dict[str, tuple[Path, ...]]:
         if entry.name.startswith(("_", ".")):
             continue
         if entry.is_dir():
+            if (entry / FOLDER_MARK).exists():
+                continue
             inside = sorted(f for f in entry.iterdir() if f.is_file() and ending(f))
             if not inside and any("=" in d.name for d in entry.iterdir() if d.is_dir()):
                 inside = sorted(f for f in entry.rglob("*") if f.is_file() and ending(f))
@@ -111,6 +114,7 @@ class FilesSnapshot(Closing):
 
     def __post_init__(self) -> None:
         self._files = find_tables(self.path)
+        self.notes += remark(m.parent.name for m in self.path.glob(f"*/{FOLDER_MARK}"))
         if not self._files:
             raise SourceError(
                 f"found no data file in {str(self.path)!r}, expected {listing(list(READERS), last='or')}",

@@ -12,6 +12,7 @@ import pyarrow as pa
 from foretell.core.errors import DataError, SourceError
 from foretell.core.text import plural
 from foretell.sources.base import Closing, RawColumn, RawTable
+from foretell.sources.own import own_places, remark
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,10 @@ class FramesSnapshot(Closing):
         for name in self.frames:
             if not isinstance(name, str):
                 raise SourceError(f"found the table name {name!r}, expected text")
-        self._arrow = {name: self._to_arrow(name, frame) for name, frame in self.frames.items()}
+        arrow = {name: self._to_arrow(name, frame) for name, frame in self.frames.items()}
+        own = own_places({("", name): table.column_names for name, table in arrow.items()})
+        self.notes += remark(name for _, name in own)
+        self._arrow = {name: table for name, table in arrow.items() if ("", name) not in own}
         self.tables = tuple(
             RawTable(name, tuple(RawColumn(f.name, str(f.type), f.nullable) for f in table.schema))
             for name, table in self._arrow.items()

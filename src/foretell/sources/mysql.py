@@ -16,6 +16,8 @@ from foretell.core.text import did_you_mean, plural
 from foretell.sources.arrow import stream, text_array
 from foretell.sources.base import Closing, RawColumn, RawKey, RawTable
 from foretell.sources.naming import mask, quote, without_secrets
+from foretell.sources.own import own_places, remark
+from foretell.sources.remote import Mark, Measured, RemoteSnapshot, place_of
 
 ROWS = 50_000
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 600}
@@ -26,7 +28,7 @@ _DROPPED = (
     *("geometry", "point", "linestring", "polygon", "geometrycollection"),
     *("multipoint", "multilinestring", "multipolygon"),
 )
-_LOST = (2006, 2013, 2055, 0)
+LOST = (2006, 2013, 2055, 0)
 _COLUMNS = """
 SELECT c.table_name, t.table_type, c.column_name, c.data_type, c.column_type, c.is_nullable,
        c.numeric_precision, c.numeric_scale, t.table_rows
@@ -55,6 +57,10 @@ class MySQLSource:
     def name(self) -> str:
         return mask(self.url)
 
+    @property
+    def place(self) -> str:
+        return place_of(self.url)
+
     def snapshot(self) -> MySQLSnapshot:
         return MySQLSnapshot(self.url)
 
@@ -69,22 +75,24 @@ class _Column:
 
 
 @dataclass
-class MySQLSnapshot(Closing):
+class MySQLSnapshot(RemoteSnapshot, Closing):
     """One transaction on a MySQL or MariaDB server."""
 
     url: str = field(repr=False)
     tables: Sequence[RawTable] = ()
     notes: list[str] = field(default_factory=list)
+    kept: dict[str, int] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._driver = require("pymysql", extra="mysql")
         self._cursors = require("pymysql.cursors", extra="mysql")
         self._natives: dict[str, list[tuple[str, str, int, int]]] = {}
         self._sizes: dict[str, int] = {}
-        settings = _settings(self.url)
+        told = settings(self.url)
         try:
             # Without decoders every value stays as the server wrote it, and Arrow parses whole columns.
-            self._connection = self._driver.connect(**settings, conv=_encoders(), autocommit=False)
+            self._connection = self._driver.connect(**told, conv=_encoders(), autocommit=False)
         except self._driver.Error as error:
             raise SourceError(
                 f"cannot connect to {mask(self.url)}: {self._say(error)}",
@@ -109,9 +117,7 @@ class MySQLSnapshot(Closing):
 
     def _failed(self, error: Exception) -> SourceError:
         code = error.args[0] if error.args else 0
-        lost = (
-            isinstance(error, self._driver.OperationalError | self._driver.InterfaceError) and code in _LOST
-        )
+        lost = isinstance(error, self._driver.OperationalError | self._driver.InterfaceError) and code in LOST
         timeout = lost and "timed out" in str(error)
         what = "ran out of time reading" if timeout else "lost the connection to" if lost else "cannot read"
         return SourceError(
@@ -136,6 +142,9 @@ class MySQLSnapshot(Closing):
                 (data_type, native, int(precision or 0), int(scale or 0))
             )
             self._sizes[table] = int(size or 0)
+        own_ones = own_places({("", t): [c.name for c in raw.columns] for t, raw in tables.items()})
+        self.notes += remark(table for _, table in own_ones)
+        tables = {t: raw for t, raw in tables.items() if ("", t) not in own_ones}
         grouped: dict[tuple[str, str, str], list[tuple[Any, ...]]] = {}
         for table, kind, name, column, here, parent, theirs in self._rows(_KEYS):
             grouped.setdefault((table, kind, name), []).append((column, here, parent, theirs))
@@ -157,7 +166,7 @@ class MySQLSnapshot(Closing):
         try:
             self._rows(f"SELECT * FROM {quote(view, '`')} LIMIT 0")
         except self._driver.Error as error:
-            if error.args and error.args[0] in _LOST:
+            if error.args and error.args[0] in LOST:
                 raise
             self.notes.append(f"view {view!r} cannot be read and is left out: {self._say(error)}")
             return False
@@ -166,8 +175,27 @@ class MySQLSnapshot(Closing):
     def estimate(self, table: str) -> int | None:
         return self._sizes.get(table) or None
 
+    def measure(self, raw: RawTable, key: str | None, last: int | None) -> Measured | None:
+        values = ", ".join(f"QUOTE({quote(c.name, '`')})" for c in raw.columns)
+        hashed = f"CAST(CONV(LEFT(MD5(CONCAT_WS(',', {values})), 15), 16, 10) AS DECIMAL(20))"
+        inside = f"{quote(key, '`')} <= {last}" if key is not None and last is not None else "FALSE"
+        asked = (
+            f"SELECT COUNT(*), SUM({hashed}), {f'MAX({quote(key, "`")})' if key is not None else 'NULL'}, "
+            f"COUNT(IF({inside}, 1, NULL)), SUM(IF({inside}, {hashed}, 0)) FROM {quote(raw.name, '`')}"
+        )
+        try:
+            found = self._rows(asked)[0]
+        except self._driver.Error as error:
+            if error.args and error.args[0] in LOST:
+                raise self._failed(error) from None
+            return None
+        rows, total, highest, few, some = (None if v is None else int(v) for v in found)
+        return Measured(Mark(rows or 0, total or 0, highest), Mark(few or 0, some or 0, last))
+
     def read(self, table: str) -> pa.RecordBatchReader:
         raw = next(t for t in self.tables if t.name == table)
+        later = self.after(raw)
+        place = quote(table, "`") + (f" WHERE {quote(later[0], '`')} > {later[1]}" if later else "")
         try:
             plans = self._plans(raw)
         except self._driver.Error as error:
@@ -177,7 +205,7 @@ class MySQLSnapshot(Closing):
 
         def batches() -> Iterator[pa.RecordBatch]:
             with self._connection.cursor(self._cursors.SSCursor) as cursor:
-                cursor.execute(f"SELECT {chosen} FROM {quote(table, '`')}")
+                cursor.execute(f"SELECT {chosen} FROM {place}")
                 while rows := cursor.fetchmany(ROWS):
                     arrays = [p.read(text_array(values)[0]) for p, values in zip(plans, zip(*rows))]
                     yield pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -245,7 +273,7 @@ def _encoders() -> dict[Any, Any]:
     return dict(converters.encoders)
 
 
-def _settings(url: str) -> dict[str, Any]:
+def settings(url: str) -> dict[str, Any]:
     """What the driver is told, from mysql://user:password@host:port/database?option=value."""
     try:
         parts = urlsplit(url)
@@ -255,7 +283,7 @@ def _settings(url: str) -> dict[str, Any]:
     database = unquote(parts.path.lstrip("/"))
     if not database:
         raise UsageError(f"{mask(url)} names no database", mend="write it as mysql://user@host/database")
-    settings: dict[str, Any] = {
+    found: dict[str, Any] = {
         "host": parts.hostname or "127.0.0.1",
         "port": port,
         "user": unquote(parts.username or ""),
@@ -267,5 +295,5 @@ def _settings(url: str) -> dict[str, Any]:
     for key, value in parse_qsl(parts.query):
         if key not in _OPTIONS:
             raise UsageError(f"found the option {key!r} in the URL", mend=did_you_mean(key, list(_OPTIONS)))
-        settings[key] = int(value) if key in _TIMEOUTS and value.isdigit() else value
-    return settings
+        found[key] = int(value) if key in _TIMEOUTS and value.isdigit() else value
+    return found

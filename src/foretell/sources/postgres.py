@@ -17,6 +17,8 @@ from foretell.core.text import plural
 from foretell.sources.arrow import stream
 from foretell.sources.base import Closing, RawColumn, RawKey, RawTable
 from foretell.sources.naming import mask, public_names, quote, without_secrets
+from foretell.sources.own import own_places, remark
+from foretell.sources.remote import Mark, Measured, RemoteSnapshot, place_of
 
 CONNECT_SECONDS = 10
 BLOCK = 32 * 2**20
@@ -50,6 +52,9 @@ WHERE k.contype IN ('p', 'u', 'f') AND NOT c.relispartition
   AND (k.contype <> 'f' OR k.conparentid = 0)
 ORDER BY n.nspname, c.relname, k.contype, k.conname"""
 
+_ROW = "\u2205 row"
+_HASHES = ("hash_record_extended({row}, 0)", "hashtextextended({row}::text, 0)")
+"""A row's hash: of its values (from version 14 on), or of its text."""
 _MICROS = "CASE WHEN isfinite({c}) THEN (extract(epoch FROM {c}) * 1000000)::bigint END"
 _NATURAL = pa.timestamp("us")
 
@@ -95,17 +100,23 @@ class PostgresSource:
     def name(self) -> str:
         return mask(self.url)
 
+    @property
+    def place(self) -> str:
+        return place_of(self.url)
+
     def snapshot(self) -> PostgresSnapshot:
         return PostgresSnapshot(self.url)
 
 
 @dataclass
-class PostgresSnapshot(Closing):
+class PostgresSnapshot(RemoteSnapshot, Closing):
     """One transaction on a PostgreSQL server."""
 
     url: str = field(repr=False)
     tables: Sequence[RawTable] = ()
     notes: list[str] = field(default_factory=list)
+    kept: dict[str, int] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._driver = require("psycopg", extra="postgres")
@@ -115,7 +126,7 @@ class PostgresSnapshot(Closing):
         try:
             self._connection = self._driver.connect(
                 self.url,
-                connect_timeout=_asked_timeout(self.url),
+                connect_timeout=asked_timeout(self.url),
                 application_name="foretell",
                 client_encoding="UTF8",
                 keepalives_idle=30,
@@ -153,6 +164,12 @@ class PostgresSnapshot(Closing):
         run = self._connection.execute
         home = set(run("SELECT unnest(current_schemas(false))::text").fetchall())
         rows = run(_COLUMNS).fetchall()
+        columns: dict[tuple[str, str], list[str]] = {}
+        for schema, table, _, column, *_ in rows:
+            columns.setdefault((schema, table), []).append(column)
+        own_ones = own_places(columns)
+        self.notes += remark(table for _, table in own_ones)
+        rows = [r for r in rows if (r[0], r[1]) not in own_ones]
         places = list(dict.fromkeys((r[0], r[1]) for r in rows))
         names = public_names(places, {h[0] for h in home})
         self._places = {name: place for place, name in names.items()}
@@ -198,10 +215,34 @@ class PostgresSnapshot(Closing):
     def estimate(self, table: str) -> int | None:
         return self._sizes.get(table) or None
 
+    def measure(self, raw: RawTable, key: str | None, last: int | None) -> Measured | None:
+        schema, inner = self._places[raw.name]
+        head = f"FILTER (WHERE k <= {last})" if last is not None else "FILTER (WHERE false)"
+        for hashed in _HASHES:
+            asked = (
+                f"SELECT count(*), coalesce(sum(h), 0), max(k), count(*) {head}, coalesce(sum(h) {head}, 0) "
+                f"FROM (SELECT {hashed.replace('{row}', quote(_ROW))}::numeric AS h, "
+                f"{quote(key) if key is not None else 'NULL::bigint'} AS k "
+                f"FROM {quote(schema)}.{quote(inner)} AS {quote(_ROW)}) AS rows"
+            )
+            try:
+                with self._connection.transaction():
+                    found = self._connection.execute(asked).fetchone()
+            except self._driver.Error as error:
+                if self._connection.broken:
+                    raise self._failed(error) from None
+                continue  # a type without a hash, or an older server
+            rows, total, highest, few, some = found
+            return Measured(Mark(rows, int(total), highest), Mark(few, int(some), last))
+        return None
+
     def read(self, table: str) -> pa.RecordBatchReader:
         schema, inner = self._places[table]
         columns = self._types[table]
         place = f"{quote(schema)}.{quote(inner)}"
+        later = self.after(next(t for t in self.tables if t.name == table))
+        if later is not None:
+            place += f" WHERE {quote(later[0])} > {later[1]}"
         self._count_infinite(table, place, columns)
         chosen = ", ".join(how.sql.replace("{c}", quote(name)) for name, _, how in columns)
         final = pa.schema([(name, how.final or how.parsed) for name, _, how in columns])
@@ -257,7 +298,7 @@ class PostgresSnapshot(Closing):
         self._connection.close()
 
 
-def _asked_timeout(url: str) -> int:
+def asked_timeout(url: str) -> int:
     """The URL's own connect_timeout wins over ours."""
     marker = "connect_timeout="
     value = url.partition(marker)[2].partition("&")[0] if marker in url else ""

@@ -18,6 +18,7 @@ from foretell.core.text import plural
 from foretell.sources.arrow import BATCH, stream, text_array
 from foretell.sources.base import Closing, RawColumn, RawKey, RawTable, Reading
 from foretell.sources.naming import quote
+from foretell.sources.own import own_places, remark
 from foretell.sources.state import State
 
 _DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
@@ -86,7 +87,7 @@ class SQLiteSnapshot(Closing):
             )
             self._connection.text_factory = bytes
             self._connection.execute("BEGIN")
-            self.tables = tuple(self._declared())
+            self.tables = self._without_own(tuple(self._declared()))
         except sqlite3.Error as error:
             raise self._failed(error) from None
 
@@ -128,6 +129,11 @@ class SQLiteSnapshot(Closing):
                 yield RawTable(
                     name, columns, keys[name], tuple(self._unique(name)), tuple(self._foreign(name, keys))
                 )
+
+    def _without_own(self, tables: tuple[RawTable, ...]) -> tuple[RawTable, ...]:
+        own = own_places({("", t.name): [c.name for c in t.columns] for t in tables})
+        self.notes += remark(name for _, name in own)
+        return tuple(t for t in tables if ("", t.name) not in own)
 
     def _shadow_tables(self) -> set[str]:
         """Tables that a full-text or spatial index keeps for itself."""

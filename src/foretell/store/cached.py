@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
 
-from foretell.core.errors import SourceError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.text import plural
-from foretell.sources.base import LocalSnapshot, LocalSource, Source
+from foretell.sources.base import GrowingSource, LocalSnapshot, LocalSource, Source
+from foretell.sources.own import is_remark
 from foretell.sources.state import State
 from foretell.store.cache import COPY, Cache, Entry
+from foretell.store.growing import open_growing
 from foretell.store.memory import Memory
 from foretell.store.working import Store, load
 
@@ -36,13 +38,15 @@ def open_store(
 ) -> tuple[Store, Entry | None]:
     """A source's working copy, and its entry in the cache where it has one.
 
-    Only sources made of files of this machine have a state that can be told; others are read each time.
+    Files of this machine have a state that can be told; servers tell what changed; others are read each time.
     """
+    if cache is not None and isinstance(source, GrowingSource):
+        return open_growing(source, cache, WORTH_ROWS, memory, progress)
     state = source.state() if cache is not None and isinstance(source, LocalSource) else None
     if cache is None or state is None or not isinstance(source, LocalSource):
         return load(source, progress=progress, memory=memory), None
     entry = cache.find(state)
-    store = _attached(entry, memory)
+    store = entry.attached(memory) if entry is not None else None
     if store is not None:
         progress.stage(f"using the cached copy of {plural(store.rows, 'row')}")
         return store, entry
@@ -72,24 +76,6 @@ def _is_worth_it(snapshot: LocalSnapshot, state: State) -> bool:
     return sum(n or 0 for n in rows) >= WORTH_ROWS or (None in rows and state.size >= WORTH_BYTES)
 
 
-def _attached(entry: Entry | None, memory: Memory | None) -> Store | None:
-    """The store of an entry; None where the copy cannot be read after all."""
-    if entry is None:
-        return None
-    try:
-        store = Store.attach(
-            entry.copy,
-            entry.tables,
-            entry.source_notes,
-            fingerprint=entry.fingerprint,
-            memory=memory,
-        )
-    except (duckdb.Error, SourceError):
-        return None
-    entry.touch()
-    return store
-
-
 def _read_anew(
     source: LocalSource, cache: Cache, state: State, memory: Memory | None, progress: Progress
 ) -> tuple[Store, Entry | None]:
@@ -111,12 +97,12 @@ def _read_on(
     """
     earlier = cache.earlier(state)
     snapshot = None
-    if earlier is not None and not earlier.source_notes:
+    if earlier is not None and not _warnings(earlier.source_notes):
         snapshot = source.resumed(earlier.readings, earlier.files)
     if earlier is None or snapshot is None:
         return None
     with snapshot:
-        if snapshot.notes or not snapshot.self_contained:
+        if _warnings(snapshot.notes) or not snapshot.self_contained:
             return None
         file = cache.begin() / COPY
         try:
@@ -125,10 +111,15 @@ def _read_on(
         except (OSError, duckdb.Error):
             shutil.rmtree(file.parent, ignore_errors=True)
             return None
-        if store is None or snapshot.notes:
+        if store is None or _warnings(snapshot.notes):
             shutil.rmtree(file.parent, ignore_errors=True)
             return None
         return _put(store, file, snapshot, source, cache, state, memory)
+
+
+def _warnings(notes: Iterable[str]) -> list[str]:
+    """Notes on values, which rows that come later may change."""
+    return [n for n in notes if not is_remark(n)]
 
 
 def _put(
@@ -145,5 +136,5 @@ def _put(
     if source.state() != state or not cache.fits(store, file):
         return store, None
     entry = cache.put(store, file, state, marks)
-    kept = _attached(entry, memory)
+    kept = entry.attached(memory) if entry is not None else None
     return (kept, entry) if kept is not None else (load(source, memory=memory), None)

@@ -1,0 +1,55 @@
+"""`foretell write`: predictions into the user's own database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foretell.cli import options as o
+from foretell.cli.output import Result
+from foretell.cli.run import registry, running
+
+
+def write(
+    model: o.ModelName,
+    target: o.Target,
+    to: Annotated[
+        str, typer.Option("--to", metavar="TABLE", help="The table that predictions are written to.")
+    ] = "predictions",
+    into: Annotated[
+        str | None,
+        typer.Option("--into", metavar="DATABASE", help="Write to this database, not to the one read."),
+    ] = None,
+    as_of: o.AsOf = None,
+    explain: Annotated[
+        bool, typer.Option("--explain/--no-explain", help="Give the reasons of the highest predictions.")
+    ] = True,
+    models: o.Models = Path("models"),
+    memory: o.Memory = None,
+    no_cache: o.NoCache = False,
+    format: o.FormatOption = None,
+    output: o.Output = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    debug: o.Debug = False,
+) -> None:
+    """Score a database with a model of the registry and write the predictions into a table, once."""
+    from foretell.lifecycle.writing import write as written
+    from foretell.report.writing import written_view
+
+    with running(format, output, quiet, verbose) as run, registry(models) as held:
+        found = written(
+            held,
+            model,
+            target,
+            to=to,
+            into=into,
+            as_of=as_of,
+            explain=explain,
+            memory=memory,
+            cache=not no_cache,
+            progress=run.progress,
+        )
+        run.show(Result(lambda: written_view(found), found.to_dict))
