@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from foretell.core.progress import Progress
 from foretell.core.random import generator
-from foretell.core.text import plural
-from foretell.core.time import Instant
+from foretell.core.text import listing, plural
+from foretell.core.time import Instant, format_instant
 from foretell.engines.base import Labels, Rows
 from foretell.evaluation import detectors, replay
 from foretell.evaluation import remember as memories
@@ -24,7 +24,7 @@ from foretell.evaluation.detectors import SHOWN, Detection, Outcome, Subject
 from foretell.evaluation.law import Difference, asked, differences
 from foretell.evaluation.sample import ENTITIES, sample
 from foretell.features.lower import feature_plan, target_plan
-from foretell.prediction import learn
+from foretell.prediction import batch, learn
 from foretell.prediction.database import OpenDatabase, Target, moment_of, open_database
 from foretell.schema.breadth import FeatureSettings
 from foretell.task.model import Task
@@ -39,11 +39,55 @@ Earlier: TypeAlias = OpenDatabase | memories.Memory | None
 
 @dataclass(frozen=True)
 class Inspection:
-    """What the detectors found, and what they were shown."""
+    """What was looked for, and what was found. `verdict` says first whether the future reaches the answer.
 
+    `question` is the task in words, `looked_at` the part of the database that the detectors were shown, and
+    `cutoffs` the moments at which they looked.
+    """
+
+    question: str
     looked_at: str
     cutoffs: tuple[Instant, ...]
     detections: tuple[Detection, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether no detector found a leak."""
+        return not self.of(Outcome.FAILED)
+
+    @property
+    def verdict(self) -> str:
+        failed, skipped = self.of(Outcome.FAILED), self.of(Outcome.SKIPPED)
+        left = f", {listing([d.name for d in skipped])} skipped" if skipped else ""
+        if not failed:
+            return f"No leak found: {plural(len(self.of(Outcome.PASSED)), 'detector')} passed{left}."
+        names = [d.name for d in failed]
+        word = "suspected" if names == ["single feature"] else "found"
+        return f"Leak {word} by {listing(names)}: {failed[0].found}."
+
+    def of(self, outcome: Outcome) -> tuple[Detection, ...]:
+        """The detectors that came to this."""
+        return tuple(d for d in self.detections if d.outcome is outcome)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "verdict": self.verdict,
+            "clean": self.clean,
+            "question": self.question,
+            "looked_at": self.looked_at,
+            "cutoffs": [format_instant(c) for c in self.cutoffs],
+            "detectors": [
+                {
+                    "name": d.name,
+                    "outcome": d.outcome.value,
+                    "did": d.did,
+                    "found": d.found,
+                    "examples": list(d.examples),
+                    "mend": d.mend,
+                }
+                for d in self.detections
+            ],
+        }
 
 
 def inspect(
@@ -75,6 +119,7 @@ def _inspected(
     seed: int,
     progress: Progress,
 ) -> Inspection:
+    question = batch.describe_task(task)
     lesson = learn.prepare(
         database, task, _some(labels, LABELS, seed), learn.Budget(seed=seed), progress, settings
     )
@@ -96,11 +141,11 @@ def _inspected(
     )
     proven = detectors.proof(subject)
     if proven.outcome is Outcome.FAILED:
-        return Inspection(str(taken), moments, (proven,))
+        return Inspection(question, str(taken), moments, (proven,))
     progress.stage("changing the future", total=2.0 * len(moments))
     found = [proven, *detectors.other_futures(subject, progress)]
     if any(d.outcome is Outcome.FAILED and d.name == "row count" for d in found):
-        return Inspection(str(taken), moments, tuple(found))
+        return Inspection(question, str(taken), moments, tuple(found))
     progress.stage("changing the past", total=float(len(moments)))
     found.append(detectors.labels(subject, progress))
     progress.stage("tossing coins", total=float(len(moments)))
@@ -108,7 +153,7 @@ def _inspected(
     found.append(single_feature(lesson))
     progress.stage("comparing with an earlier state")
     found.append(_replay(database, lesson, subject, then))
-    return Inspection(str(taken), moments, tuple(found))
+    return Inspection(question, str(taken), moments, tuple(found))
 
 
 def single_feature(lesson: learn.Lesson) -> Detection:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from foretell.core.text import listing, plural
-from foretell.core.time import Instant, format_instant
+from foretell.core.text import listing
+from foretell.core.time import format_instant
 from foretell.evaluation.detectors import Detection, Outcome
+from foretell.prediction.inspect import Inspection
 from foretell.report.answer import stack, task_view
 from foretell.report.layout import bullets, grid, indented, to_html
 from foretell.report.numbers import moment
@@ -19,36 +19,8 @@ _STYLES = {Outcome.PASSED: "green", Outcome.FAILED: "bold red", Outcome.SKIPPED:
 
 
 @dataclass(frozen=True)
-class Audit:
-    """What was looked for, and what was found. `verdict` says first whether the future reaches the answer.
-
-    `question` is the task in words, `looked_at` the part of the database that the detectors were shown, and
-    `cutoffs` the moments at which they looked.
-    """
-
-    question: str
-    looked_at: str
-    cutoffs: tuple[Instant, ...]
-    detections: tuple[Detection, ...]
-
-    @property
-    def clean(self) -> bool:
-        """Whether no detector found a leak."""
-        return not self.of(Outcome.FAILED)
-
-    @property
-    def verdict(self) -> str:
-        failed, skipped = self.of(Outcome.FAILED), self.of(Outcome.SKIPPED)
-        left = f", {listing([d.name for d in skipped])} skipped" if skipped else ""
-        if not failed:
-            return f"No leak found: {plural(len(self.of(Outcome.PASSED)), 'detector')} passed{left}."
-        names = [d.name for d in failed]
-        word = "suspected" if names == ["single feature"] else "found"
-        return f"Leak {word} by {listing(names)}: {failed[0].found}."
-
-    def of(self, outcome: Outcome) -> tuple[Detection, ...]:
-        """The detectors that came to this."""
-        return tuple(d for d in self.detections if d.outcome is outcome)
+class Audit(Inspection):
+    """An inspection that can be looked at. `clean` says whether no detector found a leak."""
 
     def view(self) -> RenderableType:
         """The audit laid out for a terminal, as a rich renderable."""
@@ -65,26 +37,6 @@ class Audit:
 
     def _repr_html_(self) -> str:
         return to_html(self.view())
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "verdict": self.verdict,
-            "clean": self.clean,
-            "question": self.question,
-            "looked_at": self.looked_at,
-            "cutoffs": [format_instant(c) for c in self.cutoffs],
-            "detectors": [
-                {
-                    "name": d.name,
-                    "outcome": d.outcome.value,
-                    "did": d.did,
-                    "found": d.found,
-                    "examples": list(d.examples),
-                    "mend": d.mend,
-                }
-                for d in self.detections
-            ],
-        }
 
     def __repr__(self) -> str:
         return f"<Audit: {self.verdict}>"
