@@ -179,8 +179,9 @@ class MySQLSnapshot(RemoteSnapshot, Closing):
         values = ", ".join(f"QUOTE({quote(c.name, '`')})" for c in raw.columns)
         hashed = f"CAST(CONV(LEFT(MD5(CONCAT_WS(',', {values})), 15), 16, 10) AS DECIMAL(20))"
         inside = f"{quote(key, '`')} <= {last}" if key is not None and last is not None else "FALSE"
+        highest = f"MAX({quote(key, '`')})" if key is not None else "NULL"
         asked = (
-            f"SELECT COUNT(*), SUM({hashed}), {f'MAX({quote(key, "`")})' if key is not None else 'NULL'}, "
+            f"SELECT COUNT(*), SUM({hashed}), {highest}, "
             f"COUNT(IF({inside}, 1, NULL)), SUM(IF({inside}, {hashed}, 0)) FROM {quote(raw.name, '`')}"
         )
         try:
@@ -189,8 +190,8 @@ class MySQLSnapshot(RemoteSnapshot, Closing):
             if error.args and error.args[0] in LOST:
                 raise self._failed(error) from None
             return None
-        rows, total, highest, few, some = (None if v is None else int(v) for v in found)
-        return Measured(Mark(rows or 0, total or 0, highest), Mark(few or 0, some or 0, last))
+        rows, total, last_key, few, some = (None if v is None else int(v) for v in found)
+        return Measured(Mark(rows or 0, total or 0, last_key), Mark(few or 0, some or 0, last))
 
     def read(self, table: str) -> pa.RecordBatchReader:
         raw = next(t for t in self.tables if t.name == table)

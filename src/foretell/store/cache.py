@@ -23,10 +23,11 @@ from typing import Any
 
 import duckdb
 
-from foretell.core.errors import UsageError
+from foretell.core.errors import SourceError, UsageError
 from foretell.core.size import parse_size
 from foretell.sources.base import Reading
 from foretell.sources.state import State, digest
+from foretell.store.memory import Memory
 from foretell.store.record import from_record, to_record
 from foretell.store.working import Store, StoredTable
 
@@ -75,6 +76,17 @@ class Entry:
         """What a later reading can go on from."""
         return {t.name: Reading(t.raw, t.rows, self.marks[t.name]) for t in self.tables}
 
+    def attached(self, memory: Memory | None = None) -> Store | None:
+        """The store of the copy; None where it cannot be read after all."""
+        try:
+            store = Store.attach(
+                self.copy, self.tables, self.source_notes, fingerprint=self.fingerprint, memory=memory
+            )
+        except (duckdb.Error, SourceError):
+            return None
+        self.touch()
+        return store
+
     def recall(self, key: str) -> dict[str, Any] | None:
         """A record kept under a key, if there is one."""
         try:
@@ -115,6 +127,11 @@ class Cache:
     def earlier(self, state: State) -> Entry | None:
         """The last entry of the same source in another state, of the same version."""
         return max(self._states(state), key=lambda e: e.used, default=None)
+
+    def last(self, kind: str, place: str) -> Entry | None:
+        """The last entry of a source in any state, of the same version."""
+        found = map(_read, _folders(self.folder / State(kind, place, {}).source_digest))
+        return max((e for e in found if e is not None), key=lambda e: e.used, default=None)
 
     def entries(self, place: str | None = None) -> list[Entry]:
         """All entries, or those of one source; the most recently used first."""
@@ -177,7 +194,8 @@ class Cache:
         for entry in entries:
             if entry.folder == keep:
                 continue
-            if total + entry.size > self.limit or not Path(entry.place).exists():
+            is_gone = "://" not in entry.place and not Path(entry.place).exists()
+            if total + entry.size > self.limit or is_gone:
                 self._remove(entry.folder)
             else:
                 total += entry.size
