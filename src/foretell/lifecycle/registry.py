@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection, Row
@@ -16,6 +16,7 @@ from foretell.core.text import did_you_mean
 from foretell.core.time import Instant, format_instant, from_datetime
 from foretell.lifecycle import ledger
 from foretell.lifecycle.artifacts import Artifacts
+from foretell.lifecycle.difference import Difference, difference
 from foretell.lifecycle.ledger import Ledger
 from foretell.lifecycle.version import CHALLENGER, CHAMPION, Reference, Version, describe_version
 from foretell.prediction.model import Model, load
@@ -37,6 +38,9 @@ class Standing:
     epoch: int
     champion: int | None
     challenger: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,12 @@ class Registry:
         rows = self.ledger.rows("SELECT * FROM events WHERE name = ? ORDER BY id", (name,))
         return tuple(Event(r["at"], r["action"], r["version"], r["before"], r["reason"]) for r in rows)
 
+    def diff(self, before: str | Reference, after: str | Reference) -> Difference:
+        """What differs between two versions, of one model or of two."""
+        one, two = self.version(before), self.version(after)
+        schemas = [load(self.artifacts.path(v.sha256)).task.schema for v in (one, two)]
+        return difference(one, two, (schemas[0], schemas[1]))
+
     # ── changes ──
 
     def add(
@@ -152,12 +162,12 @@ class Registry:
 
         `audit` is what `Audit.to_dict` says of the question, None where no audit was made.
         """
-        if Reference.of(name).name != name:
-            raise UsageError(f"found {name!r}, expected a name without a version")
         return self.add_file(name, model.to_bytes(), describe_version(model, audit), reason=reason)
 
     def add_file(self, name: str, data: bytes, record: Mapping[str, Any], *, reason: str) -> Version:
         """Keep a model's file as the next version, as `add` does; `record` is of `describe_version`."""
+        if Reference.of(name).name != name:
+            raise UsageError(f"found {name!r}, expected a name without a version")
         told = json.dumps(record)
         sha256 = self.artifacts.put(data)
         with self.ledger.changing() as connection:

@@ -74,6 +74,11 @@ class Version:
         return f"{self.name}@{self.number}"
 
     @property
+    def reference(self) -> Reference:
+        """What names this version and no other."""
+        return Reference(self.name, self.number)
+
+    @property
     def query(self) -> str | None:
         """The query in canonical form; None where labels were given."""
         found: str | None = self.record.get("query")
@@ -99,6 +104,18 @@ class Version:
             "size": self.size,
             "created": format_instant(self.created),
             **self.record,
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The few facts by which versions are told apart."""
+        return {
+            "version": self.number,
+            "created": format_instant(self.created),
+            "size": self.size,
+            "query": self.query,
+            "last_cutoff": self.record.get("last_cutoff"),
+            "backtest": self.backtest,
+            "clean": self.clean,
         }
 
 
