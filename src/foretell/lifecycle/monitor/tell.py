@@ -1,0 +1,63 @@
+"""From what was seen to findings: what is harm, what is for the digest, and how it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from foretell.core.text import listing, plural
+from foretell.lifecycle.monitor.adversary import Adversary
+from foretell.lifecycle.monitor.drift import UNLIKELY, Drift
+from foretell.lifecycle.monitor.feeds import Feed
+from foretell.lifecycle.monitor.finding import Finding, Severity
+
+NAMED = 3
+"""Drifting features that are named in the sentence."""
+
+
+def of_schema(changes: Sequence[str]) -> list[Finding]:
+    """Changes that the model can live with are for the digest."""
+    return [Finding(Severity.DIGEST, "schema", change.partition(" ")[0], change) for change in changes]
+
+
+def of_feeds(feeds: Sequence[Feed]) -> list[Finding]:
+    """Stopped tables are harm. Where all have stopped it is said once."""
+    stopped = [f for f in feeds if f.stopped is not None]
+    if len(stopped) > 1 and len(stopped) == len(feeds):
+        ages = [f.age for f in feeds if np.isfinite(f.age)]
+        text = f"no table has had a new row for {min(ages):,.1f} days" if ages else "no table has a row"
+        return [Finding(Severity.PAGE, "feeds", "all tables", text)]
+    found = [Finding(Severity.PAGE, "feeds", f.table, f"{f.table} has stopped: {f.stopped}") for f in stopped]
+    return found + [
+        Finding(Severity.DIGEST, "feeds", f.table, f"{f.table} is unusual: {f.odd}")
+        for f in feeds
+        if f.stopped is None and f.odd is not None
+    ]
+
+
+def of_drift(
+    descriptions: Mapping[str, str], features: Drift, predictions: Drift, told_apart: Adversary | None
+) -> list[Finding]:
+    """Drift is for the digest, whatever drifts."""
+    found = []
+    for moved in predictions.drifting:
+        text = f"the {moved.name} is spread otherwise than it usually is (KS {moved.ks:.2f})"
+        found.append(Finding(Severity.DIGEST, "predictions", moved.name, text))
+    drifting = features.drifting
+    if drifting:
+        names = listing([f"“{descriptions.get(f.name, f.name)}”" for f in drifting[:NAMED]])
+        more = f" and {len(drifting) - NAMED:,} more" if len(drifting) > NAMED else ""
+        count = f"{len(drifting):,} of {plural(len(features.features), 'feature')}"
+        verb = "drifts" if len(drifting) == 1 else "drift"
+        found.append(Finding(Severity.DIGEST, "features", drifting[0].name, f"{count} {verb}: {names}{more}"))
+    elif features.unusual:
+        text = "the features together lie further from the past than they usually do"
+        found.append(Finding(Severity.DIGEST, "features", "all features", text))
+    if told_apart is not None and told_apart.p < UNLIKELY and not drifting:
+        text = (
+            f"rows of now are told from earlier ones with AUROC {told_apart.auroc:.2f}, "
+            f"usually {told_apart.usual:.2f}"
+        )
+        found.append(Finding(Severity.DIGEST, "features", "all features", text))
+    return found
