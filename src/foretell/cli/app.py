@@ -16,6 +16,7 @@ from foretell.cli.doctor import doctor
 from foretell.cli.faults import report
 from foretell.cli.grading import grade
 from foretell.cli.models import models_app
+from foretell.cli.monitoring import monitor
 from foretell.cli.output import Result, emit, save
 from foretell.cli.run import Run, connect, load, registry, running
 from foretell.cli.writing import write
@@ -299,6 +300,7 @@ def predict(
 
 app.command()(write)
 app.command()(grade)
+app.command()(monitor)
 
 
 @app.command()

@@ -77,7 +77,7 @@ def feed(
 ) -> Feed:
     """What the ascending times of a table's rows say of it at `now`; later rows are not looked at.
 
-    A newest row younger than `least` (microseconds), or than it was when the model was `trained`, is not late.
+    A newest row younger than `least` (microseconds), or than when the model was `trained`, is never late.
     """
     times = times[: int(np.searchsorted(times, now, side="right"))]
     nan = float("nan")

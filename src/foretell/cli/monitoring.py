@@ -1,0 +1,50 @@
+"""`foretell monitor`: is the model still good, and is its data as it usually is?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foretell.cli import options as o
+from foretell.cli.output import Result, save
+from foretell.cli.run import registry, running
+from foretell.core.time import parse_instant
+
+
+def monitor(
+    name: o.Version,
+    target: o.Target,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE.html", help="Write a page for people as well.")
+    ] = None,
+    now: Annotated[
+        str | None,
+        typer.Option("--now", metavar="TIME", help="Look as of this time; by default the present."),
+    ] = None,
+    models: o.Models = Path("models"),
+    memory: o.Memory = None,
+    no_cache: o.NoCache = False,
+    format: o.FormatOption = None,
+    output: o.Output = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    debug: o.Debug = False,
+) -> None:
+    """Look at a model's data, predictions and performance; exit code 1 if harm is being done."""
+    from foretell.lifecycle.monitor.watch import monitor as watched
+    from foretell.report.monitor import monitor_view
+    from foretell.report.monitor_page import monitor_page
+
+    at = None if now is None else parse_instant(now)
+    with running(format, output, quiet, verbose) as run, registry(models) as held:
+        if at is not None:
+            held.clock = lambda: at
+        seen = watched(held, name, target, memory=memory, cache=not no_cache, progress=run.progress)
+        if report is not None:
+            save(report, monitor_page(seen).encode())
+            run.say(f"wrote {report}")
+        run.show(Result(lambda: monitor_view(seen), seen.to_dict))
+    if seen.harm:
+        raise typer.Exit(1)
