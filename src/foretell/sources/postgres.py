@@ -53,8 +53,10 @@ WHERE k.contype IN ('p', 'u', 'f') AND NOT c.relispartition
 ORDER BY n.nspname, c.relname, k.contype, k.conname"""
 
 _ROW = "\u2205 row"
-_HASHES = ("hash_record_extended({row}, 0)", "hashtextextended({row}::text, 0)")
-"""A row's hash: of its values (from version 14 on), or of its text."""
+_HASHES = ("hashint8extended(hash_record_extended({row}, 0), 1)", "hashtextextended({row}::text, 0)")
+"""A row's hash: of its values (from version 14 on), or of its text. A record's own hash is linear in those of
+its columns, so sums of it would not see two rows exchange a value: it is hashed again.
+"""
 _MICROS = "CASE WHEN isfinite({c}) THEN (extract(epoch FROM {c}) * 1000000)::bigint END"
 _NATURAL = pa.timestamp("us")
 
