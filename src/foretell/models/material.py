@@ -17,6 +17,7 @@ from foretell.models.dataset import Dataset, Index, concat, split_by_group
 from foretell.models.fitted import FittedModel, check_labels
 from foretell.models.rolling import Rolling
 from foretell.models.screen import screened
+from foretell.task.model import TaskKind
 
 HOLDOUT = 0.2
 """The share of the entities that is held out where there are no later rows to choose on."""
@@ -46,7 +47,7 @@ class Terms:
 class Material:
     """Rows to train on, later ones to choose on, and those that the chosen members are trained anew on.
 
-    `notes` are sentences for the report about them.
+    `notes` are sentences for the report about them. `floor` is 0 where no value was ever negative.
     """
 
     train: Dataset
@@ -54,6 +55,7 @@ class Material:
     whole: Dataset
     context: Context
     notes: tuple[str, ...] = ()
+    floor: float | None = None
 
     def select(self, names: Sequence[str]) -> Material:
         """The same rows with the named columns."""
@@ -76,7 +78,9 @@ def gathered(train: Dataset, valid: Dataset | None, whole: Dataset | None, conte
         train, valid = whole.take(kept), whole.take(held)
         notes.append("there was too little history for later cutoffs: some entities were held out instead")
     criterion = _usable_criterion(context.criterion, valid, notes)
-    return Material(train, valid, whole, replace(context, criterion=criterion), tuple(notes))
+    context = replace(context, criterion=criterion)
+    floor = 0.0 if context.kind is TaskKind.REGRESSION and bool((whole.y >= 0).all()) else None
+    return Material(train, valid, whole, context, tuple(notes), floor)
 
 
 def columns_to_learn(material: Material, terms: Terms) -> tuple[str, ...]:

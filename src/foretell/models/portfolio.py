@@ -31,6 +31,7 @@ from foretell.models.ensemble import blend, tied_with_best
 from foretell.models.families import CLEARLY, net_share
 from foretell.models.fitted import FittedModel, refitted, settle
 from foretell.models.follow import Judged
+from foretell.models.level import at_latest_level
 from foretell.models.links import to_link
 from foretell.models.material import Terms, columns_to_learn, gathered
 from foretell.models.rolling import Rolling, Seen
@@ -65,8 +66,8 @@ def fit(
     tried. `earlier` is a model of the rows of `train`: beyond the first two, no learners are tried that it
     did not keep, and its nets are taken as they are. `whole` is what the chosen members are trained on in the
     end, by default all the rows given. With `rolling` its earlier folds are looked at too. Where history was
-    `frozen`, validation lies far from what models know: all columns are kept, trees are not stopped soon,
-    shallow ones are tried too, and models count alike.
+    `frozen`, validation lies far from what models know: all columns are kept, values are learned at their
+    latest level, trees are not stopped soon, shallow ones are tried too, and models count alike.
     """
     context = Context(
         kind, criterion_for(kind, metric), classes, seed=seed, threads=threads, progress=progress
@@ -74,6 +75,8 @@ def fit(
     terms = Terms(time_limit, choice, earlier, no_net, rolling, frozen)
     material = gathered(train, valid, whole, context)
     material = material.select(columns_to_learn(material, terms))
+    if frozen:
+        material = at_latest_level(material)
     context, y = material.context, material.valid.y
     baselines = fit_baselines(material.train, context)
     nets, left_out = tried_nets(material, terms)
@@ -86,10 +89,9 @@ def fit(
     )
     weights = _with_nets(context, seen, own, list(nets), alone=not trees.models)
     early = _heard_earlier(context, trees, {n: candidates[n] for n in own})
-    floor = 0.0 if kind is TaskKind.REGRESSION and bool((material.whole.y >= 0).all()) else None
     raw = _mixed_links(kind, early, own, seen, weights)
     known = Seen.joined([*early, seen])
-    calibration, conformal, final = settle(kind, raw, known.y, known.cutoffs, floor)
+    calibration, conformal, final = settle(kind, raw, known.y, known.cutoffs, material.floor)
     said = seen.predictions
     gains = {n: context.criterion.gain(y, said[n]) for n in baselines}
     scores = {n: context.criterion.score(y, p) for n, p in said.items()}
@@ -110,7 +112,7 @@ def fit(
         validation=scores,
         notes=material.notes,
         rows=material.train.rows,
-        floor=floor,
+        floor=material.floor,
         families=tuple(_family(n, list(nets), choice) for n in weights),
         left_out=left_out,
         judged=None if conformal is None else Judged(known.y, final, known.cutoffs),
