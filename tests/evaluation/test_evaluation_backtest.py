@@ -11,6 +11,7 @@ from foretell.evaluation.backtest import score
 from foretell.evaluation.bootstrap import interval, resample
 from foretell.evaluation.compare import compare
 from foretell.evaluation.metrics import METRICS
+from foretell.models.follow import Bands
 from foretell.task.model import TaskKind
 
 B, R, M = TaskKind.BINARY, TaskKind.REGRESSION, TaskKind.MULTICLASS
@@ -141,13 +142,15 @@ def test_errors_are_better_when_smaller():
         y,
         {"model": y + 0.1 * rng.normal(size=300), "constant": np.zeros(300)},
         kind=R,
-        bands=(y - 0.1, y + np.where(np.arange(300) < 240, 0.1, -0.05)),
+        bands=Bands(y - 0.1, y + np.where(np.arange(300) < 240, 0.1, -0.05), np.full(300, 0.5)),
         folds=np.arange(300) // 150,
         **arrays,
     )
     assert found.beats_baseline and found.lift.value > 0.5
     assert found.coverage == pytest.approx(0.8) and found.level == 0.8
+    assert found.fair_coverage == pytest.approx(0.4)  # each inside counts a half here
     assert [s.coverage for s in found.folds] == pytest.approx([1.0, 0.6])
+    assert [s.fair_coverage for s in found.folds] == pytest.approx([0.5, 0.3])
     assert len(found.slices) == 12 and "…" in found.slices[0].name
     assert found.ece is None and found.bins == ()
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import foretell
-from foretell.models.follow import Judged, bands_over_time
+from foretell.models.follow import Bands, Judged, bands_over_time
 from foretell.task.regime import Regime
 
 START = datetime(2024, 1, 1)
@@ -42,12 +42,12 @@ def test_the_backtests_intervals(frozen_at: str | None) -> None:
         measured, lesson = question._measure(budget, regime), question._lesson(budget, regime)
     test, fitted = lesson.dataset(lesson.folds.test), measured.fitted
     said = fitted.predict(test.X)
-    still = fitted.predict_interval(test.X, 0.8)
-    assert fitted.judged is not None
+    assert fitted.judged is not None and fitted.conformal is not None
+    still = Bands.of(fitted.conformal, said, 0.8)
     rows = Judged(test.y, said, test.cutoffs)
     moving = bands_over_time(fitted.judged, rows, lesson.task.horizon, 0.8)
     assert moving is not None
     expected, other = (moving, still) if frozen_at is None else (still, moving)
     found = measured.backtest.coverage
-    assert found == np.mean((test.y >= expected[0]) & (test.y <= expected[1]))
-    assert found != np.mean((test.y >= other[0]) & (test.y <= other[1]))  # the control: it matters here
+    assert found == np.mean(expected.inside(test.y))
+    assert found != np.mean(other.inside(test.y))  # the control: it matters here

@@ -122,6 +122,15 @@ def test_the_backtest_names_the_best_baseline_and_the_gain() -> None:
     assert "0.5 is guessing, 1 is perfect" in " ".join(shown.split())
 
 
+def test_fair_coverage_is_told_where_common_values_matter() -> None:
+    told = replace(backtest(TaskKind.REGRESSION), coverage=0.94, fair_coverage=0.81, level=0.8)
+    said = " ".join(to_text(backtest_view(told), width=90).split())
+    assert "94% of what happened lay inside its 80% interval" in said
+    assert "counted in part, 81% lay inside" in said
+    alike = replace(told, fair_coverage=0.935)
+    assert "in part" not in to_text(backtest_view(alike), width=90)  # the control
+
+
 def test_every_metric_is_explained() -> None:
     assert set(READ) == set(METRICS)
 

@@ -43,6 +43,7 @@ def measure(question: Question, limit: float, model: str) -> dict[str, Any]:
         "lift": [found["lift"][k] for k in ("value", "low", "high")],
         "ece": found["ece"],
         "coverage": found["coverage"],
+        "fair_coverage": found["fair_coverage"],
         "slices": [min(covered), max(covered)] if covered else None,
     }
 

@@ -21,6 +21,7 @@ from foretell.features.matrix import Floats, Instants
 from foretell.models.baselines import ENGLISH
 from foretell.models.criteria import Metric
 from foretell.models.dataset import Groups, Ints
+from foretell.models.follow import Bands
 from foretell.task.model import TaskKind
 
 MODEL = "model"
@@ -33,8 +34,8 @@ class Slice:
     """The rows of one cutoff, of a run of cutoffs, or of one fold.
 
     `mean` is the mean label (the share of positives); for classes it is nan. `coverage` is the share of
-    labels inside their interval, where there are intervals; `ece` the calibration error, where there are
-    probabilities.
+    labels inside their interval, where there are intervals, `fair_coverage` the same less what these hold
+    beyond their level (see `Backtest`); `ece` the calibration error, where there are probabilities.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Slice:
     baseline: float
     coverage: float | None = None
     ece: float | None = None
+    fair_coverage: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class Backtest:
     that validation had preferred. `lift` is the model's advantage over the best (positive is better).
     `members` are the families of the model's members, each scored alone; `left_out` says which was not tried,
     and why. `scores` are all metrics of the kind, for the model, its members and every baseline. `regime`
-    says in a sentence what history the rows saw.
+    says in a sentence what history the rows saw. `coverage` is the share of labels inside their interval;
+    `fair_coverage` counts those in part whose interval ends on common values and so holds more than was asked
+    for.
     """
 
     kind: TaskKind
@@ -78,6 +82,7 @@ class Backtest:
     regime: str = ""
     members: Mapping[str, Score] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    fair_coverage: float | None = None
 
     @property
     def beats_baseline(self) -> bool:
@@ -142,7 +147,7 @@ def score(
     metric: str | None = None,
     chosen_baseline: str | None = None,
     members: Mapping[str, Floats] | None = None,
-    bands: tuple[Floats, Floats] | None = None,
+    bands: Bands | None = None,
     level: float = 0.8,
     folds: Ints | None = None,
     repetitions: int = REPETITIONS,
@@ -150,7 +155,7 @@ def score(
 ) -> Backtest:
     """Judge `predictions["model"]` against every other entry, each a baseline.
 
-    `members` are what families of the model's members say alone. `bands` are a regression's (low, high) at
+    `members` are what families of the model's members say alone. `bands` are a regression's intervals at
     `level`. `folds` number the fold that each row was tested in.
     """
     judge = metric_for(kind, metric)
@@ -162,7 +167,7 @@ def score(
     best = max(others, key=lambda n: -math.inf if math.isnan(values[n]) else sign * values[n])
     draws = resample(judge, y, judged, groups, repetitions=repetitions, seed=seed)
     scored = {n: Score(judge.name, values[n], *interval(draws[n])) for n in judged}
-    inside = None if bands is None else (y >= bands[0]) & (y <= bands[1])
+    inside = None if bands is None else _inside(y, bands)
     entities = len(np.unique(groups))
     classes = kind is not TaskKind.REGRESSION
     return Backtest(
@@ -179,7 +184,8 @@ def score(
         positives=int(y.sum()) if kind is TaskKind.BINARY else None,
         ece=ece(y, predictions[MODEL]) if classes else None,
         bins=calibration_bins(y, predictions[MODEL]) if classes else (),
-        coverage=None if inside is None else float(inside.mean()),
+        coverage=None if inside is None else float(inside[0].mean()),
+        fair_coverage=None if inside is None else float(inside[1].mean()),
         level=None if inside is None else level,
         slices=_slices(judge, kind, y, predictions[MODEL], predictions[best], *_by_time(cutoffs), inside),
         folds=()
@@ -188,6 +194,12 @@ def score(
         notes=_notes(kind, y, entities),
         members={n: scored[n] for n in parts},
     )
+
+
+def _inside(y: Floats, bands: Bands) -> tuple[Floats, Floats]:
+    """(rows,) whether each label lies inside its interval, and how much of that counts fairly."""
+    inside = bands.inside(y).astype(np.float64)
+    return inside, inside * bands.fairly
 
 
 def _notes(kind: TaskKind, y: Floats, entities: int) -> tuple[str, ...]:
@@ -231,7 +243,7 @@ def _slices(
     baseline: Floats,
     place: Ints,
     names: list[str],
-    inside: np.ndarray[Any, np.dtype[np.bool_]] | None,
+    inside: tuple[Floats, Floats] | None,
 ) -> tuple[Slice, ...]:
     out = []
     for i, name in enumerate(names):
@@ -243,8 +255,9 @@ def _slices(
                 float("nan") if kind is TaskKind.MULTICLASS else float(y[rows].mean()),
                 metric.score(y[rows], model[rows]),
                 metric.score(y[rows], baseline[rows]),
-                None if inside is None else float(inside[rows].mean()),
+                None if inside is None else float(inside[0][rows].mean()),
                 None if kind is TaskKind.REGRESSION else ece(y[rows], model[rows]),
+                None if inside is None else float(inside[1][rows].mean()),
             )
         )
     return tuple(out)

@@ -8,6 +8,7 @@ model predicts stays as it was.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -20,6 +21,25 @@ from foretell.task.cutoffs import Mask, closed_before
 
 BLOCKS = 24
 """How often at most intervals are made anew: once for each block of cutoffs."""
+
+
+@dataclass(frozen=True)
+class Bands:
+    """The ends of intervals, and how much a truth inside each counts fairly (see `Conformal.fairly`);
+    (rows,) each.
+    """
+
+    low: Floats
+    high: Floats
+    fairly: Floats
+
+    @classmethod
+    def of(cls, conformal: Conformal, said: Floats, level: float) -> Self:
+        return cls(*conformal.band(said, level), conformal.fairly(said, level))
+
+    def inside(self, y: Floats) -> Mask:
+        """Which truths lie within."""
+        return np.asarray((y >= self.low) & (y <= self.high))
 
 
 @dataclass(frozen=True)
@@ -47,27 +67,27 @@ class Judged:
         return fit_conformal(self.y, self.said, self.cutoffs)
 
 
-def bands_over_time(
-    before: Judged, test: Judged, horizon: Offset | None, level: float
-) -> tuple[Floats, Floats] | None:
-    """(low, high) for each test row, from rows whose labels were known at the first cutoff of its block.
+def bands_over_time(before: Judged, test: Judged, horizon: Offset | None, level: float) -> Bands | None:
+    """The interval of each test row, from rows whose labels were known at the first cutoff of its block.
 
     None where the rows `before` the test are too few to say how far predictions are off.
 
     >>> before = Judged(np.arange(10.0), np.full(10, 4.5), np.arange(10))
     >>> test = Judged(np.array([90.0, 5.0]), np.full(2, 4.5), np.array([10, 11]))
-    >>> low, high = bands_over_time(before, test, None, 0.5)
-    >>> bool(high[0] < high[1])  # the second cutoff knows of the first row's surprise
+    >>> found = bands_over_time(before, test, None, 0.5)
+    >>> bool(found.high[0] < found.high[1])  # the second cutoff knows of the first row's surprise
     True
     """
     if before.conformal is None:
         return None
-    low, high = np.empty(len(test.y)), np.empty(len(test.y))
+    rows = len(test.y)
+    bands = Bands(np.empty(rows), np.empty(rows), np.empty(rows))
     block = blocks_of(test.cutoffs, BLOCKS)
     for now in range(int(block.max(initial=-1)) + 1):
         held = block == now
         closed = closed_before(test.cutoffs, horizon, int(test.cutoffs[held].min()))
         found = before.joined(test.take(closed)).conformal
         assert found is not None  # there are no fewer rows than before
-        low[held], high[held] = found.band(test.said[held], level)
-    return low, high
+        bands.low[held], bands.high[held] = found.band(test.said[held], level)
+        bands.fairly[held] = found.fairly(test.said[held], level)
+    return bands

@@ -48,13 +48,13 @@ class Conformal:
     effective: tuple[float, ...]  # rows that each segment's weights are worth
     floor: float | None = None  # 0.0 where no value was ever negative
     shift: float = 0.0
+    step: float = 0.0  # 1.0 where all values are whole numbers
 
     def band(self, point: Floats, level: float = 0.8) -> tuple[Floats, Floats]:
         """(low, high) around each point; low ≤ point ≤ high, and a higher level never gives a narrower
         band.
         """
-        odds = level / (1 - level) * np.exp(self.shift)
-        tail = 0.5 / (1 + odds)
+        tail = self._tail(level)
         # the k-th of n residuals sits at (k - ½) / n of the grid; conformal takes k = (n + 1) · (1 - tail)
         further = [(0.5 - tail) / n for n in self.effective]
         low = self._offsets(point, [tail - f for f in further])
@@ -64,15 +64,49 @@ class Conformal:
             lower = np.minimum(np.maximum(lower, self.floor), point)
         return lower, upper
 
+    def fairly(self, point: Floats, level: float = 0.8) -> Floats:
+        """(rows,) how much a truth inside its band of `band` counts: 1, or less where the band ends on common
+        values, all of which it holds or none, so that it holds more than was asked for.
+
+        Then it is the level over what the band holds by its own residuals, as if it had been drawn by lot
+        whether it holds the value (the idea of randomised intervals; of counts, Czado et al. 2009).
+        """
+        low, high = self.band(point, level)
+        if self.step:
+            low, high = np.ceil(low) - self.step / 2, np.floor(high) + self.step / 2
+        below = self._shares_below(point, np.nextafter(low, -np.inf))
+        if self.floor is not None:
+            below = np.where(low <= self.floor, 0.0, below)
+        held = self._shares_below(point, np.nextafter(high, np.inf)) - below
+        asked = max(level, 1 - 2 * self._tail(level))
+        return np.asarray(asked / np.maximum(held, asked))
+
     def covers(self, y: Floats, point: Floats) -> float:
         """The share of the truths that lie in the bands of the level `STATED`."""
         low, high = self.band(point, STATED)
         return float(((y >= low) & (y <= high)).mean())
 
+    def _tail(self, level: float) -> float:
+        """What is left out on either side at a level that `shift` has moved."""
+        return float(0.5 / (1 + level / (1 - level) * np.exp(self.shift)))
+
     def _offsets(self, point: Floats, at: list[float]) -> Floats:
         grid = np.linspace(0, 1, GRID)
         values = [np.interp(q, grid, held) for q, held in zip(at, self.quantiles)]
         return np.interp(point, self.centres, np.asarray(values))
+
+    def _shares_below(self, point: Floats, value: Floats) -> Floats:
+        """(rows,) the share of each row's residuals that would lie below its value, between segments'
+        centres interpolated.
+        """
+        grid = np.linspace(0, 1, GRID)
+        residual = value - point
+        shares = np.stack([np.interp(residual, held, grid, left=0.0, right=1.0) for held in self.quantiles])
+        place = np.interp(point, self.centres, np.arange(len(self.centres)))
+        first = np.floor(place).astype(np.int64)
+        second = np.minimum(first + 1, len(shares) - 1)
+        rows, part = np.arange(len(point)), place - first
+        return np.asarray((1 - part) * shares[first, rows] + part * shares[second, rows])
 
 
 def fit_conformal(y: Floats, point: Floats, cutoffs: Instants) -> Conformal | None:
@@ -116,6 +150,7 @@ def _collected(y: Floats, point: Floats, cutoffs: Instants) -> Conformal:
         tuple(quantiles[i] for i in order),
         tuple(effective[i] for i in order),
         0.0 if (y >= 0).all() else None,
+        step=1.0 if (y == np.round(y)).all() else 0.0,
     )
 
 

@@ -32,7 +32,7 @@ from foretell.models.choice import Choice, Family
 from foretell.models.dataset import Dataset, concat
 from foretell.models.deep import net_obstacle
 from foretell.models.fitted import FittedModel
-from foretell.models.follow import Judged, bands_over_time
+from foretell.models.follow import Bands, Judged, bands_over_time
 from foretell.models.rolling import Rolling
 from foretell.models.screen import WEAK
 from foretell.prediction import batch
@@ -395,8 +395,8 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
     return Measured(replace(scored, regime=str(lesson.regime), left_out=fitted.left_out), fitted)
 
 
-def _bands(lesson: Lesson, fitted: FittedModel, test: Dataset, said: Floats) -> tuple[Floats, Floats] | None:
-    """(low, high) around what is said of the test rows: from windows that had closed by their cutoffs where
+def _bands(lesson: Lesson, fitted: FittedModel, test: Dataset, said: Floats) -> Bands | None:
+    """The intervals around what is said of the test rows: from windows that had closed by their cutoffs where
     rows see all before those, else from the validation rows alone.
     """
     if fitted.conformal is None:
@@ -404,7 +404,7 @@ def _bands(lesson: Lesson, fitted: FittedModel, test: Dataset, said: Floats) -> 
     if lesson.forward and fitted.judged is not None:
         rows = Judged(test.y, said, test.cutoffs)
         return bands_over_time(fitted.judged, rows, lesson.task.horizon, batch.LEVEL)
-    return fitted.predict_interval(test.X, batch.LEVEL, predicted=said)
+    return Bands.of(fitted.conformal, said, batch.LEVEL)
 
 
 def release(

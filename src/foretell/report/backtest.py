@@ -46,6 +46,8 @@ RULES = {
 """The baselines, short enough for a table."""
 FAMILIES = {"trees": "its trees alone", "net": "its deep nets alone"}
 """The families of the model's members."""
+TIES = 0.01
+"""By how much fair coverage differs from plain coverage where it is told."""
 
 
 def backtest_view(backtest: Backtest) -> RenderableType:
@@ -106,6 +108,12 @@ def trust_lines(backtest: Backtest) -> list[str]:
         held = [s.coverage for s in backtest.slices if s.coverage is not None]
         span = f", from {share(min(held))} to {share(max(held))} over time" if len(held) > 1 else ""
         lines.append(f"intervals: {inside} of what happened lay inside its {stated} interval{span}")
+        if backtest.fair_coverage is not None and backtest.coverage - backtest.fair_coverage >= TIES:
+            fair = share(backtest.fair_coverage)
+            lines.append(
+                f"some outcomes are so common that an interval holds more than {stated} with them and less "
+                f"without: where they are counted in part, {fair} lay inside"
+            )
     return lines
 
 
