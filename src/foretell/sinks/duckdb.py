@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -139,6 +141,8 @@ class _Session:
         ends = time.monotonic() + patience
         while True:
             try:
+                if not self._path.exists():
+                    _make(self._path)
                 return duckdb.connect(str(self._path))
             except duckdb.ConnectionException as error:
                 raise WriteError(
@@ -164,6 +168,19 @@ class _Session:
             mend="nothing of the run was written; mend it and write again",
             uncertain=uncertain,
         )
+
+
+def _make(path: Path) -> None:
+    """An empty database, which appears whole: a file that DuckDB was stopped in making cannot be opened."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        duckdb.connect(str(draft)).close()
+        with suppress(FileExistsError):  # another process was first
+            os.link(draft, path)
+    except OSError as error:
+        raise WriteError(f"cannot make {str(path)!r}: {error.strerror or error}") from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _first(error: Exception) -> str:
