@@ -25,7 +25,7 @@ from foretell.features.model import Aggregated, Feature, FeatureSet, OwnLabels, 
 from foretell.features.synthesize import Profile, synthesize
 from foretell.plan.nodes import Following
 from foretell.plan.script import script
-from foretell.schema.breadth import FeatureSettings
+from foretell.schema.breadth import Breadth, FeatureSettings
 from foretell.sources.frames import FramesSource
 from foretell.store.columns import FIRST_RANK
 from foretell.store.working import Store
@@ -56,18 +56,29 @@ def while_ago(features: tuple[Feature, ...]) -> Iterator[Feature]:
             yield replace(feature, name=f"{feature.name} {ago} ago", definition=definition)
 
 
+def measured(feature: Feature, measure: str) -> Feature:
+    """The same feature of another measure."""
+    assert isinstance(feature.definition, Aggregated)
+    return replace(
+        feature, name=f"{feature.name} {measure}", definition=replace(feature.definition, measure=measure)
+    )
+
+
 def cases(first: int, count: int) -> Iterator[Case]:
-    """Random questions, with about twenty features that follow and twenty of a while ago."""
+    """Random questions, with about forty features that follow and a dozen of a while ago."""
     for seed in range(first, first + 40):
         database = make_database(seed, tables=2 + seed % 3, rows=30)
         task = make_task(database, seed)
         if task is None:
             continue
         words = Profile(120.0, lambda table, column: ("red", "1", "green"))
-        every = synthesize(task, words, FeatureSettings(budget=5_000)).features
-        chosen = [f for f in every if follows(f)]
+        every = synthesize(task, words, FeatureSettings(Breadth.MORE, budget=5_000)).features
+        spreads = [f for f in every if follows(f) and "days_between" in f.name]
+        runs = [f for f in every if follows(f) and f not in spreads]
+        gaps = [measured(f, m) for f in spreads[:8] for m in ("std", "max", "last", "trend")]
         plain = tuple(f for f in every if not follows(f))
-        chosen = chosen[:: 1 + len(chosen) // 20] + list(while_ago(plain[:: 1 + len(plain) // 20]))
+        chosen = gaps + runs[:: 1 + len(runs) // 10]
+        chosen += while_ago(plain[:: 1 + len(plain) // 12])
         if chosen:
             yield database, task, FeatureSet(tuple(chosen)), seed
             count -= 1

@@ -106,6 +106,7 @@ def differences(database: RandomDatabase, task: Task, seed: int) -> list[str]:
             if under._parted.needs(parted_engine._tables(b)) and under._parted.split(b) is None
             for n in nodes.output_names(b)
         }
+        on_disk |= {c.name for c in blocks.contrasts if {c.left, c.right} & on_disk}
         for name in expected.names:
             alike = near if name in on_disk else same
             if not alike(matrix[name], expected[name]):

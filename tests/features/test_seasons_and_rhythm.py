@@ -17,6 +17,7 @@ from foretell.features.matrix import Numeric
 from foretell.features.model import Aggregated, FeatureSet, OwnLabels
 from foretell.features.synthesize import Profile, synthesize
 from foretell.query.parser import parse
+from foretell.schema.breadth import Breadth, FeatureSettings
 from foretell.task.bind import bind
 from foretell.task.model import Task
 
@@ -102,7 +103,7 @@ def test_a_year_before(horizon: Offset, wanted: Offset) -> None:
 
 def test_gaps_and_runs_are_those_of_the_list(database: foretell.Database) -> None:
     task = asked(database, "30, days")
-    found = values(database, task, synthesize(task, LONG), CUTOFF)
+    found = values(database, task, synthesize(task, LONG, FeatureSettings(Breadth.MORE)), CUTOFF)
     past = np.flatnonzero(DAYS <= (CUTOFF - START) / DAY)
     assert found["orders.days_between.std.all"] == pytest.approx(np.diff(DAYS[past]).std(ddof=1), rel=1e-6)
     last20 = np.diff(DAYS[past])[-20:]
@@ -111,3 +112,5 @@ def test_gaps_and_runs_are_those_of_the_list(database: foretell.Database) -> Non
     while PAID[past[-1 - run]] == PAID[past[-1]]:
         run += 1
     assert found["orders.run(paid).last.all"] == (run if PAID[past[-1]] else -run)
+    plain = synthesize(task, LONG).names
+    assert "orders.run(paid).last.all" in plain and not any("days_between" in n for n in plain)

@@ -37,7 +37,7 @@ def rhythm_of_parents(scope: Scope) -> Iterator[Candidate]:
 
 def _gaps(scope: Scope, up: tuple[Hop, ...], down: tuple[Hop, ...], rank: float) -> Iterator[Candidate]:
     """The spread of the days between events."""
-    if not scope.task.schema.is_timed(down[-1].end):
+    if not scope.reach.spread or not scope.task.schema.is_timed(down[-1].end):
         return
     make = Maker(scope.task, up, down)
     yield rank, make("std", GAP, None)

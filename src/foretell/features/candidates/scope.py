@@ -34,7 +34,8 @@ class Reach:
     get features of their own; `far_columns` how many columns are read of a table that is not a direct child,
     `company_columns` of the events around a parent last seen. `every_window`: each measure in each window.
     `deep`: events of grandparents, and events two links down from a parent. `quantiles`: medians and tenths
-    of the entity's own events. `nested`: measures over its own rows of what each of them comes to.
+    of the entity's own events. `nested`: measures over its own rows of what each of them comes to. `spread`:
+    how regularly events come.
     """
 
     budget: int = 600
@@ -46,6 +47,7 @@ class Reach:
     deep: bool = False
     quantiles: bool = False
     nested: bool = False
+    spread: bool = False
 
 
 REACH: Mapping[Breadth, Reach] = {
@@ -61,6 +63,7 @@ REACH: Mapping[Breadth, Reach] = {
         deep=True,
         quantiles=True,
         nested=True,
+        spread=True,
     ),
 }
 
