@@ -334,7 +334,7 @@ class DuckDBEngine:
         for step in nodes.steps(node.rows):
             self._prepare(step.end)
         for read in node.inputs:
-            for hop in read.up:
+            for hop in read.hops:
                 self._prepare(hop.end)
 
     def _extract(self, node: nodes.Events) -> str:

@@ -108,7 +108,7 @@ def read_columns(plan: nodes.FeaturePlan, target: nodes.Target, schema: Schema) 
         add(node.table, *node.delays, *_names(node.where))
         for value in node.inputs:
             add(value.up[-1].end if value.up else node.table, value.known_at, *_names(value.expr))
-            for hop in value.up:
+            for hop in value.hops:
                 add(hop.link.child, *hop.link.child_columns)
 
     def chosen(node: nodes.Target) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from foretell.core.time import ABBREVIATIONS, Last, LookBack, Offset
 from foretell.features.model import Aggregated, Contrast, LeftOut, Nested, Value
 from foretell.plan.measures import MEASURES
-from foretell.plan.nodes import Comparison, Following
+from foretell.plan.nodes import Comparison, Following, Standing
 from foretell.schema.model import Hop, Schema
 
 
@@ -96,6 +96,8 @@ def _value_name(value: Value, schema: Schema) -> str:
         read = f"{path_name(value.up, schema)}>{read}"
     if value.equals is not None:
         read = f"{read}={value.equals}"
+    if value.within is not None:
+        read = f"{read}[{value.within.how} in {'+'.join(value.within.hop.link.child_columns)}]"
     return read if value.following is None else f"run({read})"
 
 
@@ -169,7 +171,13 @@ def value_words(value: Value, target: str) -> str:
     read = words(value.column)
     if value.up:
         read = f"{words(value.up[-1].end)} {read}"
+    if value.within is not None:
+        group = words(value.within.hop.link.child_columns[0]).removesuffix(" id")
+        read = f"{read} ({_STANDINGS[value.within.how]} its {group} at that time)"
     return read
+
+
+_STANDINGS = {Standing.EXCESS: "less the mean of", Standing.SHARE: "as a share of the total of"}
 
 
 def aggregate_words(

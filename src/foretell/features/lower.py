@@ -321,4 +321,5 @@ def _input(value: Value, measure: str, table: str, task: Task) -> nodes.Input:
         read = ast.Binary("=", ast.Call("CAST", (read, ast.Literal("TEXT"))), ast.Literal(value.equals))
         dtype = DType.BOOLEAN
     known_at = column.known_at if value.up else None
-    return nodes.Input(read, dtype, value.up, _until(schema, end, Until.ROW), known_at, following)
+    until = _until(schema, end, Until.ROW)
+    return nodes.Input(read, dtype, value.up, until, known_at, following, value.within)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from foretell.core.errors import ModelFileError
 from foretell.core.text import listing
 from foretell.core.time import Last, LookBack, Offset, Unit
-from foretell.plan.nodes import Comparison, Following
+from foretell.plan.nodes import Comparison, Following, Standing, Within
 from foretell.schema.model import Hop, Schema
 
 
@@ -28,7 +28,8 @@ class Value:
 
     `equals` makes it 1 where the column has that value and 0 where it has another. `target` reads the static
     target's own expression instead of a column: the outcomes of earlier rows. `following` reads how the event
-    follows on earlier ones: the days since the last (no column is read), or its value's run.
+    follows on earlier ones: the days since the last (no column is read), or its value's run. `within` reads
+    how the event's number stands among others that one parent has at one time.
     """
 
     column: str
@@ -36,6 +37,7 @@ class Value:
     equals: str | None = None
     target: bool = False
     following: Following | None = None
+    within: Within | None = None
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,10 @@ def _following(record: str | None) -> Following | None:
     return None if record is None else Following(record)
 
 
+def _within(record: list[str] | None, schema: Schema) -> Within | None:
+    return None if record is None else Within(Hop(schema.link(record[0]), up=True), Standing(record[1]))
+
+
 def _offset(record: list[Any] | None) -> Offset | None:
     return None if record is None else Offset(record[0], Unit(record[1]))
 
@@ -258,6 +264,7 @@ def _definition_to_json(definition: Definition) -> dict[str, Any]:
                     "equals": value.equals,
                     "target": value.target,
                     "following": value.following,
+                    "within": value.within and [value.within.hop.link.name, value.within.how],
                 }
             return {
                 "of": "events",
@@ -309,6 +316,7 @@ def _definition_from_json(r: dict[str, Any], schema: Schema) -> Definition:
                     read["equals"],
                     read["target"],
                     _following(read.get("following")),
+                    _within(read.get("within"), schema),
                 )
             return Aggregated(
                 r["measure"],

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from foretell.plan import nodes
 from foretell.plan.build import ROW, TIME, col, conjunction, greatest, joined_on, table, template
-from foretell.plan.nodes import Following, Until
+from foretell.plan.nodes import Following, Standing, Until
 from foretell.plan.scalar import to_sql
 from foretell.schema.model import DType, Hop, Schema
 
@@ -46,6 +46,11 @@ def events(node: nodes.Events, schema: Schema) -> exp.Select:
     joined: dict[tuple[Hop, ...], str] = {(): "e0"}
     for i, read in enumerate(node.inputs):
         if read.following is Following.GAP:
+            continue
+        if read.within is not None:
+            group = standing(read, read.within, node.table, schema).subquery(f"w{i}")
+            on = exp.EQ(this=col(f"w{i}", ROW), expression=col("e0", ROW))
+            query = query.join(group, on=on, join_type="left").select(col(f"w{i}", "v").as_(f"v{i}"))
             continue
         query, alias = _follow(query, read, joined, time, schema)
         query = query.select(_value(read, alias, time).as_(f"v{i}"), copy=False)
@@ -117,6 +122,31 @@ def _follow(
         query = query.join(table(path[-1].end, alias), on=conjunction(tests), join_type="left")
         joined[path] = alias
     return query, joined[read.up]
+
+
+_STANDINGS = {
+    Standing.EXCESS: "v - total / n",
+    Standing.SHARE: "CASE WHEN total > 0 THEN v / total END",
+}
+
+
+def standing(read: nodes.Input, within: nodes.Within, name: str, schema: Schema) -> exp.Select:
+    """SELECT __row, v: how each row's number stands in its group, which is of all rows, whatever their
+    anchor. Totals are added up in the order of rows.
+    """
+    tests = [joined_on(within.hop.link, "e", "p", schema)]
+    if schema.is_timed(within.hop.end):
+        tests.append(exp.LTE(this=col("p", TIME), expression=col("e", TIME)))
+    rows = exp.select(col("e", ROW), col("p", ROW).as_("g"), col("e", TIME).as_("t"))
+    rows = rows.select(_value(read, "e", col("e", TIME)).as_("v")).from_(table(name, "e"))
+    rows = rows.join(table(within.hop.end, "p"), on=conjunction(tests))
+    total = template("SUM(v ORDER BY k)", v=exp.column("v"), k=col("m", ROW)).as_("total")
+    groups = exp.select("g", "t", exp.func("COUNT", exp.column("v")).as_("n"), total)
+    groups = groups.from_(rows.subquery("m")).group_by("g", "t")
+    found = template(_STANDINGS[within.how], v=col("m", "v"), total=col("s", "total"), n=col("s", "n"))
+    on = exp.and_(*(exp.EQ(this=col("m", c), expression=col("s", c)) for c in ("g", "t")))
+    query = exp.select(col("m", ROW), found.as_("v")).from_(rows.copy().subquery("m"))
+    return query.join(groups.subquery("s"), on=on)
 
 
 def _value(read: nodes.Input, alias: str, time: exp.Expr) -> exp.Expr:

@@ -78,13 +78,33 @@ class Following(StrEnum):
     RUN = "run"  # how many values in a row have been as its own; of numbers: above 0, or (negative) not
 
 
+class Standing(StrEnum):
+    """How a row's number stands among those of its group."""
+
+    EXCESS = "excess"  # how far it lies above the group's mean
+    SHARE = "share"  # of the group's total; no value where that is not above 0
+
+
+@dataclass(frozen=True)
+class Within:
+    """A number read as it stands within a group: the rows that one parent has at one time.
+
+    `hop` leads from the row to that parent, which must be visible at the row's time. Rows of other times are
+    of other groups: those of earlier times would tell little, those of later times too much.
+    """
+
+    hop: Hop
+    how: Standing
+
+
 @dataclass(frozen=True)
 class Input:
     """One value read of each event: an expression over the columns of the table that `up` leads to.
 
     `up` are hops from the event's table to a parent, each bounded by `until`; () is the event itself.
     `known_at` names the column of that table before whose time the value is not known. With `following` what
-    is read tells how the event follows on earlier ones; a run passes over events without a value.
+    is read tells how the event follows on earlier ones; a run passes over events without a value. With
+    `within` it is how the event's own number stands in a group.
     """
 
     expr: ast.Expr
@@ -93,6 +113,12 @@ class Input:
     until: Until = Until.ROW
     known_at: str | None = None
     following: Following | None = None
+    within: Within | None = None
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """Every hop that is followed from an event to what is read of it."""
+        return self.up if self.within is None else (*self.up, self.within.hop)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def _past_events(
     _events(events, schema, Until.CUTOFF)
     _walked([follow.hop for follow in nodes.hops(events.rows)], plan, schema)
     for value in events.inputs:
-        _walked(value.up, plan, schema)
+        _walked(value.hops, plan, schema)
         end = value.up[-1].end if value.up else events.table
         _not_asked_for(end, _names(value.expr), plan, schema)
     if events.rows.end != anchor.end:
@@ -155,6 +155,7 @@ def _events(events: nodes.Events, schema: Schema, until: Until) -> None:
     table = schema.table(events.table)
     for value in events.inputs:
         end = events.table
+        _group(value, events, schema)
         for hop in value.up:
             end = hop.end
             _step(end, value.until, schema, frozenset({Until.ROW}))
@@ -171,6 +172,23 @@ def _events(events: nodes.Events, schema: Schema, until: Until) -> None:
             declared = table.column(column).known_at
             if declared is not None and declared not in events.delays:
                 raise LeakError(f"{table.name}.{column} is read before it is known at {declared!r}")
+
+
+def _group(value: nodes.Input, events: nodes.Events, schema: Schema) -> None:
+    """Rows of one parent and one time are visible together, if what is read of them is known with them."""
+    if value.within is None:
+        return
+    hop, table = value.within.hop, schema.table(events.table)
+    if value.up or not hop.up or hop.start != table.name:
+        raise LeakError(f"{hop} leads to no group of rows of {table.name!r}")
+    if not schema.is_timed(table.name):
+        raise LeakError(f"rows of {table.name!r} have no time, so others of a group may have come later")
+    for column in _names(value.expr):
+        declared = table.column(column).known_at
+        if declared is not None:
+            raise LeakError(
+                f"{table.name}.{column} of others of a group may be known later: each at its own {declared!r}"
+            )
 
 
 def _target(target: nodes.Target, schema: Schema) -> None:

@@ -104,7 +104,7 @@ class _Writer:
             for step in nodes.steps(node.rows):
                 self.prepare(step.end)
             for read in node.inputs:
-                for hop in read.up:
+                for hop in read.hops:
                     self.prepare(hop.end)
             name = self.name("events")
             path = " → ".join(step.end for step in nodes.steps(node.rows))

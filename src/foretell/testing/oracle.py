@@ -29,7 +29,7 @@ from foretell.features.model import (
     Staleness,
     Value,
 )
-from foretell.plan.nodes import Comparison, Following
+from foretell.plan.nodes import Comparison, Following, Standing, Within
 from foretell.query import ast
 from foretell.query.ast import Function
 from foretell.schema.model import Column, DType, Hop, Schema, Semantic
@@ -435,7 +435,36 @@ class Oracle:
             return float(as_text(read) == value.equals)
         if text:
             return as_text(read)
+        if value.within is not None:
+            return self._standing(value, value.within, table, index)
         return float(read) if abs(read) < LARGEST else None
+
+    def _standing(self, value: Value, within: Within, table: str, index: int) -> float | None:
+        """How a row's number stands among the rows of its time whose parent is the same, and is visible."""
+        moment, parent = self.time(table, index), self.up(within.hop, index)
+        if moment is None or parent is None:
+            return None
+        born = self.time(within.hop.end, parent) if self.schema.is_timed(within.hop.end) else moment
+        if born is None or born > moment:
+            return None
+        group = [
+            self._number(table, i, value.column)
+            for i in range(len(self.rows[table]))
+            if self.time(table, i) == moment and self.up(within.hop, i) == parent
+        ]
+        own, known, total = self._number(table, index, value.column), 0, 0.0
+        if own is None:
+            return None
+        for number in group:
+            known += number is not None
+            total += number or 0.0
+        if within.how is Standing.EXCESS:
+            return own - total / known
+        return own / total if total > 0 else None
+
+    def _number(self, table: str, index: int, column: str) -> float | None:
+        read = self.rows[table][index][column]
+        return float(read) if read is not None and abs(read) < LARGEST else None
 
     def _past_labels(self, task: Task, made: OwnLabels, entity: int | None, cutoff: Instant) -> Any:
         """Labels at whole steps before the cutoff whose windows have closed, as events at their close.

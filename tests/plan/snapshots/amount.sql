@@ -86,11 +86,43 @@ ORDER BY
   l."cutoff",
   l."entity";
 
--- 4 features:
---   lines.recency.all: days since the last of lines so far
---   lines.price.sum.90d: total price of lines in the last 90 days
---   lines.price.trend.all: trend (slope per day) of price of lines so far
---   lines.price.max.30d: highest price of lines in the last 30 days
+-- 1 features:
+--   customer>customers.left.age: days since left of its customer
+
+-- Table customers: each row visible from __time on; __row is its rank in (time, key) order.
+CREATE OR REPLACE TABLE foretell."customers" AS
+SELECT
+  *,
+  ROW_NUMBER() OVER (ORDER BY q."__time", q."id") AS "__row"
+FROM (
+  SELECT
+    r."id" AS "id",
+    r."region" AS "region",
+    r."joined" AS "joined",
+    r."left" AS "left",
+    r."joined" AS "__time"
+  FROM "customers" AS r
+) AS q
+WHERE
+  NOT q."__time" IS NULL;
+CREATE OR REPLACE TABLE foretell."features_2" AS
+SELECT
+  r."row",
+  CASE
+    WHEN a1."left" <= r."cutoff"
+    THEN (
+      EPOCH(r."cutoff") - EPOCH(a1."left")
+    ) / 86400.0
+  END AS "customer>customers.left.age"
+FROM foretell."rows" AS r
+LEFT JOIN foretell."orders" AS a0
+  ON r."entity" = a0."__row"
+LEFT JOIN foretell."customers" AS a1
+  ON a0."customer" = a1."id" AND a1."__time" <= r."cutoff";
+
+-- 2 features:
+--   lines.tenure.all: days since the first of lines so far
+--   lines.price.mean.90d: mean price of lines in the last 90 days
 
 -- Table lines: each row visible from __time on; __row is its rank in (time, key) order.
 CREATE OR REPLACE TABLE foretell."lines" AS
@@ -111,7 +143,7 @@ WHERE
   NOT q."__time" IS NULL;
 
 -- Events of lines → orders: one row each, with its time t and what is read of it.
-CREATE OR REPLACE TABLE foretell."events_3" AS
+CREATE OR REPLACE TABLE foretell."events_4" AS
 SELECT
   e1."__row" AS anchor,
   e0."__time" AS t,
@@ -125,488 +157,183 @@ JOIN foretell."orders" AS e1
   ON e0."order" = e1."id"
 ORDER BY
   k;
-CREATE OR REPLACE TABLE foretell."block_2_rows" AS
+CREATE OR REPLACE TABLE foretell."block_3_rows" AS
 SELECT
   r."row",
   r."entity" AS anchor,
-  r."cutoff"
+  r."cutoff" AS cutoff
 FROM foretell."rows" AS r;
-CREATE OR REPLACE TABLE foretell."block_2_units" AS
+CREATE OR REPLACE TABLE foretell."block_3_units" AS
 SELECT
   e."anchor",
   e."t" AS "at",
-  MAX(e."t") AS latest,
-  SUM(e."v0") AS v0_sum,
+  MIN(e."t") AS first,
   COUNT(e."v0") AS v0_n,
-  SUM(CASE WHEN NOT e."v0" IS NULL THEN (
-    EPOCH(e."t") / 86400.0 - 14610
-  ) END) AS v0_x,
-  VAR_POP(CASE WHEN NOT e."v0" IS NULL THEN (
-    EPOCH(e."t") / 86400.0 - 14610
-  ) END) * COUNT(e."v0") AS v0_sxx,
-  COVAR_POP(e."v0", (
-    EPOCH(e."t") / 86400.0 - 14610
-  )) * COUNT(e."v0") AS v0_sxv,
-  MAX(e."v0") AS v0_max
-FROM foretell."events_3" AS e
+  SUM(e."v0") AS v0_sum
+FROM foretell."events_4" AS e
 GROUP BY
   e."anchor",
   e."t"
 ORDER BY
   "at",
   anchor;
-CREATE OR REPLACE TABLE foretell."block_2_means" AS
-SELECT
-  j."row",
-  j."ring",
-  SUM(j."v0_sum") / NULLIF(SUM(j."v0_n"), 0) AS v0_sum_mean,
-  SUM(j."v0_x") / NULLIF(SUM(j."v0_n"), 0) AS v0_x_mean
-FROM (
-  SELECT
-    r."row",
-    r."cutoff",
-    CASE
-      WHEN u."at" > r."cutoff" - INTERVAL '30' DAY
-      THEN 0
-      WHEN u."at" > r."cutoff" - INTERVAL '90' DAY
-      THEN 1
-      ELSE 2
-    END AS ring,
-    (
-      EPOCH(r."cutoff") - EPOCH(u."at")
-    ) / 86400.0 AS lag,
-    u."latest",
-    u."v0_sum",
-    u."v0_n",
-    u."v0_x",
-    u."v0_sxx",
-    u."v0_sxv",
-    u."v0_max"
-  FROM foretell."block_2_units" AS u
-  JOIN foretell."block_2_rows" AS r
-    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
-) AS j
-GROUP BY
-  j."row",
-  j."ring";
-CREATE OR REPLACE TABLE foretell."block_2_rings" AS
+CREATE OR REPLACE TABLE foretell."block_3_rings" AS
 SELECT
   j."row",
   j."ring",
   MAX(j."cutoff") AS cutoff,
-  MAX(j."latest") AS latest,
-  SUM(j."v0_sum") AS v0_sum,
+  MIN(j."first") AS first,
   SUM(j."v0_n") AS v0_n,
-  SUM(j."v0_x") AS v0_x,
-  SUM(
-    j."v0_sxx" + j."v0_n" * (
-      j."v0_x" / j."v0_n" - m."v0_x_mean"
-    ) * (
-      j."v0_x" / j."v0_n" - m."v0_x_mean"
-    )
-  ) AS v0_sxx,
-  SUM(
-    j."v0_sxv" + j."v0_n" * (
-      j."v0_x" / j."v0_n" - m."v0_x_mean"
-    ) * (
-      j."v0_sum" / j."v0_n" - m."v0_sum_mean"
-    )
-  ) AS v0_sxv,
-  MAX(j."v0_max") AS v0_max
+  SUM(j."v0_sum") AS v0_sum
 FROM (
   SELECT
     r."row",
     r."cutoff",
-    CASE
-      WHEN u."at" > r."cutoff" - INTERVAL '30' DAY
-      THEN 0
-      WHEN u."at" > r."cutoff" - INTERVAL '90' DAY
-      THEN 1
-      ELSE 2
-    END AS ring,
+    CASE WHEN u."at" > r."cutoff" - INTERVAL '90' DAY THEN 0 ELSE 1 END AS ring,
     (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
-    u."latest",
-    u."v0_sum",
+    u."first",
     u."v0_n",
-    u."v0_x",
-    u."v0_sxx",
-    u."v0_sxv",
-    u."v0_max"
-  FROM foretell."block_2_units" AS u
-  JOIN foretell."block_2_rows" AS r
+    u."v0_sum"
+  FROM foretell."block_3_units" AS u
+  JOIN foretell."block_3_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
 ) AS j
-JOIN foretell."block_2_means" AS m
-  ON m."row" = j."row" AND m."ring" = j."ring"
 GROUP BY
   j."row",
   j."ring"
 ORDER BY
   j."row",
   j."ring";
-CREATE OR REPLACE TABLE foretell."block_2_wide" AS
-SELECT
-  g."row",
-  SUM(g."v0_sum") / NULLIF(SUM(g."v0_n"), 0) AS v0_sum_mean,
-  SUM(g."v0_x") / NULLIF(SUM(g."v0_n"), 0) AS v0_x_mean
-FROM foretell."block_2_rings" AS g
-GROUP BY
-  g."row";
-CREATE OR REPLACE TABLE foretell."features_4" AS
+CREATE OR REPLACE TABLE foretell."features_5" AS
 SELECT
   g."row",
   (
-    EPOCH(MAX(g."cutoff")) - EPOCH(MAX(g."latest"))
-  ) / 86400.0 AS "lines.recency.all",
-  COALESCE(SUM(g."v0_sum") FILTER(WHERE
-    g."ring" <= 1), 0) AS "lines.price.sum.90d",
-  CASE
-    WHEN SUM(g."v0_n") > 2
-    AND SUM(
-      g."v0_sxx" + g."v0_n" * (
-        g."v0_x" / g."v0_n" - m."v0_x_mean"
-      ) * (
-        g."v0_x" / g."v0_n" - m."v0_x_mean"
-      )
-    ) > 1e-9
-    THEN SUM(
-      g."v0_sxv" + g."v0_n" * (
-        g."v0_x" / g."v0_n" - m."v0_x_mean"
-      ) * (
-        g."v0_sum" / g."v0_n" - m."v0_sum_mean"
-      )
-    ) / SUM(
-      g."v0_sxx" + g."v0_n" * (
-        g."v0_x" / g."v0_n" - m."v0_x_mean"
-      ) * (
-        g."v0_x" / g."v0_n" - m."v0_x_mean"
-      )
-    )
-  END AS "lines.price.trend.all",
-  MAX(g."v0_max") FILTER(WHERE
-    g."ring" <= 0) AS "lines.price.max.30d"
-FROM foretell."block_2_rings" AS g
-JOIN foretell."block_2_wide" AS m
-  ON m."row" = g."row"
-GROUP BY
-  g."row";
-
--- 1 features:
---   customer>visits.count.7d: number of visits of the same customer in the last 7 days
-
--- Table customers: each row visible from __time on; __row is its rank in (time, key) order.
-CREATE OR REPLACE TABLE foretell."customers" AS
-SELECT
-  *,
-  ROW_NUMBER() OVER (ORDER BY q."__time", q."id") AS "__row"
-FROM (
-  SELECT
-    r."id" AS "id",
-    r."region" AS "region",
-    r."joined" AS "joined",
-    r."left" AS "left",
-    r."joined" AS "__time"
-  FROM "customers" AS r
-) AS q
-WHERE
-  NOT q."__time" IS NULL;
-
--- Table visits: each row visible from __time on; __row is its rank in (time, key) order.
-CREATE OR REPLACE TABLE foretell."visits" AS
-SELECT
-  *,
-  ROW_NUMBER() OVER (ORDER BY q."__time", q."id") AS "__row"
-FROM (
-  SELECT
-    r."id" AS "id",
-    r."customer" AS "customer",
-    r."at" AS "at",
-    r."at" + INTERVAL '1' DAY AS "__time"
-  FROM "visits" AS r
-) AS q
-WHERE
-  NOT q."__time" IS NULL;
-
--- Events of visits → customers: one row each, with its time t and what is read of it.
-CREATE OR REPLACE TABLE foretell."events_6" AS
-SELECT
-  e1."__row" AS anchor,
-  e0."__time" AS t,
-  e0."__row" AS k
-FROM foretell."visits" AS e0
-JOIN foretell."customers" AS e1
-  ON e0."customer" = e1."id"
-ORDER BY
-  k;
-CREATE OR REPLACE TABLE foretell."block_5_rows" AS
-SELECT
-  r."row",
-  a1."__row" AS anchor,
-  r."cutoff"
-FROM foretell."rows" AS r
-LEFT JOIN foretell."orders" AS a0
-  ON r."entity" = a0."__row"
-LEFT JOIN foretell."customers" AS a1
-  ON a0."customer" = a1."id" AND a1."__time" <= r."cutoff"
-WHERE
-  NOT a1."__row" IS NULL;
-CREATE OR REPLACE TABLE foretell."block_5_units" AS
-SELECT
-  e."anchor",
-  e."t" AS "at",
-  COUNT(*) AS rows
-FROM foretell."events_6" AS e
-GROUP BY
-  e."anchor",
-  e."t"
-ORDER BY
-  "at",
-  anchor;
-CREATE OR REPLACE TABLE foretell."block_5_rings" AS
-SELECT
-  j."row",
-  j."ring",
-  MAX(j."cutoff") AS cutoff,
-  SUM(j."rows") AS rows
-FROM (
-  SELECT
-    r."row",
-    r."cutoff",
-    CASE WHEN u."at" > r."cutoff" - INTERVAL '7' DAY THEN 0 ELSE 1 END AS ring,
-    (
-      EPOCH(r."cutoff") - EPOCH(u."at")
-    ) / 86400.0 AS lag,
-    u."rows"
-  FROM foretell."block_5_units" AS u
-  JOIN foretell."block_5_rows" AS r
-    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
-) AS j
-GROUP BY
-  j."row",
-  j."ring"
-ORDER BY
-  j."row",
-  j."ring";
-CREATE OR REPLACE TABLE foretell."features_7" AS
-SELECT
-  g."row",
-  COALESCE(SUM(g."rows") FILTER(WHERE
-    g."ring" <= 0), 0) AS "customer>visits.count.7d"
-FROM foretell."block_5_rings" AS g
-GROUP BY
-  g."row";
-
--- 2 features:
---   customer>orders.gap.all: mean days between orders of the same customer so far
---   customer>orders.channel=web.sum.30d: number of orders of the same customer with channel = web in the last 30 days
-
--- Events of orders → customers: one row each, with its time t and what is read of it.
-CREATE OR REPLACE TABLE foretell."events_9" AS
-SELECT
-  e1."__row" AS anchor,
-  e0."__time" AS t,
-  e0."__row" AS k,
-  CAST(CAST((
-    TRY_CAST(e0."channel" AS TEXT) = 'web'
-  ) AS INT) AS DOUBLE) AS v0
-FROM foretell."orders" AS e0
-JOIN foretell."customers" AS e1
-  ON e0."customer" = e1."id"
-ORDER BY
-  k;
-CREATE OR REPLACE TABLE foretell."block_8_rows" AS
-SELECT
-  r."row",
-  a1."__row" AS anchor,
-  r."cutoff"
-FROM foretell."rows" AS r
-LEFT JOIN foretell."orders" AS a0
-  ON r."entity" = a0."__row"
-LEFT JOIN foretell."customers" AS a1
-  ON a0."customer" = a1."id" AND a1."__time" <= r."cutoff"
-WHERE
-  NOT a1."__row" IS NULL;
-CREATE OR REPLACE TABLE foretell."block_8_units" AS
-SELECT
-  e."anchor",
-  e."t" AS "at",
-  COUNT(*) AS rows,
-  MIN(e."t") AS first,
-  MAX(e."t") AS latest,
-  SUM(e."v0") AS v0_sum
-FROM foretell."events_9" AS e
-GROUP BY
-  e."anchor",
-  e."t"
-ORDER BY
-  "at",
-  anchor;
-CREATE OR REPLACE TABLE foretell."block_8_rings" AS
-SELECT
-  j."row",
-  j."ring",
-  MAX(j."cutoff") AS cutoff,
-  SUM(j."rows") AS rows,
-  MIN(j."first") AS first,
-  MAX(j."latest") AS latest,
-  SUM(j."v0_sum") AS v0_sum
-FROM (
-  SELECT
-    r."row",
-    r."cutoff",
-    CASE WHEN u."at" > r."cutoff" - INTERVAL '30' DAY THEN 0 ELSE 1 END AS ring,
-    (
-      EPOCH(r."cutoff") - EPOCH(u."at")
-    ) / 86400.0 AS lag,
-    u."rows",
-    u."first",
-    u."latest",
-    u."v0_sum"
-  FROM foretell."block_8_units" AS u
-  JOIN foretell."block_8_rows" AS r
-    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
-) AS j
-GROUP BY
-  j."row",
-  j."ring"
-ORDER BY
-  j."row",
-  j."ring";
-CREATE OR REPLACE TABLE foretell."features_10" AS
-SELECT
-  g."row",
-  CASE
-    WHEN SUM(g."rows") > 1
-    THEN (
-      EPOCH(MAX(g."latest")) - EPOCH(MIN(g."first"))
-    ) / 86400.0 / (
-      SUM(g."rows") - 1
-    )
-  END AS "customer>orders.gap.all",
-  COALESCE(SUM(g."v0_sum") FILTER(WHERE
-    g."ring" <= 0), 0) AS "customer>orders.channel=web.sum.30d"
-FROM foretell."block_8_rings" AS g
-GROUP BY
-  g."row";
-
--- 1 features:
---   customer>orders.rating.mean.last20: mean rating of orders of the same customer over the last 20
-
--- Events of orders → customers: one row each, with its time t and what is read of it.
-CREATE OR REPLACE TABLE foretell."events_12" AS
-SELECT
-  e1."__row" AS anchor,
-  GREATEST(e0."__time", e0."delivered") AS t,
-  ROW_NUMBER() OVER (ORDER BY GREATEST(e0."__time", e0."delivered"), e0."__row") AS k,
-  CASE
-    WHEN ABS(CAST(e0."rating" AS DOUBLE)) < 1e150
-    THEN CAST(e0."rating" AS DOUBLE)
-  END AS v0
-FROM foretell."orders" AS e0
-JOIN foretell."customers" AS e1
-  ON e0."customer" = e1."id"
-WHERE
-  NOT e0."delivered" IS NULL
-ORDER BY
-  k;
-CREATE OR REPLACE TABLE foretell."block_11_rows" AS
-SELECT
-  r."row",
-  a1."__row" AS anchor,
-  r."cutoff"
-FROM foretell."rows" AS r
-LEFT JOIN foretell."orders" AS a0
-  ON r."entity" = a0."__row"
-LEFT JOIN foretell."customers" AS a1
-  ON a0."customer" = a1."id" AND a1."__time" <= r."cutoff"
-WHERE
-  NOT a1."__row" IS NULL;
-CREATE OR REPLACE TABLE foretell."block_11_latest" AS
-SELECT
-  *
-FROM (
-  SELECT
-    r."row" AS anchor,
-    e."t",
-    e."k",
-    ROW_NUMBER() OVER (PARTITION BY r."row" ORDER BY e."k" DESC) AS place,
-    e."v0"
-  FROM foretell."events_12" AS e
-  JOIN foretell."block_11_rows" AS r
-    ON e."anchor" = r."anchor" AND e."t" <= r."cutoff"
-) AS e
-WHERE
-  e."place" <= 20
-ORDER BY
-  e."k";
-CREATE OR REPLACE TABLE foretell."block_11_own" AS
-SELECT
-  r."row",
-  r."row" AS anchor,
-  r."cutoff"
-FROM foretell."block_11_rows" AS r;
-CREATE OR REPLACE TABLE foretell."block_11_units" AS
-SELECT
-  e."anchor",
-  e."t" AS "at",
-  e."place",
-  COUNT(e."v0") AS v0_n,
-  SUM(e."v0") AS v0_sum
-FROM foretell."block_11_latest" AS e
-GROUP BY
-  e."anchor",
-  e."t",
-  e."place"
-ORDER BY
-  "at",
-  anchor,
-  place;
-CREATE OR REPLACE TABLE foretell."block_11_rings" AS
-SELECT
-  j."row",
-  j."ring",
-  MAX(j."cutoff") AS cutoff,
-  SUM(j."v0_n") AS v0_n,
-  SUM(j."v0_sum") AS v0_sum
-FROM (
-  SELECT
-    r."row",
-    r."cutoff",
-    CASE WHEN u."place" <= 20 THEN 0 ELSE 1 END AS ring,
-    (
-      EPOCH(r."cutoff") - EPOCH(u."at")
-    ) / 86400.0 AS lag,
-    u."v0_n",
-    u."v0_sum"
-  FROM foretell."block_11_units" AS u
-  JOIN foretell."block_11_own" AS r
-    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
-) AS j
-GROUP BY
-  j."row",
-  j."ring"
-ORDER BY
-  j."row",
-  j."ring";
-CREATE OR REPLACE TABLE foretell."features_13" AS
-SELECT
-  g."row",
+    EPOCH(MAX(g."cutoff")) - EPOCH(MIN(g."first"))
+  ) / 86400.0 AS "lines.tenure.all",
   CASE
     WHEN SUM(g."v0_n") FILTER(WHERE
       g."ring" <= 0) > 0
     THEN SUM(g."v0_sum") FILTER(WHERE
       g."ring" <= 0) / SUM(g."v0_n") FILTER(WHERE
       g."ring" <= 0)
-  END AS "customer>orders.rating.mean.last20"
-FROM foretell."block_11_rings" AS g
+  END AS "lines.price.mean.90d"
+FROM foretell."block_3_rings" AS g
+GROUP BY
+  g."row";
+
+-- 5 features:
+--   customer>orders.count.7d: number of orders of the same customer in the last 7 days
+--   customer>orders.count.90d: number of orders of the same customer in the last 90 days
+--   customer>orders.decayed_count.7d: number of orders of the same customer, recent ones counting more
+--   customer>orders.channel.last_category.all: last channel of orders of the same customer so far
+--   customer>orders.channel=web.mean.all: share of orders of the same customer with channel = web so far
+
+-- Events of orders → customers: one row each, with its time t and what is read of it.
+CREATE OR REPLACE TABLE foretell."events_7" AS
+SELECT
+  e1."__row" AS anchor,
+  e0."__time" AS t,
+  e0."__row" AS k,
+  CAST(e0."channel" AS TEXT) AS v0,
+  CAST(CAST((
+    TRY_CAST(e0."channel" AS TEXT) = 'web'
+  ) AS INT) AS DOUBLE) AS v1
+FROM foretell."orders" AS e0
+JOIN foretell."customers" AS e1
+  ON e0."customer" = e1."id"
+ORDER BY
+  k;
+CREATE OR REPLACE TABLE foretell."block_6_rows" AS
+SELECT
+  r."row",
+  a1."__row" AS anchor,
+  r."cutoff" AS cutoff
+FROM foretell."rows" AS r
+LEFT JOIN foretell."orders" AS a0
+  ON r."entity" = a0."__row"
+LEFT JOIN foretell."customers" AS a1
+  ON a0."customer" = a1."id" AND a1."__time" <= r."cutoff"
+WHERE
+  NOT a1."__row" IS NULL;
+CREATE OR REPLACE TABLE foretell."block_6_units" AS
+SELECT
+  e."anchor",
+  e."t" AS "at",
+  COUNT(*) AS rows,
+  SUM(EXP(-0.09902102579427789 * (
+    EPOCH(e."t") - EPOCH(e."t")
+  ) / 86400.0)) AS drows_7day,
+  ARG_MAX(e."v0", e."k") AS v0_last,
+  MAX(CASE WHEN NOT e."v0" IS NULL THEN e."k" END) AS v0_last_k,
+  COUNT(e."v1") AS v1_n,
+  SUM(e."v1") AS v1_sum
+FROM foretell."events_7" AS e
+GROUP BY
+  e."anchor",
+  e."t"
+ORDER BY
+  "at",
+  anchor;
+CREATE OR REPLACE TABLE foretell."block_6_rings" AS
+SELECT
+  j."row",
+  j."ring",
+  MAX(j."cutoff") AS cutoff,
+  SUM(j."rows") AS rows,
+  SUM(j."drows_7day" * EXP(-0.09902102579427789 * j."lag")) AS drows_7day,
+  ARG_MAX(j."v0_last", j."v0_last_k") AS v0_last,
+  MAX(j."v0_last_k") AS v0_last_k,
+  SUM(j."v1_n") AS v1_n,
+  SUM(j."v1_sum") AS v1_sum
+FROM (
+  SELECT
+    r."row",
+    r."cutoff",
+    CASE
+      WHEN u."at" > r."cutoff" - INTERVAL '7' DAY
+      THEN 0
+      WHEN u."at" > r."cutoff" - INTERVAL '90' DAY
+      THEN 1
+      ELSE 2
+    END AS ring,
+    (
+      EPOCH(r."cutoff") - EPOCH(u."at")
+    ) / 86400.0 AS lag,
+    u."rows",
+    u."drows_7day",
+    u."v0_last",
+    u."v0_last_k",
+    u."v1_n",
+    u."v1_sum"
+  FROM foretell."block_6_units" AS u
+  JOIN foretell."block_6_rows" AS r
+    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
+) AS j
+GROUP BY
+  j."row",
+  j."ring"
+ORDER BY
+  j."row",
+  j."ring";
+CREATE OR REPLACE TABLE foretell."features_8" AS
+SELECT
+  g."row",
+  COALESCE(SUM(g."rows") FILTER(WHERE
+    g."ring" <= 0), 0) AS "customer>orders.count.7d",
+  COALESCE(SUM(g."rows") FILTER(WHERE
+    g."ring" <= 1), 0) AS "customer>orders.count.90d",
+  SUM(g."drows_7day" * EXP(-0 * 0)) AS "customer>orders.decayed_count.7d",
+  ARG_MAX(g."v0_last", g."v0_last_k") AS "customer>orders.channel.last_category.all",
+  CASE WHEN SUM(g."v1_n") > 0 THEN SUM(g."v1_sum") / SUM(g."v1_n") END AS "customer>orders.channel=web.mean.all"
+FROM foretell."block_6_rings" AS g
 GROUP BY
   g."row";
 
 -- 1 features:
 --   cutoff.weekday: weekday of the cutoff
-CREATE OR REPLACE TABLE foretell."features_14" AS
+CREATE OR REPLACE TABLE foretell."features_9" AS
 SELECT
   r."row",
   CAST(EXTRACT(ISODOW FROM r."cutoff") AS DOUBLE) AS "cutoff.weekday"
@@ -616,27 +343,25 @@ FROM foretell."rows" AS r;
 SELECT
   e."id",
   r."cutoff",
-  f0."lines.recency.all" AS "lines.recency.all",
-  COALESCE(f0."lines.price.sum.90d", 0) AS "lines.price.sum.90d",
-  f0."lines.price.trend.all" AS "lines.price.trend.all",
-  f0."lines.price.max.30d" AS "lines.price.max.30d",
-  COALESCE(f1."customer>visits.count.7d", 0) AS "customer>visits.count.7d",
-  f2."customer>orders.gap.all" AS "customer>orders.gap.all",
-  COALESCE(f2."customer>orders.channel=web.sum.30d", 0) AS "customer>orders.channel=web.sum.30d",
-  f3."customer>orders.rating.mean.last20" AS "customer>orders.rating.mean.last20",
-  f4."cutoff.weekday" AS "cutoff.weekday"
+  f0."customer>customers.left.age" AS "customer>customers.left.age",
+  f1."lines.tenure.all" AS "lines.tenure.all",
+  f1."lines.price.mean.90d" AS "lines.price.mean.90d",
+  COALESCE(f2."customer>orders.count.7d", 0) AS "customer>orders.count.7d",
+  COALESCE(f2."customer>orders.count.90d", 0) AS "customer>orders.count.90d",
+  COALESCE(f2."customer>orders.decayed_count.7d", 0) AS "customer>orders.decayed_count.7d",
+  f2."customer>orders.channel.last_category.all" AS "customer>orders.channel.last_category.all",
+  f2."customer>orders.channel=web.mean.all" AS "customer>orders.channel=web.mean.all",
+  f3."cutoff.weekday" AS "cutoff.weekday"
 FROM foretell."rows" AS r
 JOIN foretell."orders" AS e
   ON e."__row" = r."entity"
-LEFT JOIN foretell."features_4" AS f0
+LEFT JOIN foretell."features_2" AS f0
   ON f0."row" = r."row"
-LEFT JOIN foretell."features_7" AS f1
+LEFT JOIN foretell."features_5" AS f1
   ON f1."row" = r."row"
-LEFT JOIN foretell."features_10" AS f2
+LEFT JOIN foretell."features_8" AS f2
   ON f2."row" = r."row"
-LEFT JOIN foretell."features_13" AS f3
+LEFT JOIN foretell."features_9" AS f3
   ON f3."row" = r."row"
-LEFT JOIN foretell."features_14" AS f4
-  ON f4."row" = r."row"
 ORDER BY
   r."row";

@@ -123,7 +123,7 @@ CREATE OR REPLACE TABLE foretell."block_1_rows" AS
 SELECT
   r."row",
   r."entity" AS anchor,
-  r."cutoff"
+  r."cutoff" AS cutoff
 FROM foretell."rows" AS r;
 CREATE OR REPLACE TABLE foretell."block_1_pairs" AS
 SELECT

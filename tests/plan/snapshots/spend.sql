@@ -162,32 +162,7 @@ ORDER BY
   l."entity";
 
 -- 1 features:
---   region>regions.size: size of its region
-
--- Table regions: no time: read as of now; __row is its rank in (time, key) order.
-CREATE OR REPLACE TABLE foretell."regions" AS
-SELECT
-  *,
-  ROW_NUMBER() OVER (ORDER BY q."id") AS "__row"
-FROM (
-  SELECT
-    r."id" AS "id",
-    r."size" AS "size"
-  FROM "regions" AS r
-) AS q;
-CREATE OR REPLACE TABLE foretell."features_4" AS
-SELECT
-  r."row",
-  CAST(a1."size" AS DOUBLE) AS "region>regions.size"
-FROM foretell."rows" AS r
-LEFT JOIN foretell."customers" AS a0
-  ON r."entity" = a0."__row" AND a0."__time" <= r."cutoff"
-LEFT JOIN foretell."regions" AS a1
-  ON a0."region" = a1."id";
-
--- 2 features:
---   visits.count.3mo: number of visits in the last 3 months
---   visits.decayed_count.1mo: number of visits, recent ones counting more
+--   visits.count.all: number of visits so far
 
 -- Table visits: each row visible from __time on; __row is its rank in (time, key) order.
 CREATE OR REPLACE TABLE foretell."visits" AS
@@ -206,7 +181,7 @@ WHERE
   NOT q."__time" IS NULL;
 
 -- Events of visits → customers: one row each, with its time t and what is read of it.
-CREATE OR REPLACE TABLE foretell."events_6" AS
+CREATE OR REPLACE TABLE foretell."events_5" AS
 SELECT
   e1."__row" AS anchor,
   e0."__time" AS t,
@@ -216,52 +191,41 @@ JOIN foretell."customers" AS e1
   ON e0."customer" = e1."id"
 ORDER BY
   k;
-CREATE OR REPLACE TABLE foretell."block_5_rows" AS
+CREATE OR REPLACE TABLE foretell."block_4_rows" AS
 SELECT
   r."row",
   r."entity" AS anchor,
-  r."cutoff"
+  r."cutoff" AS cutoff
 FROM foretell."rows" AS r;
-CREATE OR REPLACE TABLE foretell."block_5_units" AS
+CREATE OR REPLACE TABLE foretell."block_4_units" AS
 SELECT
   e."anchor",
   e."t" AS "at",
-  COUNT(*) AS rows,
-  SUM(EXP(-0.02277327027035283 * (
-    EPOCH(e."t") - EPOCH(e."t")
-  ) / 86400.0)) AS drows_1month
-FROM foretell."events_6" AS e
+  COUNT(*) AS rows
+FROM foretell."events_5" AS e
 GROUP BY
   e."anchor",
   e."t"
 ORDER BY
   "at",
   anchor;
-CREATE OR REPLACE TABLE foretell."block_5_rings" AS
+CREATE OR REPLACE TABLE foretell."block_4_rings" AS
 SELECT
   j."row",
   j."ring",
   MAX(j."cutoff") AS cutoff,
-  SUM(j."rows") AS rows,
-  SUM(j."drows_1month" * EXP(-0.02277327027035283 * j."lag")) AS drows_1month
+  SUM(j."rows") AS rows
 FROM (
   SELECT
     r."row",
     r."cutoff",
-    CASE
-      WHEN u."at" > r."cutoff" - INTERVAL '1' MONTH
-      THEN 0
-      WHEN u."at" > r."cutoff" - INTERVAL '3' MONTH
-      THEN 1
-      ELSE 2
-    END AS ring,
+    CAST(0 AS INT) AS ring,
     (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
-    u."rows",
-    u."drows_1month"
-  FROM foretell."block_5_units" AS u
-  JOIN foretell."block_5_rows" AS r
+    u."rows"
+  FROM foretell."block_4_units" AS u
+  JOIN foretell."block_4_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
 ) AS j
 GROUP BY
@@ -270,45 +234,381 @@ GROUP BY
 ORDER BY
   j."row",
   j."ring";
-CREATE OR REPLACE TABLE foretell."features_7" AS
+CREATE OR REPLACE TABLE foretell."features_6" AS
 SELECT
   g."row",
-  COALESCE(SUM(g."rows") FILTER(WHERE
-    g."ring" <= 1), 0) AS "visits.count.3mo",
-  SUM(g."drows_1month" * EXP(-0 * 0)) AS "visits.decayed_count.1mo"
-FROM foretell."block_5_rings" AS g
+  COALESCE(SUM(g."rows"), 0) AS "visits.count.all"
+FROM foretell."block_4_rings" AS g
+GROUP BY
+  g."row";
+
+-- 1 features:
+--   visits.gap.last5: mean days between visits over the last 5
+CREATE OR REPLACE TABLE foretell."block_7_rows" AS
+SELECT
+  r."row",
+  r."entity" AS anchor,
+  r."cutoff" AS cutoff
+FROM foretell."rows" AS r;
+CREATE OR REPLACE TABLE foretell."block_7_latest" AS
+SELECT
+  *
+FROM (
+  SELECT
+    r."row" AS anchor,
+    e."t",
+    e."k",
+    ROW_NUMBER() OVER (PARTITION BY r."row" ORDER BY e."k" DESC) AS place
+  FROM foretell."events_5" AS e
+  JOIN foretell."block_7_rows" AS r
+    ON e."anchor" = r."anchor" AND e."t" <= r."cutoff"
+) AS e
+WHERE
+  e."place" <= 5
+ORDER BY
+  e."k";
+CREATE OR REPLACE TABLE foretell."block_7_own" AS
+SELECT
+  r."row",
+  r."row" AS anchor,
+  r."cutoff"
+FROM foretell."block_7_rows" AS r;
+CREATE OR REPLACE TABLE foretell."block_7_units" AS
+SELECT
+  e."anchor",
+  e."t" AS "at",
+  e."place",
+  COUNT(*) AS rows,
+  MIN(e."t") AS first,
+  MAX(e."t") AS latest
+FROM foretell."block_7_latest" AS e
+GROUP BY
+  e."anchor",
+  e."t",
+  e."place"
+ORDER BY
+  "at",
+  anchor,
+  place;
+CREATE OR REPLACE TABLE foretell."block_7_rings" AS
+SELECT
+  j."row",
+  j."ring",
+  MAX(j."cutoff") AS cutoff,
+  SUM(j."rows") AS rows,
+  MIN(j."first") AS first,
+  MAX(j."latest") AS latest
+FROM (
+  SELECT
+    r."row",
+    r."cutoff",
+    CASE WHEN u."place" <= 5 THEN 0 ELSE 1 END AS ring,
+    (
+      EPOCH(r."cutoff") - EPOCH(u."at")
+    ) / 86400.0 AS lag,
+    u."rows",
+    u."first",
+    u."latest"
+  FROM foretell."block_7_units" AS u
+  JOIN foretell."block_7_own" AS r
+    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
+) AS j
+GROUP BY
+  j."row",
+  j."ring"
+ORDER BY
+  j."row",
+  j."ring";
+CREATE OR REPLACE TABLE foretell."features_8" AS
+SELECT
+  g."row",
+  CASE
+    WHEN SUM(g."rows") FILTER(WHERE
+      g."ring" <= 0) > 1
+    THEN (
+      EPOCH(MAX(g."latest") FILTER(WHERE
+        g."ring" <= 0)) - EPOCH(MIN(g."first") FILTER(WHERE
+        g."ring" <= 0))
+    ) / 86400.0 / (
+      SUM(g."rows") FILTER(WHERE
+        g."ring" <= 0) - 1
+    )
+  END AS "visits.gap.last5"
+FROM foretell."block_7_rings" AS g
 GROUP BY
   g."row";
 
 -- 2 features:
---   orders.amount.mean.all: mean amount of orders so far
---   orders.amount.trend.all: trend (slope per day) of amount of orders so far
+--   orders.channel.last_category.all: last channel of orders so far
+--   orders.amount.max.3mo: highest amount of orders in the last 3 months
 
 -- Events of orders → customers: one row each, with its time t and what is read of it.
-CREATE OR REPLACE TABLE foretell."events_9" AS
+CREATE OR REPLACE TABLE foretell."events_10" AS
 SELECT
   e1."__row" AS anchor,
   e0."__time" AS t,
   e0."__row" AS k,
+  CAST(e0."channel" AS TEXT) AS v0,
   CASE
     WHEN ABS(CAST(e0."amount" AS DOUBLE)) < 1e150
     THEN CAST(e0."amount" AS DOUBLE)
-  END AS v0
+  END AS v1
 FROM foretell."orders" AS e0
 JOIN foretell."customers" AS e1
   ON e0."customer" = e1."id"
 ORDER BY
   k;
-CREATE OR REPLACE TABLE foretell."block_8_rows" AS
+CREATE OR REPLACE TABLE foretell."block_9_rows" AS
 SELECT
   r."row",
   r."entity" AS anchor,
-  r."cutoff"
+  r."cutoff" AS cutoff
 FROM foretell."rows" AS r;
-CREATE OR REPLACE TABLE foretell."block_8_units" AS
+CREATE OR REPLACE TABLE foretell."block_9_units" AS
 SELECT
   e."anchor",
   e."t" AS "at",
+  ARG_MAX(e."v0", e."k") AS v0_last,
+  MAX(CASE WHEN NOT e."v0" IS NULL THEN e."k" END) AS v0_last_k,
+  MAX(e."v1") AS v1_max
+FROM foretell."events_10" AS e
+GROUP BY
+  e."anchor",
+  e."t"
+ORDER BY
+  "at",
+  anchor;
+CREATE OR REPLACE TABLE foretell."block_9_rings" AS
+SELECT
+  j."row",
+  j."ring",
+  MAX(j."cutoff") AS cutoff,
+  ARG_MAX(j."v0_last", j."v0_last_k") AS v0_last,
+  MAX(j."v0_last_k") AS v0_last_k,
+  MAX(j."v1_max") AS v1_max
+FROM (
+  SELECT
+    r."row",
+    r."cutoff",
+    CASE WHEN u."at" > r."cutoff" - INTERVAL '3' MONTH THEN 0 ELSE 1 END AS ring,
+    (
+      EPOCH(r."cutoff") - EPOCH(u."at")
+    ) / 86400.0 AS lag,
+    u."v0_last",
+    u."v0_last_k",
+    u."v1_max"
+  FROM foretell."block_9_units" AS u
+  JOIN foretell."block_9_rows" AS r
+    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
+) AS j
+GROUP BY
+  j."row",
+  j."ring"
+ORDER BY
+  j."row",
+  j."ring";
+CREATE OR REPLACE TABLE foretell."features_11" AS
+SELECT
+  g."row",
+  ARG_MAX(g."v0_last", g."v0_last_k") AS "orders.channel.last_category.all",
+  MAX(g."v1_max") FILTER(WHERE
+    g."ring" <= 0) AS "orders.amount.max.3mo"
+FROM foretell."block_9_rings" AS g
+GROUP BY
+  g."row";
+
+-- 1 features:
+--   orders.rating.mean.last20: mean rating of orders over the last 20
+
+-- Events of orders → customers: one row each, with its time t and what is read of it.
+CREATE OR REPLACE TABLE foretell."events_13" AS
+SELECT
+  e1."__row" AS anchor,
+  GREATEST(e0."__time", e0."delivered") AS t,
+  ROW_NUMBER() OVER (ORDER BY GREATEST(e0."__time", e0."delivered"), e0."__row") AS k,
+  CASE
+    WHEN ABS(CAST(e0."rating" AS DOUBLE)) < 1e150
+    THEN CAST(e0."rating" AS DOUBLE)
+  END AS v0
+FROM foretell."orders" AS e0
+JOIN foretell."customers" AS e1
+  ON e0."customer" = e1."id"
+WHERE
+  NOT e0."delivered" IS NULL
+ORDER BY
+  k;
+CREATE OR REPLACE TABLE foretell."block_12_rows" AS
+SELECT
+  r."row",
+  r."entity" AS anchor,
+  r."cutoff" AS cutoff
+FROM foretell."rows" AS r;
+CREATE OR REPLACE TABLE foretell."block_12_latest" AS
+SELECT
+  *
+FROM (
+  SELECT
+    r."row" AS anchor,
+    e."t",
+    e."k",
+    ROW_NUMBER() OVER (PARTITION BY r."row" ORDER BY e."k" DESC) AS place,
+    e."v0"
+  FROM foretell."events_13" AS e
+  JOIN foretell."block_12_rows" AS r
+    ON e."anchor" = r."anchor" AND e."t" <= r."cutoff"
+) AS e
+WHERE
+  e."place" <= 20
+ORDER BY
+  e."k";
+CREATE OR REPLACE TABLE foretell."block_12_own" AS
+SELECT
+  r."row",
+  r."row" AS anchor,
+  r."cutoff"
+FROM foretell."block_12_rows" AS r;
+CREATE OR REPLACE TABLE foretell."block_12_units" AS
+SELECT
+  e."anchor",
+  e."t" AS "at",
+  e."place",
+  COUNT(e."v0") AS v0_n,
+  SUM(e."v0") AS v0_sum
+FROM foretell."block_12_latest" AS e
+GROUP BY
+  e."anchor",
+  e."t",
+  e."place"
+ORDER BY
+  "at",
+  anchor,
+  place;
+CREATE OR REPLACE TABLE foretell."block_12_rings" AS
+SELECT
+  j."row",
+  j."ring",
+  MAX(j."cutoff") AS cutoff,
+  SUM(j."v0_n") AS v0_n,
+  SUM(j."v0_sum") AS v0_sum
+FROM (
+  SELECT
+    r."row",
+    r."cutoff",
+    CASE WHEN u."place" <= 20 THEN 0 ELSE 1 END AS ring,
+    (
+      EPOCH(r."cutoff") - EPOCH(u."at")
+    ) / 86400.0 AS lag,
+    u."v0_n",
+    u."v0_sum"
+  FROM foretell."block_12_units" AS u
+  JOIN foretell."block_12_own" AS r
+    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
+) AS j
+GROUP BY
+  j."row",
+  j."ring"
+ORDER BY
+  j."row",
+  j."ring";
+CREATE OR REPLACE TABLE foretell."features_14" AS
+SELECT
+  g."row",
+  CASE
+    WHEN SUM(g."v0_n") FILTER(WHERE
+      g."ring" <= 0) > 0
+    THEN SUM(g."v0_sum") FILTER(WHERE
+      g."ring" <= 0) / SUM(g."v0_n") FILTER(WHERE
+      g."ring" <= 0)
+  END AS "orders.rating.mean.last20"
+FROM foretell."block_12_rings" AS g
+GROUP BY
+  g."row";
+
+-- 1 features:
+--   orders.rating.min.all: lowest rating of orders so far
+CREATE OR REPLACE TABLE foretell."block_15_rows" AS
+SELECT
+  r."row",
+  r."entity" AS anchor,
+  r."cutoff" AS cutoff
+FROM foretell."rows" AS r;
+CREATE OR REPLACE TABLE foretell."block_15_units" AS
+SELECT
+  e."anchor",
+  e."t" AS "at",
+  MIN(e."v0") AS v0_min
+FROM foretell."events_13" AS e
+GROUP BY
+  e."anchor",
+  e."t"
+ORDER BY
+  "at",
+  anchor;
+CREATE OR REPLACE TABLE foretell."block_15_rings" AS
+SELECT
+  j."row",
+  j."ring",
+  MAX(j."cutoff") AS cutoff,
+  MIN(j."v0_min") AS v0_min
+FROM (
+  SELECT
+    r."row",
+    r."cutoff",
+    CAST(0 AS INT) AS ring,
+    (
+      EPOCH(r."cutoff") - EPOCH(u."at")
+    ) / 86400.0 AS lag,
+    u."v0_min"
+  FROM foretell."block_15_units" AS u
+  JOIN foretell."block_15_rows" AS r
+    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
+) AS j
+GROUP BY
+  j."row",
+  j."ring"
+ORDER BY
+  j."row",
+  j."ring";
+CREATE OR REPLACE TABLE foretell."features_16" AS
+SELECT
+  g."row",
+  MIN(g."v0_min") AS "orders.rating.min.all"
+FROM foretell."block_15_rings" AS g
+GROUP BY
+  g."row";
+
+-- 2 features:
+--   orders>lines.tenure.all: days since the first of lines so far
+--   orders>lines.price.trend.all: trend (slope per day) of price of lines so far
+
+-- Events of lines → orders → customers: one row each, with its time t and what is read of it.
+CREATE OR REPLACE TABLE foretell."events_18" AS
+SELECT
+  e2."__row" AS anchor,
+  GREATEST(e0."__time", e1."__time") AS t,
+  ROW_NUMBER() OVER (ORDER BY GREATEST(e0."__time", e1."__time"), e0."__row") AS k,
+  CASE
+    WHEN ABS(CAST(e0."price" AS DOUBLE)) < 1e150
+    THEN CAST(e0."price" AS DOUBLE)
+  END AS v0
+FROM foretell."lines" AS e0
+JOIN foretell."orders" AS e1
+  ON e0."order" = e1."id"
+JOIN foretell."customers" AS e2
+  ON e1."customer" = e2."id"
+ORDER BY
+  k;
+CREATE OR REPLACE TABLE foretell."block_17_rows" AS
+SELECT
+  r."row",
+  r."entity" AS anchor,
+  r."cutoff" AS cutoff
+FROM foretell."rows" AS r;
+CREATE OR REPLACE TABLE foretell."block_17_units" AS
+SELECT
+  e."anchor",
+  e."t" AS "at",
+  MIN(e."t") AS first,
   COUNT(e."v0") AS v0_n,
   SUM(e."v0") AS v0_sum,
   SUM(CASE WHEN NOT e."v0" IS NULL THEN (
@@ -320,14 +620,14 @@ SELECT
   COVAR_POP(e."v0", (
     EPOCH(e."t") / 86400.0 - 14610
   )) * COUNT(e."v0") AS v0_sxv
-FROM foretell."events_9" AS e
+FROM foretell."events_18" AS e
 GROUP BY
   e."anchor",
   e."t"
 ORDER BY
   "at",
   anchor;
-CREATE OR REPLACE TABLE foretell."block_8_means" AS
+CREATE OR REPLACE TABLE foretell."block_17_means" AS
 SELECT
   j."row",
   j."ring",
@@ -341,23 +641,25 @@ FROM (
     (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
+    u."first",
     u."v0_n",
     u."v0_sum",
     u."v0_x",
     u."v0_sxx",
     u."v0_sxv"
-  FROM foretell."block_8_units" AS u
-  JOIN foretell."block_8_rows" AS r
+  FROM foretell."block_17_units" AS u
+  JOIN foretell."block_17_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
 ) AS j
 GROUP BY
   j."row",
   j."ring";
-CREATE OR REPLACE TABLE foretell."block_8_rings" AS
+CREATE OR REPLACE TABLE foretell."block_17_rings" AS
 SELECT
   j."row",
   j."ring",
   MAX(j."cutoff") AS cutoff,
+  MIN(j."first") AS first,
   SUM(j."v0_n") AS v0_n,
   SUM(j."v0_sum") AS v0_sum,
   SUM(j."v0_x") AS v0_x,
@@ -383,16 +685,17 @@ FROM (
     (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
+    u."first",
     u."v0_n",
     u."v0_sum",
     u."v0_x",
     u."v0_sxx",
     u."v0_sxv"
-  FROM foretell."block_8_units" AS u
-  JOIN foretell."block_8_rows" AS r
+  FROM foretell."block_17_units" AS u
+  JOIN foretell."block_17_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
 ) AS j
-JOIN foretell."block_8_means" AS m
+JOIN foretell."block_17_means" AS m
   ON m."row" = j."row" AND m."ring" = j."ring"
 GROUP BY
   j."row",
@@ -400,18 +703,20 @@ GROUP BY
 ORDER BY
   j."row",
   j."ring";
-CREATE OR REPLACE TABLE foretell."block_8_wide" AS
+CREATE OR REPLACE TABLE foretell."block_17_wide" AS
 SELECT
   g."row",
   SUM(g."v0_sum") / NULLIF(SUM(g."v0_n"), 0) AS v0_sum_mean,
   SUM(g."v0_x") / NULLIF(SUM(g."v0_n"), 0) AS v0_x_mean
-FROM foretell."block_8_rings" AS g
+FROM foretell."block_17_rings" AS g
 GROUP BY
   g."row";
-CREATE OR REPLACE TABLE foretell."features_10" AS
+CREATE OR REPLACE TABLE foretell."features_19" AS
 SELECT
   g."row",
-  CASE WHEN SUM(g."v0_n") > 0 THEN SUM(g."v0_sum") / SUM(g."v0_n") END AS "orders.amount.mean.all",
+  (
+    EPOCH(MAX(g."cutoff")) - EPOCH(MIN(g."first"))
+  ) / 86400.0 AS "orders>lines.tenure.all",
   CASE
     WHEN SUM(g."v0_n") > 2
     AND SUM(
@@ -434,277 +739,10 @@ SELECT
         g."v0_x" / g."v0_n" - m."v0_x_mean"
       )
     )
-  END AS "orders.amount.trend.all"
-FROM foretell."block_8_rings" AS g
-JOIN foretell."block_8_wide" AS m
-  ON m."row" = g."row"
-GROUP BY
-  g."row";
-
--- 2 features:
---   orders.amount.mean.last5: mean amount of orders over the last 5
---   orders.channel=web.mean.last20: share of orders with channel = web over the last 20
-
--- Events of orders → customers: one row each, with its time t and what is read of it.
-CREATE OR REPLACE TABLE foretell."events_12" AS
-SELECT
-  e1."__row" AS anchor,
-  e0."__time" AS t,
-  e0."__row" AS k,
-  CASE
-    WHEN ABS(CAST(e0."amount" AS DOUBLE)) < 1e150
-    THEN CAST(e0."amount" AS DOUBLE)
-  END AS v0,
-  CAST(CAST((
-    TRY_CAST(e0."channel" AS TEXT) = 'web'
-  ) AS INT) AS DOUBLE) AS v1
-FROM foretell."orders" AS e0
-JOIN foretell."customers" AS e1
-  ON e0."customer" = e1."id"
-ORDER BY
-  k;
-CREATE OR REPLACE TABLE foretell."block_11_rows" AS
-SELECT
-  r."row",
-  r."entity" AS anchor,
-  r."cutoff"
-FROM foretell."rows" AS r;
-CREATE OR REPLACE TABLE foretell."block_11_latest" AS
-SELECT
-  *
-FROM (
-  SELECT
-    r."row" AS anchor,
-    e."t",
-    e."k",
-    ROW_NUMBER() OVER (PARTITION BY r."row" ORDER BY e."k" DESC) AS place,
-    e."v0",
-    e."v1"
-  FROM foretell."events_12" AS e
-  JOIN foretell."block_11_rows" AS r
-    ON e."anchor" = r."anchor" AND e."t" <= r."cutoff"
-) AS e
-WHERE
-  e."place" <= 20
-ORDER BY
-  e."k";
-CREATE OR REPLACE TABLE foretell."block_11_own" AS
-SELECT
-  r."row",
-  r."row" AS anchor,
-  r."cutoff"
-FROM foretell."block_11_rows" AS r;
-CREATE OR REPLACE TABLE foretell."block_11_units" AS
-SELECT
-  e."anchor",
-  e."t" AS "at",
-  e."place",
-  COUNT(e."v0") AS v0_n,
-  SUM(e."v0") AS v0_sum,
-  COUNT(e."v1") AS v1_n,
-  SUM(e."v1") AS v1_sum
-FROM foretell."block_11_latest" AS e
-GROUP BY
-  e."anchor",
-  e."t",
-  e."place"
-ORDER BY
-  "at",
-  anchor,
-  place;
-CREATE OR REPLACE TABLE foretell."block_11_rings" AS
-SELECT
-  j."row",
-  j."ring",
-  MAX(j."cutoff") AS cutoff,
-  SUM(j."v0_n") AS v0_n,
-  SUM(j."v0_sum") AS v0_sum,
-  SUM(j."v1_n") AS v1_n,
-  SUM(j."v1_sum") AS v1_sum
-FROM (
-  SELECT
-    r."row",
-    r."cutoff",
-    CASE WHEN u."place" <= 5 THEN 0 WHEN u."place" <= 20 THEN 1 ELSE 2 END AS ring,
-    (
-      EPOCH(r."cutoff") - EPOCH(u."at")
-    ) / 86400.0 AS lag,
-    u."v0_n",
-    u."v0_sum",
-    u."v1_n",
-    u."v1_sum"
-  FROM foretell."block_11_units" AS u
-  JOIN foretell."block_11_own" AS r
-    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
-) AS j
-GROUP BY
-  j."row",
-  j."ring"
-ORDER BY
-  j."row",
-  j."ring";
-CREATE OR REPLACE TABLE foretell."features_13" AS
-SELECT
-  g."row",
-  CASE
-    WHEN SUM(g."v0_n") FILTER(WHERE
-      g."ring" <= 0) > 0
-    THEN SUM(g."v0_sum") FILTER(WHERE
-      g."ring" <= 0) / SUM(g."v0_n") FILTER(WHERE
-      g."ring" <= 0)
-  END AS "orders.amount.mean.last5",
-  CASE
-    WHEN SUM(g."v1_n") FILTER(WHERE
-      g."ring" <= 1) > 0
-    THEN SUM(g."v1_sum") FILTER(WHERE
-      g."ring" <= 1) / SUM(g."v1_n") FILTER(WHERE
-      g."ring" <= 1)
-  END AS "orders.channel=web.mean.last20"
-FROM foretell."block_11_rings" AS g
-GROUP BY
-  g."row";
-
--- 1 features:
---   orders>lines.price.sum.all: total price of lines so far
-
--- Events of lines → orders → customers: one row each, with its time t and what is read of it.
-CREATE OR REPLACE TABLE foretell."events_15" AS
-SELECT
-  e2."__row" AS anchor,
-  GREATEST(e0."__time", e1."__time") AS t,
-  ROW_NUMBER() OVER (ORDER BY GREATEST(e0."__time", e1."__time"), e0."__row") AS k,
-  CASE
-    WHEN ABS(CAST(e0."price" AS DOUBLE)) < 1e150
-    THEN CAST(e0."price" AS DOUBLE)
-  END AS v0
-FROM foretell."lines" AS e0
-JOIN foretell."orders" AS e1
-  ON e0."order" = e1."id"
-JOIN foretell."customers" AS e2
-  ON e1."customer" = e2."id"
-ORDER BY
-  k;
-CREATE OR REPLACE TABLE foretell."block_14_rows" AS
-SELECT
-  r."row",
-  r."entity" AS anchor,
-  r."cutoff"
-FROM foretell."rows" AS r;
-CREATE OR REPLACE TABLE foretell."block_14_units" AS
-SELECT
-  e."anchor",
-  e."t" AS "at",
-  SUM(e."v0") AS v0_sum
-FROM foretell."events_15" AS e
-GROUP BY
-  e."anchor",
-  e."t"
-ORDER BY
-  "at",
-  anchor;
-CREATE OR REPLACE TABLE foretell."block_14_rings" AS
-SELECT
-  j."row",
-  j."ring",
-  MAX(j."cutoff") AS cutoff,
-  SUM(j."v0_sum") AS v0_sum
-FROM (
-  SELECT
-    r."row",
-    r."cutoff",
-    CAST(0 AS INT) AS ring,
-    (
-      EPOCH(r."cutoff") - EPOCH(u."at")
-    ) / 86400.0 AS lag,
-    u."v0_sum"
-  FROM foretell."block_14_units" AS u
-  JOIN foretell."block_14_rows" AS r
-    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
-) AS j
-GROUP BY
-  j."row",
-  j."ring"
-ORDER BY
-  j."row",
-  j."ring";
-CREATE OR REPLACE TABLE foretell."features_16" AS
-SELECT
-  g."row",
-  COALESCE(SUM(g."v0_sum"), 0) AS "orders>lines.price.sum.all"
-FROM foretell."block_14_rings" AS g
-GROUP BY
-  g."row";
-
--- 1 features:
---   region>customers.recency.all: days since the last of customers of the same region so far
-
--- Events of customers → regions: one row each, with its time t and what is read of it.
-CREATE OR REPLACE TABLE foretell."events_18" AS
-SELECT
-  e1."__row" AS anchor,
-  e0."__time" AS t,
-  e0."__row" AS k
-FROM foretell."customers" AS e0
-JOIN foretell."regions" AS e1
-  ON e0."region" = e1."id"
-ORDER BY
-  k;
-CREATE OR REPLACE TABLE foretell."block_17_rows" AS
-SELECT
-  r."row",
-  a1."__row" AS anchor,
-  r."cutoff"
-FROM foretell."rows" AS r
-LEFT JOIN foretell."customers" AS a0
-  ON r."entity" = a0."__row" AND a0."__time" <= r."cutoff"
-LEFT JOIN foretell."regions" AS a1
-  ON a0."region" = a1."id"
-WHERE
-  NOT a1."__row" IS NULL;
-CREATE OR REPLACE TABLE foretell."block_17_units" AS
-SELECT
-  e."anchor",
-  e."t" AS "at",
-  MAX(e."t") AS latest
-FROM foretell."events_18" AS e
-GROUP BY
-  e."anchor",
-  e."t"
-ORDER BY
-  "at",
-  anchor;
-CREATE OR REPLACE TABLE foretell."block_17_rings" AS
-SELECT
-  j."row",
-  j."ring",
-  MAX(j."cutoff") AS cutoff,
-  MAX(j."latest") AS latest
-FROM (
-  SELECT
-    r."row",
-    r."cutoff",
-    CAST(0 AS INT) AS ring,
-    (
-      EPOCH(r."cutoff") - EPOCH(u."at")
-    ) / 86400.0 AS lag,
-    u."latest"
-  FROM foretell."block_17_units" AS u
-  JOIN foretell."block_17_rows" AS r
-    ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
-) AS j
-GROUP BY
-  j."row",
-  j."ring"
-ORDER BY
-  j."row",
-  j."ring";
-CREATE OR REPLACE TABLE foretell."features_19" AS
-SELECT
-  g."row",
-  (
-    EPOCH(MAX(g."cutoff")) - EPOCH(MAX(g."latest"))
-  ) / 86400.0 AS "region>customers.recency.all"
+  END AS "orders>lines.price.trend.all"
 FROM foretell."block_17_rings" AS g
+JOIN foretell."block_17_wide" AS m
+  ON m."row" = g."row"
 GROUP BY
   g."row";
 
@@ -863,11 +901,11 @@ CREATE OR REPLACE TABLE foretell."block_20_rows" AS
 SELECT
   r."row",
   r."entity" * 2 + p."phase" AS anchor,
-  r."cutoff"
+  p."until" AS cutoff
 FROM foretell."rows" AS r
 JOIN (VALUES
-  (CAST('2024-03-01' AS TIMESTAMP), 0),
-  (CAST('2024-04-01' AS TIMESTAMP), 1)) AS p("cutoff", "phase")
+  (CAST('2024-03-01' AS TIMESTAMP), CAST('2024-03-01' AS TIMESTAMP), 0),
+  (CAST('2024-04-01' AS TIMESTAMP), CAST('2024-04-01' AS TIMESTAMP), 1)) AS p("cutoff", "until", "phase")
   ON p."cutoff" = r."cutoff";
 CREATE OR REPLACE TABLE foretell."block_20_units" AS
 SELECT
@@ -919,9 +957,9 @@ GROUP BY
   g."row";
 
 -- 1 features:
---   label.tenure.last5: days since the first of the last 5 known values
+--   label.everyone.mean.1: mean value of everyone over the last window
 
--- The entity's own labels at earlier cutoffs count from the close of their windows on.
+-- Everyone's labels at earlier cutoffs count from the close of their windows on.
 CREATE OR REPLACE TABLE foretell."cutoffs_28" AS
 SELECT
   *
@@ -1006,7 +1044,7 @@ WHERE
   l."chosen" AND l."assumed" AND NOT l."label" IS NULL;
 CREATE OR REPLACE TABLE foretell."events_30" AS
 SELECT
-  l."entity" * 2 + p."phase" AS anchor,
+  p."phase" AS anchor,
   p."known" AS t,
   ROW_NUMBER() OVER (ORDER BY l."cutoff", l."entity") AS k,
   CAST(l."label" AS DOUBLE) AS v0
@@ -1072,68 +1110,45 @@ WHERE
 CREATE OR REPLACE TABLE foretell."block_27_rows" AS
 SELECT
   r."row",
-  r."entity" * 2 + p."phase" AS anchor,
-  r."cutoff"
+  p."phase" AS anchor,
+  p."until" AS cutoff
 FROM foretell."rows" AS r
 JOIN (VALUES
-  (CAST('2024-03-01' AS TIMESTAMP), 0),
-  (CAST('2024-04-01' AS TIMESTAMP), 1)) AS p("cutoff", "phase")
+  (CAST('2024-03-01' AS TIMESTAMP), CAST('2024-03-01' AS TIMESTAMP), 0),
+  (CAST('2024-04-01' AS TIMESTAMP), CAST('2024-04-01' AS TIMESTAMP), 1)) AS p("cutoff", "until", "phase")
   ON p."cutoff" = r."cutoff";
-CREATE OR REPLACE TABLE foretell."block_27_latest" AS
-SELECT
-  *
-FROM (
-  SELECT
-    r."row" AS anchor,
-    e."t",
-    e."k",
-    ROW_NUMBER() OVER (PARTITION BY r."row" ORDER BY e."k" DESC) AS place
-  FROM foretell."events_30" AS e
-  JOIN foretell."block_27_rows" AS r
-    ON e."anchor" = r."anchor" AND e."t" <= r."cutoff"
-) AS e
-WHERE
-  e."place" <= 5
-ORDER BY
-  e."k";
-CREATE OR REPLACE TABLE foretell."block_27_own" AS
-SELECT
-  r."row",
-  r."row" AS anchor,
-  r."cutoff"
-FROM foretell."block_27_rows" AS r;
 CREATE OR REPLACE TABLE foretell."block_27_units" AS
 SELECT
   e."anchor",
   e."t" AS "at",
-  e."place",
-  MIN(e."t") AS first
-FROM foretell."block_27_latest" AS e
+  COUNT(e."v0") AS v0_n,
+  SUM(e."v0") AS v0_sum
+FROM foretell."events_30" AS e
 GROUP BY
   e."anchor",
-  e."t",
-  e."place"
+  e."t"
 ORDER BY
   "at",
-  anchor,
-  place;
+  anchor;
 CREATE OR REPLACE TABLE foretell."block_27_rings" AS
 SELECT
   j."row",
   j."ring",
   MAX(j."cutoff") AS cutoff,
-  MIN(j."first") AS first
+  SUM(j."v0_n") AS v0_n,
+  SUM(j."v0_sum") AS v0_sum
 FROM (
   SELECT
     r."row",
     r."cutoff",
-    CASE WHEN u."place" <= 5 THEN 0 ELSE 1 END AS ring,
+    CASE WHEN u."at" > r."cutoff" - INTERVAL '1' MONTH THEN 0 ELSE 1 END AS ring,
     (
       EPOCH(r."cutoff") - EPOCH(u."at")
     ) / 86400.0 AS lag,
-    u."first"
+    u."v0_n",
+    u."v0_sum"
   FROM foretell."block_27_units" AS u
-  JOIN foretell."block_27_own" AS r
+  JOIN foretell."block_27_rows" AS r
     ON u."anchor" = r."anchor" AND u."at" <= r."cutoff"
 ) AS j
 GROUP BY
@@ -1145,10 +1160,13 @@ ORDER BY
 CREATE OR REPLACE TABLE foretell."features_33" AS
 SELECT
   g."row",
-  (
-    EPOCH(MAX(g."cutoff")) - EPOCH(MIN(g."first") FILTER(WHERE
-      g."ring" <= 0))
-  ) / 86400.0 AS "label.tenure.last5"
+  CASE
+    WHEN SUM(g."v0_n") FILTER(WHERE
+      g."ring" <= 0) > 0
+    THEN SUM(g."v0_sum") FILTER(WHERE
+      g."ring" <= 0) / SUM(g."v0_n") FILTER(WHERE
+      g."ring" <= 0)
+  END AS "label.everyone.mean.1"
 FROM foretell."block_27_rings" AS g
 GROUP BY
   g."row";
@@ -1157,27 +1175,26 @@ GROUP BY
 SELECT
   e."id",
   r."cutoff",
-  f0."region>regions.size" AS "region>regions.size",
-  COALESCE(f1."visits.count.3mo", 0) AS "visits.count.3mo",
-  COALESCE(f1."visits.decayed_count.1mo", 0) AS "visits.decayed_count.1mo",
-  f2."orders.amount.mean.all" AS "orders.amount.mean.all",
-  f2."orders.amount.trend.all" AS "orders.amount.trend.all",
-  f3."orders.amount.mean.last5" AS "orders.amount.mean.last5",
-  f3."orders.channel=web.mean.last20" AS "orders.channel=web.mean.last20",
-  COALESCE(f4."orders>lines.price.sum.all", 0) AS "orders>lines.price.sum.all",
-  f5."region>customers.recency.all" AS "region>customers.recency.all",
+  COALESCE(f0."visits.count.all", 0) AS "visits.count.all",
+  f1."visits.gap.last5" AS "visits.gap.last5",
+  f2."orders.channel.last_category.all" AS "orders.channel.last_category.all",
+  f2."orders.amount.max.3mo" AS "orders.amount.max.3mo",
+  f3."orders.rating.mean.last20" AS "orders.rating.mean.last20",
+  f4."orders.rating.min.all" AS "orders.rating.min.all",
+  f5."orders>lines.tenure.all" AS "orders>lines.tenure.all",
+  f5."orders>lines.price.trend.all" AS "orders>lines.price.trend.all",
   f6."label.last" AS "label.last",
-  f7."label.tenure.last5" AS "label.tenure.last5"
+  f7."label.everyone.mean.1" AS "label.everyone.mean.1"
 FROM foretell."rows" AS r
 JOIN foretell."customers" AS e
   ON e."__row" = r."entity"
-LEFT JOIN foretell."features_4" AS f0
+LEFT JOIN foretell."features_6" AS f0
   ON f0."row" = r."row"
-LEFT JOIN foretell."features_7" AS f1
+LEFT JOIN foretell."features_8" AS f1
   ON f1."row" = r."row"
-LEFT JOIN foretell."features_10" AS f2
+LEFT JOIN foretell."features_11" AS f2
   ON f2."row" = r."row"
-LEFT JOIN foretell."features_13" AS f3
+LEFT JOIN foretell."features_14" AS f3
   ON f3."row" = r."row"
 LEFT JOIN foretell."features_16" AS f4
   ON f4."row" = r."row"

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from foretell.engines.native.following import following
 from foretell.engines.native.frames import Frames
+from foretell.engines.native.standing import standing
 from foretell.kernel import MISSING, Codes, Events, Numbers
 from foretell.kernel.model import Ints
 from foretell.plan import nodes
@@ -82,7 +83,7 @@ def _pairs(inputs: Mapping[nodes.Events, Iterable[nodes.Input]]) -> list[tuple[n
     for node, values in inputs.items():
         for value in values:
             column, _ = equality(value) or (value.expr, "")
-            key = (node, value.up, value.until, value.known_at, column, value.following)
+            key = (node, value.up, value.until, value.known_at, column, value.following, value.within)
             found.setdefault(key, (node, value))
     return list(found.values())
 
@@ -103,6 +104,8 @@ class Whole:
         """One input. A parent's is the parent's own column, and where in it each event looks."""
         if value.following is not None:
             return self._followed(value, value.following)
+        if value.within is not None:
+            return self._standing(value, value.within)
         table = value.up[-1].end if value.up else self.node.table
         index = self._places(value) if value.up or value.known_at is not None else None
         equal = equality(value)
@@ -128,6 +131,20 @@ class Whole:
             return _narrowed(following(what, self.events, given).values.astype(np.float64))
 
         return Column(Numbers(self.frames.kept.get((self.node, value), made)))
+
+    def _standing(self, value: nodes.Input, within: nodes.Within) -> Column:
+        """How each event's number stands in its group, which is of all rows, whatever their anchor."""
+
+        def made() -> npt.NDArray[np.float64] | npt.NDArray[np.float32]:
+            frames, table = self.frames, self.node.table
+            groups, times = frames.tables.parents(within.hop.link), frames.times(table)
+            if frames.schema.is_timed(within.hop.end):
+                born = frames.gather(frames.times(within.hop.end), groups)
+                groups = np.where((groups >= 0) & (born <= times), groups, np.int32(-1))
+            numbers = bounded(frames.tables.numbers(table, value.expr))
+            return _narrowed(standing(numbers, groups, times, within.how))
+
+        return Column(Numbers(*self._arranged(("standing", value.expr, within), made, None)))
 
     def _arranged(
         self, key: tuple[object, ...], column: Callable[[], npt.NDArray[Any]], index: Ints | None

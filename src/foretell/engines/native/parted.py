@@ -100,7 +100,7 @@ class Parted:
 
     def links(self, events: nodes.Events) -> tuple[Link, ...] | None:
         """The links from the event table up to the anchors, where a part holds all that is read of its
-        events: other paths lead to tables that are whole. Else None.
+        events: other paths lead to tables that are whole, and no group is parted. Else None.
         """
         links = tuple(step.hop.link for step in nodes.hops(events.rows))
         parted = {link.child for link in links}
@@ -108,6 +108,7 @@ class Parted:
             not links
             or len(parted) < len(links)
             or self.needs([links[-1].parent]) | ({links[-1].parent} & parted)
+            or any(value.within is not None for value in events.inputs)
         ):
             return None
         walks = [(value.up, links) for value in events.inputs]
@@ -162,7 +163,7 @@ class Parted:
 
     def tables(self, events: nodes.Events) -> set[str]:
         """Every table that events are made of."""
-        ups = {hop.end for value in events.inputs for hop in value.up}
+        ups = {hop.end for value in events.inputs for hop in value.hops}
         return {step.end for step in nodes.steps(events.rows)} | ups
 
     def _each(self, links: tuple[Link, ...]) -> Iterator[tuple[int, int, Frames]]:

@@ -178,7 +178,7 @@ def _tables(block: nodes.Block) -> set[str]:
         case nodes.AsOf():
             return {step.end for step in nodes.steps(block.source)}
         case nodes.Aggregate(events=nodes.Events() as events):
-            ups = {hop.end for value in events.inputs for hop in value.up}
+            ups = {hop.end for value in events.inputs for hop in value.hops}
             steps = (*nodes.steps(block.anchor), *nodes.steps(events.rows))
             return ups | {step.end for step in steps}
         case nodes.Nested(members=members, inner=inner):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from foretell.features.candidates.company import company
 from foretell.features.candidates.contrast import contrasts
 from foretell.features.candidates.events import events_nearby, events_of_grandparents, events_of_parents
+from foretell.features.candidates.groups import groups
 from foretell.features.candidates.nested import nested
 from foretell.features.candidates.overdue import overdue
 from foretell.features.candidates.past import calendar, everyones_labels, past_labels
@@ -29,6 +30,7 @@ SOURCES: tuple[Callable[[Scope], Iterator[Candidate]], ...] = (
     events_nearby,
     rhythm,
     seasons,
+    groups,
     company,
     events_of_parents,
     rhythm_of_parents,
