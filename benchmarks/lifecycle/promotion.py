@@ -4,10 +4,11 @@
 
 Two models score the same rows; entities have several rows each, of which outcomes and scores are alike. Both
 see what drives the outcome through noise, some of it shared and some their own (their scores correlate by
-0.67): of equal strength for equal models; for a better challenger so much less that its AUROC is 0.02 higher. Printed are the shares of trials in which the
-challenger is promoted by one look, by the first of several looks at ever more rows, and by the rule "the
-higher score wins" (the control, which cannot tell chance from skill). The same for a regression's mean
-absolute error with heavy tails and a shock for each day that all rows share.
+0.67): of equal strength for equal models; for a better challenger so much less that its AUROC is 0.02 higher.
+Printed are the shares of trials in which the challenger is promoted by one look, by the first of several
+looks at ever more rows, and by the rule "the higher score wins" (the control, which cannot tell chance from
+skill). The same for a regression's mean absolute error with heavy tails and a shock for each day that all
+rows share.
 """
 
 from __future__ import annotations

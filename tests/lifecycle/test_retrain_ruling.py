@@ -10,10 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "lifecycle"))
 
-from promotion import amounts, classes, higher, promoted  # noqa: E402
+from promotion import amounts, classes, higher, promoted
 
-from foretell.lifecycle.retrain.ruling import ALLOWANCE, _t, rule, spent  # noqa: E402
-from foretell.task.model import TaskKind  # noqa: E402
+from foretell.lifecycle.retrain.ruling import ALLOWANCE, _t, rule, spent
+from foretell.task.model import TaskKind
 
 B, R, M = TaskKind.BINARY, TaskKind.REGRESSION, TaskKind.MULTICLASS
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from foretell.core.errors import UsageError
+from foretell.core.text import did_you_mean
 from foretell.core.time import Instant, format_instant
 from foretell.lifecycle.retrain.looks import Look
 
@@ -16,6 +18,18 @@ class Promote(StrEnum):
     IF_BETTER = "if-better"
     NEVER = "never"
     ALWAYS = "always"
+
+    @classmethod
+    def of(cls, said: Promote | str) -> Promote:
+        """The choice of that name; a UsageError where there is none."""
+        try:
+            return cls(said)
+        except ValueError:
+            names = [p.value for p in cls]
+            raise UsageError(
+                f"found promote {str(said)!r}, expected {', '.join(names)}",
+                mend=did_you_mean(str(said), names),
+            ) from None
 
 
 class Outcome(StrEnum):

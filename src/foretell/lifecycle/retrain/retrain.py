@@ -71,7 +71,7 @@ def retrain(
     says, unless it leaks. Where the recipe lags, a larger one is tried as well. With `if_due`, nothing is
     done before it is due (see `due`). A model of given labels, or frozen at a time, is a UsageError.
     """
-    chosen = Promote(promote)
+    chosen = Promote.of(promote)
     champion = registry.version(name)
     refuse_given(champion)
     model = registry.load(champion.reference)
