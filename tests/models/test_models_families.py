@@ -132,6 +132,17 @@ def test_nets_count_alike_but_for_one_that_is_clearly_worse(
         assert weights == pytest.approx([weights[0]] * len(kept))
 
 
+def test_where_history_is_frozen_one_period_favours_neither_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deep, "installed", lambda module: True)
+    monkeypatch.setattr(deep, "TabMLearner", lambda: StubLearner("other"))
+    train, valid, _ = hinted(noise=0.2)
+    model = fit(train, valid, kind=R, time_limit=TIME, frozen=True)
+    assert families(model) == pytest.approx({"trees": 0.5, "net": 0.5})
+    assert [m.name for m in model.nets] == ["net"]
+    control = fit(train, valid, kind=R, time_limit=TIME)
+    assert families(control)["net"] > 0.6 and [m.name for m in control.nets] == ["net", "other"]
+
+
 def test_an_earlier_models_nets_are_taken_as_they_are_then_trained_on_everything() -> None:
     train, valid, test = hinted()
     earlier = fit(train, valid, kind=R, time_limit=TIME)

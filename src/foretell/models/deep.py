@@ -29,12 +29,19 @@ ALONE = "nothing but deep nets was tried, and they give no reasons"
 
 
 def nets_to_try(
-    train: Dataset, context: Context, choice: Choice, time_limit: float, no_net: str | None = None
+    train: Dataset,
+    context: Context,
+    choice: Choice,
+    time_limit: float,
+    no_net: str | None = None,
+    *,
+    frozen: bool = False,
 ) -> tuple[list[tuple[Learner, float]], tuple[str, ...]]:
     """The nets with the seconds that one training of each may take, and in a sentence what was not tried.
 
     Of the relational net so many copies are trained as there is time for. TabM is tried wherever there is
-    time for it. `no_net` is why rows have no neighbourhoods, where they have none.
+    time for it, unless history was `frozen`: what it learns of features does not carry far. `no_net` is why
+    rows have no neighbourhoods, where they have none.
     """
     if not choice.has_nets:
         return [], ()
@@ -47,7 +54,7 @@ def nets_to_try(
         afforded = net_copies(graph, train.distinct, context.threads, seconds)
         learners.append((NetLearner(copies=COPIES if choice is Choice.DEEP else afforded), seconds))
     cost = tabm_seconds(train.rows, len(train.X.names), context.threads)
-    enough = train.rows >= FEWEST_ROWS or choice is Choice.DEEP
+    enough = not frozen and (train.rows >= FEWEST_ROWS or choice is Choice.DEEP)
     if enough and all(map(installed, ("torch", "tabm"))) and _affordable(cost, seconds):
         learners.append((TabMLearner(), seconds))
     if obstacle is not None:

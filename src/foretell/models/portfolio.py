@@ -28,7 +28,7 @@ from foretell.models.criteria import criterion_for, metric_for
 from foretell.models.dataset import Dataset
 from foretell.models.deep import NET_SHARE
 from foretell.models.ensemble import blend, tied_with_best
-from foretell.models.families import CLEARLY, net_share
+from foretell.models.families import CLEARLY, far_net_share, net_share
 from foretell.models.fitted import FittedModel, refitted, settle
 from foretell.models.follow import Judged
 from foretell.models.level import at_latest_level
@@ -87,7 +87,7 @@ def fit(
     own = _weigh_trees(
         context, Seen.joined([*trees.early, seen]), list(baselines), trees, few=few, far=frozen
     )
-    weights = _with_nets(context, seen, own, list(nets), alone=not trees.models)
+    weights = _with_nets(context, seen, own, list(nets), alone=not trees.models, far=frozen)
     early = _heard_earlier(context, trees, {n: candidates[n] for n in own})
     raw = _mixed_links(kind, early, own, seen, weights)
     known = Seen.joined([*early, seen])
@@ -159,7 +159,7 @@ def _weigh_trees(
 
 
 def _with_nets(
-    context: Context, seen: Seen, own: dict[str, float], nets: list[str], *, alone: bool
+    context: Context, seen: Seen, own: dict[str, float], nets: list[str], *, alone: bool, far: bool
 ) -> dict[str, float]:
     """The weights with the nets': equal among those that are not clearly worse, and the family's share."""
     if not nets:
@@ -169,6 +169,10 @@ def _with_nets(
     equal = {n: 1 / len(sound) for n in sound}
     if alone:
         return equal
-    share = net_share(kind, context.criterion, seen.y, mixed(kind, said, own), mixed(kind, said, equal))
+    trees, net = mixed(kind, said, own), mixed(kind, said, equal)
+    if far:
+        share = far_net_share(context.criterion, seen.y, said["constant"], trees, net)
+    else:
+        share = net_share(kind, context.criterion, seen.y, trees, net)
     shares = {n: (1 - share) * w for n, w in own.items()} | {n: share * w for n, w in equal.items()}
     return {n: w for n, w in shares.items() if w > 0}

@@ -64,7 +64,9 @@ def tried_nets(material: Material, terms: Terms) -> tuple[dict[str, Fitted], tup
     if terms.earlier is not None:
         return {m.name: m for m in terms.earlier.nets}, terms.earlier.left_out
     train, context = material.train, material.context
-    learners, left_out = nets_to_try(train, context, terms.choice, terms.time_limit, terms.no_net)
+    learners, left_out = nets_to_try(
+        train, context, terms.choice, terms.time_limit, terms.no_net, frozen=terms.frozen
+    )
     return {n.name: n.fit(train, material.valid, replace(context, seconds=s)) for n, s in learners}, left_out
 
 
