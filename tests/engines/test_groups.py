@@ -33,6 +33,7 @@ from foretell.plan.nodes import Standing, Within
 from foretell.plan.proof import prove
 from foretell.plan.script import script
 from foretell.query.parser import parse
+from foretell.schema.breadth import Breadth, FeatureSettings
 from foretell.schema.model import Column, DType, Hop, Link, Schema, Semantic, Table
 from foretell.sources.frames import FramesSource
 from foretell.store.columns import FIRST_RANK
@@ -206,7 +207,8 @@ def frames() -> dict[str, pa.Table]:
 
 def question() -> tuple[Task, FeatureSet]:
     task = bind(parse("PREDICT AVG(readings.value, 0, 1, days) FOR EACH stations.station"), SCHEMA)
-    return task, synthesize(task, Profile(55.0, lambda table, column: ())).select([EXCESS, SHARE])
+    every = synthesize(task, Profile(55.0, lambda table, column: ()), FeatureSettings(Breadth.MORE))
+    return task, every.select([EXCESS, SHARE])
 
 
 WANTED = {EXCESS: [-5.0, 10.0, None], SHARE: [(0.25 + 1) / 2, 0.75, None]}

@@ -15,7 +15,6 @@ from foretell.schema.model import DType, Hop
 
 _RANK = 2.35
 _COLUMNS = 4  # numbers of an event that are read, at most
-_HOW = (Standing.EXCESS, Standing.SHARE)
 
 
 def groups(scope: Scope) -> Iterator[Candidate]:
@@ -26,7 +25,7 @@ def groups(scope: Scope) -> Iterator[Candidate]:
 
 
 def _standings(scope: Scope, down: tuple[Hop, ...]) -> Iterator[Candidate]:
-    """The mean over the last few events, of numbers that are known at their row's own time."""
+    """The last and the mean of the last few, of numbers that are known at their row's own time."""
     schema, table = scope.task.schema, scope.task.schema.table(down[-1].end)
     make = Maker(scope.task, (), down)
     keys = {c for k in schema.links_up(table.name) for c in k.child_columns} | {*table.primary_key}
@@ -37,6 +36,9 @@ def _standings(scope: Scope, down: tuple[Hop, ...]) -> Iterator[Candidate]:
         if link == down[-1].link or link.parent == down[-1].start:
             continue
         for place, column in enumerate(numbers[:_COLUMNS]):
-            for step, how in enumerate(_HOW):
-                value = Value(column.name, within=Within(Hop(link, up=True), how))
-                yield _RANK + 0.02 * place + 0.01 * step, make("mean", value, FEW)
+            above = Value(column.name, within=Within(Hop(link, up=True), Standing.EXCESS))
+            yield _RANK + 0.02 * place, make("mean", above, FEW)
+            yield _RANK + 0.02 * place, make("last", above, None)
+            if scope.reach.shares:
+                share = Value(column.name, within=Within(Hop(link, up=True), Standing.SHARE))
+                yield _RANK + 0.02 * place + 0.01, make("mean", share, FEW)

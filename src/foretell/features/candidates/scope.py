@@ -35,7 +35,7 @@ class Reach:
     `company_columns` of the events around a parent last seen. `every_window`: each measure in each window.
     `deep`: events of grandparents, and events two links down from a parent. `quantiles`: medians and tenths
     of the entity's own events. `nested`: measures over its own rows of what each of them comes to. `spread`:
-    how regularly events come.
+    how regularly events come. `shares`: of what other rows of a parent have at the same time.
     """
 
     budget: int = 600
@@ -48,6 +48,7 @@ class Reach:
     quantiles: bool = False
     nested: bool = False
     spread: bool = False
+    shares: bool = False
 
 
 REACH: Mapping[Breadth, Reach] = {
@@ -64,6 +65,7 @@ REACH: Mapping[Breadth, Reach] = {
         quantiles=True,
         nested=True,
         spread=True,
+        shares=True,
     ),
 }
 
