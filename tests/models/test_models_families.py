@@ -16,7 +16,7 @@ from foretell.models import deep, fitted
 from foretell.models.choice import Choice, choice_of
 from foretell.models.criteria import METRICS
 from foretell.models.dataset import Dataset, concat
-from foretell.models.families import net_share
+from foretell.models.families import FAR_SHARE, net_share
 from foretell.models.fitted import FittedModel
 from foretell.models.portfolio import fit
 from foretell.task.model import TaskKind
@@ -137,10 +137,10 @@ def test_where_history_is_frozen_one_period_favours_neither_family(monkeypatch: 
     monkeypatch.setattr(deep, "TabMLearner", lambda: StubLearner("other"))
     train, valid, _ = hinted(noise=0.2)
     model = fit(train, valid, kind=R, time_limit=TIME, frozen=True)
-    assert families(model) == pytest.approx({"trees": 0.5, "net": 0.5})
+    assert families(model) == pytest.approx({"trees": 1 - FAR_SHARE, "net": FAR_SHARE})
     assert [m.name for m in model.nets] == ["net"]
     control = fit(train, valid, kind=R, time_limit=TIME)
-    assert families(control)["net"] > 0.6 and [m.name for m in control.nets] == ["net", "other"]
+    assert families(control)["net"] > FAR_SHARE and [m.name for m in control.nets] == ["net", "other"]
 
 
 def test_an_earlier_models_nets_are_taken_as_they_are_then_trained_on_everything() -> None:

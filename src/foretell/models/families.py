@@ -16,8 +16,10 @@ from foretell.models.ensemble import blend
 from foretell.models.links import from_link
 from foretell.task.model import TaskKind
 
+FAR_SHARE = 0.75
+"""The net's weight on rows that lie far from what models know, where it carries further than features do."""
 ENOUGH = 0.5
-"""The share of what the better family gains from which the other counts as much, far from what both know."""
+"""What a family has to gain of what the other gains to count at all there."""
 CLEARLY = 2.0
 """Standard errors of a paired difference from which one model is better than another."""
 
@@ -50,20 +52,20 @@ def net_share(kind: TaskKind, criterion: Metric, y: Floats, trees: Floats, net: 
 
 
 def far_net_share(criterion: Metric, y: Floats, constant: Floats, trees: Floats, net: Floats) -> float:
-    """The net's weight on rows that lie far from what models know: a half, or all of it or nothing.
+    """The net's weight on rows that lie far from what models know: `FAR_SHARE`, or all of it or nothing.
 
-    One period far ahead has a level of its own, by which it favours one family. So a family counts unless it
-    gains less than `ENOUGH` of what the other gains over the constant.
+    One period far ahead has a level of its own, by which it favours one family, so no other share is looked
+    for. A family counts unless it gains less than `ENOUGH` of what the other gains over the constant.
 
     >>> from foretell.models.criteria import METRICS
     >>> y = np.arange(100.0)
     >>> far_net_share(METRICS["mae"], y, np.full(100, 50.0), y + 5, y)
-    0.5
+    0.75
     >>> far_net_share(METRICS["mae"], y, np.full(100, 50.0), y + 20, y)
     1.0
     """
     floor = criterion.gain(y, constant)
     of_trees, of_net = (criterion.gain(y, said) - floor for said in (trees, net))
     if min(of_trees, of_net) >= ENOUGH * max(of_trees, of_net):
-        return 0.5
+        return FAR_SHARE
     return float(of_net > of_trees)
