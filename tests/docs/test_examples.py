@@ -24,7 +24,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MODULES = ["foretell", *(m.name for m in pkgutil.walk_packages(foretell.__path__, "foretell."))]
 TRAINS = ("demo", "ask", "fit")
-NEED_A_MODEL = ("predict", "sql", "write", "models")
+NEED_A_MODEL = ("predict", "sql", "write", "models", "monitor")
 
 
 def blocks(language: str) -> list[Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -37,9 +38,13 @@ FEW = 16
 """With fewer, windows lie a quarter as far apart."""
 MOST_ENTITIES = 2_000
 """Entities of a window that are looked at: the same of every window, as far as they are there."""
+REPETITIONS = 200
+"""Resamples that tell a window's errors."""
 MOST_LABELLED = 12
 """Past windows whose labels are known that the model's predictions are held against."""
 PREDICTION = "prediction"
+
+Places: TypeAlias = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -83,15 +88,18 @@ def gather(
     database: OpenDatabase, model: Model, cutoffs: Sequence[Instant], seed: int = 0
 ) -> Gathered | None:
     """The windows at those cutoffs; None where nobody is there at the last. Empty ones are left out."""
-    parts = [_sampled(database.engine.population(target_plan(model.task), [c]), seed) for c in cutoffs]
-    if not len(parts[-1]):
+    everyone = database.engine.population(target_plan(model.task), cutoffs)
+    if len(cutoffs) == 1:  # a static target's rows have cutoffs of their own, and are one window
+        window = np.zeros(len(everyone), dtype=np.int64)
+    else:
+        window = np.searchsorted(cutoffs, everyone.cutoffs)
+    there = np.unique(window)
+    if len(cutoffs) - 1 not in there:
         return None
-    kept = [(c, p) for c, p in zip(cutoffs, parts) if len(p)]
-    # A static target's rows have cutoffs of their own; its only window is the latest.
-    rows = Rows(np.concatenate([p.entities for _, p in kept]), np.concatenate([p.cutoffs for _, p in kept]))
-    window = np.repeat(np.arange(len(kept)), [len(p) for _, p in kept])
+    kept = np.concatenate([_sampled(everyone.entities, np.flatnonzero(window == w), seed) for w in there])
+    rows, window = everyone.take(kept), np.searchsorted(there, window[kept])
     matrix = _matrix(database, model, rows)
-    return Gathered(tuple(c for c, _ in kept), rows, window, matrix, model.fitted.predict(matrix))
+    return Gathered(tuple(cutoffs[w] for w in there), rows, window, matrix, model.fitted.predict(matrix))
 
 
 def _matrix(database: OpenDatabase, model: Model, rows: Rows) -> Matrix:
@@ -100,13 +108,12 @@ def _matrix(database: OpenDatabase, model: Model, rows: Rows) -> Matrix:
     return model_matrix(database, model.task, model.features, model.fitted, rows, known)
 
 
-def _sampled(rows: Rows, seed: int) -> Rows:
-    """At most `MOST_ENTITIES`, drawn by a lot that each entity keeps from window to window."""
-    if len(rows) <= MOST_ENTITIES:
-        return rows
-    lots = generator(seed, "monitor").random(int(rows.entities.max()) + 1)[rows.entities]
-    chosen = np.sort(np.argsort(lots, kind="stable")[:MOST_ENTITIES])
-    return rows.take(chosen)
+def _sampled(entities: npt.NDArray[np.int64], places: Places, seed: int) -> Places:
+    """At most `MOST_ENTITIES` of the places, drawn by a lot that each entity keeps from window to window."""
+    if len(places) <= MOST_ENTITIES:
+        return places
+    lots = generator(seed, "monitor").random(int(entities.max()) + 1)[entities[places]]
+    return np.sort(places[np.argsort(lots, kind="stable")[:MOST_ENTITIES]])
 
 
 def said_columns(model: Model, said: Floats) -> Matrix:
@@ -165,45 +172,41 @@ def unseen_windows(database: OpenDatabase, model: Model, seed: int = 0) -> tuple
     if not closed:
         return ()
     labels = computed_labels(database, task, closed)
+    at = [np.flatnonzero(labels.rows.cutoffs == c) for c in closed]
+    kept = [_sampled(labels.rows.entities, places, seed) for places in at if len(places)]
+    if not kept:
+        return ()
+    chosen = np.concatenate(kept)
+    rows, values = labels.rows.take(chosen), labels.values[chosen]
+    matrix = _matrix(database, model, rows)
+    said = model.fitted.predict(matrix)
+    rule = model.fitted.predict_baselines(matrix)[model.fitted.best_baseline]
+    y = _targets(task.kind, values, model.fitted.classes)
     found = []
-    for cutoff in closed:
-        mine = np.flatnonzero(labels.rows.cutoffs == cutoff)
-        if len(mine) > MOST_ENTITIES:
-            mine = np.sort(generator(seed, "labelled", cutoff).choice(mine, MOST_ENTITIES, replace=False))
-        if len(mine):
-            found.append(_window(database, model, cutoff, labels.rows.take(mine), labels.values[mine]))
+    for cutoff in np.unique(rows.cutoffs).tolist():
+        mine = rows.cutoffs == cutoff
+        outcome = _outcome(model, cutoff, y[mine], said[mine], rule[mine], rows.entities[mine])
+        found.append(Window(outcome, said[mine]))
     return tuple(found)
 
 
-def _window(
-    database: OpenDatabase, model: Model, cutoff: Instant, rows: Rows, values: npt.NDArray[np.object_]
-) -> Window:
-    """One window judged: the score and the advantage over the simple rule, with their errors."""
-    fitted, kind = model.fitted, model.task.kind
-    matrix = _matrix(database, model, rows)
-    said = fitted.predict(matrix)
-    rule = fitted.predict_baselines(matrix)[fitted.best_baseline]
-    y = _targets(kind, values, fitted.classes)
+def _outcome(
+    model: Model, cutoff: Instant, y: Floats, said: Floats, rule: Floats, entities: npt.NDArray[np.int64]
+) -> Outcome:
+    """The score of a window and the advantage over the simple rule, with their errors."""
+    kind = model.task.kind
     known = y >= 0 if kind is TaskKind.MULTICLASS else np.ones(len(y), dtype=np.bool_)
-    named = None if model.backtest is None else model.backtest["metric"]
-    metric = metric_for(kind, named)
+    metric = metric_for(kind, None if model.backtest is None else model.backtest["metric"])
     held = {"model": said[known], "rule": rule[known]}
     scores = {n: metric.score(y[known], p) for n, p in held.items()}
-    draws = resample(metric, y[known], held, rows.entities[known], repetitions=200)
+    draws = resample(metric, y[known], held, entities[known], repetitions=REPETITIONS)
     gain = lift(metric, scores["model"], scores["rule"], draws["model"], draws["rule"])
     low, high = interval(draws["model"])
-    outcome = Outcome(
-        cutoff,
-        int(known.sum()),
-        scores["model"],
-        (high - low) / 3.92,
-        gain.value,
-        (gain.high - gain.low) / 3.92,
-    )
-    return Window(outcome, said)
+    error, gain_error = (high - low) / 3.92, (gain.high - gain.low) / 3.92
+    return Outcome(cutoff, int(known.sum()), scores["model"], error, gain.value, gain_error)
 
 
-def _targets(kind: TaskKind, values: npt.NDArray[np.object_], classes: Sequence[str]) -> Floats:
+def _targets(kind: TaskKind, values: npt.NDArray[Any], classes: Sequence[str]) -> Floats:
     """Labels as the model's numbers; a class that it does not know is "(other)", or -1 where it has none."""
     if kind is not TaskKind.MULTICLASS:
         return values.astype(np.float64)

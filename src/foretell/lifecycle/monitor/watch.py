@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -52,6 +53,7 @@ def monitor(
     name: str,
     target: Target | OpenDatabase,
     *,
+    config: str | os.PathLike[str] | None = None,
     threads: int = 2,
     memory: str | int | None = None,
     cache: bool = False,
@@ -71,6 +73,7 @@ def monitor(
             if isinstance(target, OpenDatabase)
             else open_database(
                 target,
+                config=config,
                 schema=model.task.schema,
                 threads=threads,
                 now=now,
