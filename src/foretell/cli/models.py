@@ -179,7 +179,7 @@ def export(
             from foretell.lifecycle.tracking import track
 
             tracked = track(version, content, mlflow)
-            said = f"{version} is run {tracked.run} of experiment {tracked.experiment!r} at {mlflow}"
+            said = f"{version} is run {tracked.run} of experiment {tracked.experiment!r} at {tracked.uri}"
             run.show(Result(lambda: Text(said), tracked.to_dict))
             return
         place = output or Path(f"{version.name}.foretell")

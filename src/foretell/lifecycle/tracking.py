@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foretell.core.errors import RegistryError
+from foretell.core.errors import MissingExtraError, RegistryError
 from foretell.core.lazy import require
 from foretell.core.time import format_instant
 from foretell.lifecycle.version import Version
+from foretell.sources.naming import mask, without_secrets
 
 _LONGEST = 500  # characters of a parameter that every MLflow takes
 
@@ -35,6 +37,8 @@ def track(version: Version, data: bytes, uri: str) -> Tracked:
     refuses.
     """
     mlflow: Any = require("mlflow", extra="mlflow")
+    shown = mask(uri) if "://" in uri else uri
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # its own 7 wait for minutes
     try:
         client = mlflow.MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(version.name)
@@ -51,10 +55,15 @@ def track(version: Version, data: bytes, uri: str) -> Tracked:
         client.set_terminated(run)
     except mlflow.exceptions.MlflowException as error:
         raise RegistryError(
-            f"MLflow at {uri!r} did not take {version}: {error.message}",
+            f"MLflow at {shown!r} did not take {version}: {without_secrets(error.message, uri)}",
             mend="see that the server runs and its address is right, such as http://127.0.0.1:5000",
         ) from None
-    return Tracked(version, uri, version.name, run)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"MLflow needs the package {error.name!r} for {shown!r}, which is not installed",
+            mend="pip install mlflow",
+        ) from None
+    return Tracked(version, shown, version.name, run)
 
 
 def _tags(version: Version) -> dict[str, str]:
