@@ -32,6 +32,10 @@ STATE = (
 )
 
 
+COMMIT = -1
+"""Where a connection is cut: with the answer to COMMIT."""
+
+
 class Place:
     """An empty database of some kind. Close it, and it is gone."""
 
@@ -181,7 +185,7 @@ class MySQL(Place):
         import pymysql
 
         connection = pymysql.connect(
-            host="127.0.0.1", user="root", database=database, charset="utf8mb4", connect_timeout=2
+            host="127.0.0.1", user="root", database=database, charset="utf8mb4", autocommit=True
         )
         try:
             with connection.cursor() as cursor:
@@ -196,13 +200,16 @@ PLACES: dict[str, type[Place]] = {p.kind: p for p in (SQLite, DuckDB, Parquet, P
 
 class Proxy:
     """A way to a server that hangs up on its first connection once so many bytes have passed, both ways
-    together; the chunk that is then on its way is lost. Later connections are left alone.
+    together, or once COMMIT is answered; the chunk that is then on its way is lost. Later connections are
+    left alone.
     """
 
     def __init__(self, server: tuple[str, int], after: int | None) -> None:
         self.server = server
         self.after = after
         self.passed = 0
+        self._committing = False
+        self.passed_later = 0  # by way of later connections
         self.connections = 0
         self._lock = threading.Lock()
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -219,23 +226,32 @@ class Proxy:
             self.connections += 1
             first = self.connections == 1
             far = socket.create_connection(self.server)
-            for a, b in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(a, b, first), daemon=True).start()
+            for a, b, asks in ((near, far, True), (far, near, False)):
+                threading.Thread(target=self._pump, args=(a, b, first, asks), daemon=True).start()
 
-    def _pump(self, a: socket.socket, b: socket.socket, first: bool) -> None:
+    def _pump(self, a: socket.socket, b: socket.socket, first: bool, asks: bool) -> None:
         with suppress(OSError):
             while data := a.recv(1 << 16):
-                if first:
-                    with self._lock:
-                        self.passed += len(data)
-                        if self.after is not None and self.passed > self.after:
-                            break
+                with self._lock:
+                    if not first:
+                        self.passed_later += len(data)
+                    elif self._ends(data, asks):
+                        break
                 b.sendall(data)
         for end in (a, b):
             with suppress(OSError):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
+
+    def _ends(self, data: bytes, asks: bool) -> bool:
+        """Whether to hang up before this chunk is passed on."""
+        self.passed += len(data)
+        if self.after == COMMIT:
+            answered = self._committing and not asks
+            self._committing |= asks and b"COMMIT" in data
+            return answered
+        return self.after is not None and self.passed > self.after
 
     def close(self) -> None:
         with suppress(OSError):

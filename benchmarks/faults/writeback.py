@@ -28,7 +28,7 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from places import PLACES, Place, proxied
+from places import COMMIT, PLACES, Place, proxied
 
 from foretell.core.errors import WriteError
 from foretell.sinks import duckdb, files, mysql, postgres, sqlite, tables
@@ -56,6 +56,7 @@ class Report:
     interrupted: int = 0  # the writer did not say that it was done
     found_whole: int = 0  # of these, how often all rows were there nevertheless
     reconnected: int = 0  # writes that went on after a cut
+    looked_up: int = 0  # of these, how often the run was there: the answer to COMMIT had been lost
     partial: int = 0
     duplicates: int = 0
     lost: int = 0  # the writer said that it was done, and the run is not there
@@ -161,16 +162,17 @@ def full(place: Place, run: Run, table: pa.Table, dice: random.Random, cost: flo
 
 
 def cut(place: Place, run: Run, table: pa.Table, dice: random.Random, cost: float, report: Report) -> bool:
-    """The connection goes at a random byte; of every second one, near its end, where COMMIT is answered."""
+    """The connection goes at a random byte; in every third case with the answer to COMMIT."""
     assert place.server is not None
-    after = dice.randint(0, int(cost)) if dice.random() < 0.5 else int(cost) - dice.randint(0, 300)
-    with proxied(place.server, max(0, after)) as proxy:
+    after = dice.choice((dice.randint(0, int(cost)), dice.randint(0, int(cost)), COMMIT))
+    with proxied(place.server, after) as proxy:
         try:
             place.sink(proxy.port).write(TO, run, COLUMNS, table)
         except WriteError:
             return False
         finally:
             report.reconnected += proxy.connections > 1
+            report.looked_up += proxy.connections > 1 and proxy.passed_later < cost / 4
     return True
 
 

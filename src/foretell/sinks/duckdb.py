@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -24,6 +25,8 @@ from foretell.sources.naming import quote
 
 PATIENCE = 10.0
 """Seconds to wait for a process that holds the file."""
+_ONE = threading.Lock()
+"""Threads that write at once would share one open file, and their transactions collide."""
 PART = "\u2205 part"
 """What the rows being added are called meanwhile: a name that no table has."""
 _DIALECT = Dialect(
@@ -61,6 +64,8 @@ class DuckDBSink:
         return Names.of(to).latest
 
     def write(self, to: str, run: Run, columns: Sequence[Column], table: pa.Table) -> bool:
+        Names.of(to)
+
         def once() -> bool:
             session = _Session(self.path, self.patience)
             try:
@@ -68,7 +73,8 @@ class DuckDBSink:
             finally:
                 session.close()
 
-        return tried(once)
+        with _ONE:
+            return tried(once)
 
 
 class _Session:

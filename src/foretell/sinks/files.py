@@ -70,10 +70,10 @@ class FolderSink:
         marker = folder / FOLDER_MARK
         if not marker.exists():
             taken = [n for n in _tables(self.path) if n.casefold() == folder.name.casefold()]
-            if taken or (folder.exists() and any(folder.iterdir())):
+            if not taken:
+                _appear(folder, {"format": FORMAT, "key": key})
+            if not marker.exists():
                 raise taken_by_others(taken or [folder.name])
-            folder.mkdir(parents=True, exist_ok=True)
-            _write(marker, {"format": FORMAT, "key": key})
         said = json.loads(marker.read_text(encoding="utf-8"))
         if said["format"] > FORMAT:
             raise UsageError(
@@ -86,6 +86,20 @@ class FolderSink:
 
 def _tables(folder: Path) -> list[str]:
     return list(find_tables(folder)) if folder.is_dir() else []
+
+
+def _appear(folder: Path, said: dict[str, Any]) -> None:
+    """Make a marked folder, unless another is there that is not empty."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = folder.with_name(f"{_DRAFT}{folder.name}-{secrets.token_hex(4)}")
+    draft.mkdir()
+    try:
+        _write(draft / FOLDER_MARK, said)
+        with suppress(OSError):
+            draft.rename(folder)
+            _sync(folder.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _put(folder: Path, run: Run, columns: Sequence[Column], table: pa.Table) -> bool:

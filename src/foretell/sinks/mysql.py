@@ -58,6 +58,7 @@ class MySQLSink:
         return Names.of(to).latest
 
     def write(self, to: str, run: Run, columns: Sequence[Column], table: pa.Table) -> bool:
+        Names.of(to)
         if label(to) != to:
             raise UsageError(
                 f"{to!r} cannot be a table's name here: MySQL's names hold no characters beyond U+FFFF",

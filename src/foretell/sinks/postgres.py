@@ -58,6 +58,8 @@ class PostgresSink:
         return Names.of(to).latest
 
     def write(self, to: str, run: Run, columns: Sequence[Column], table: pa.Table) -> bool:
+        Names.of(to)
+
         def once() -> bool:
             session = _Session(self.url)
             try:

@@ -53,6 +53,8 @@ class SQLiteSink:
         return Names.of(to).latest
 
     def write(self, to: str, run: Run, columns: Sequence[Column], table: pa.Table) -> bool:
+        Names.of(to)
+
         def once() -> bool:
             session = _Session(self.path, self.patience)
             try:
