@@ -12,12 +12,14 @@ import typer
 from rich.console import Console
 
 from foretell.cli import options as o
+from foretell.cli import upkeep
 from foretell.cli.doctor import doctor
 from foretell.cli.faults import report
 from foretell.cli.grading import grade
 from foretell.cli.models import models_app
 from foretell.cli.monitoring import monitor
 from foretell.cli.output import Result, emit, save
+from foretell.cli.retraining import retrain
 from foretell.cli.run import Run, connect, load, registry, running
 from foretell.cli.writing import write
 from foretell.core.errors import UsageError
@@ -212,6 +214,7 @@ def fit(
     audited: Annotated[
         bool, typer.Option("--audit/--no-audit", help="Look for leaks on this database as well.")
     ] = True,
+    now: o.Now = None,
     models: o.Models = Path("models"),
     config: o.Config = None,
     seed: o.Seed = 0,
@@ -231,7 +234,10 @@ def fit(
         DEFAULT.said(features, window)
         Regime.of(frozen_at, frozen_for)
         Reference.of(name)
-        with connect(run, target, config, seed, memory, no_cache) as db, registry(models) as held:
+        with (
+            connect(run, target, config, seed, memory, no_cache, now) as db,
+            registry(models, now) as held,
+        ):
             question = db.query(o.query_text(query), labels=labels, features=features, windows=window)
             backtest = question.backtest(
                 time_limit=time_limit, model=model, frozen_at=frozen_at, frozen_for=frozen_for
@@ -300,6 +306,7 @@ def predict(
 
 app.command()(write)
 app.command()(grade)
+app.command()(retrain)
 app.command()(monitor)
 
 
@@ -412,6 +419,7 @@ def cache(
 
 
 app.command()(doctor)
+app.command()(upkeep.run)
 app.add_typer(models_app, name="models")
 
 

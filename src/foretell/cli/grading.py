@@ -19,7 +19,9 @@ def grade(
         Path | None,
         typer.Option("--plot", metavar="FILE.svg", help="Draw realised performance over time."),
     ] = None,
+    now: o.Now = None,
     models: o.Models = Path("models"),
+    config: o.Config = None,
     memory: o.Memory = None,
     no_cache: o.NoCache = False,
     format: o.FormatOption = None,
@@ -36,8 +38,10 @@ def grade(
 
     with (
         running(format, output, quiet, verbose) as run,
-        registry(models) as held,
-        present(held, name, target, memory=memory, cache=not no_cache, progress=run.progress) as database,
+        registry(models, now) as held,
+        present(
+            held, name, target, config=config, memory=memory, cache=not no_cache, progress=run.progress
+        ) as database,
     ):
         found = graded(held, name, database, progress=run.progress)
         if plot is not None:

@@ -10,7 +10,6 @@ import typer
 from foretell.cli import options as o
 from foretell.cli.output import Result, save
 from foretell.cli.run import registry, running
-from foretell.core.time import parse_instant
 
 
 def monitor(
@@ -19,11 +18,9 @@ def monitor(
     report: Annotated[
         Path | None, typer.Option("--report", metavar="FILE.html", help="Write a page for people as well.")
     ] = None,
-    now: Annotated[
-        str | None,
-        typer.Option("--now", metavar="TIME", help="Look as of this time; by default the present."),
-    ] = None,
+    now: o.Now = None,
     models: o.Models = Path("models"),
+    config: o.Config = None,
     memory: o.Memory = None,
     no_cache: o.NoCache = False,
     format: o.FormatOption = None,
@@ -37,11 +34,10 @@ def monitor(
     from foretell.report.monitor import monitor_view
     from foretell.report.monitor_page import monitor_page
 
-    at = None if now is None else parse_instant(now)
-    with running(format, output, quiet, verbose) as run, registry(models) as held:
-        if at is not None:
-            held.clock = lambda: at
-        seen = watched(held, name, target, memory=memory, cache=not no_cache, progress=run.progress)
+    with running(format, output, quiet, verbose) as run, registry(models, now) as held:
+        seen = watched(
+            held, name, target, config=config, memory=memory, cache=not no_cache, progress=run.progress
+        )
         if report is not None:
             save(report, monitor_page(seen).encode())
             run.say(f"wrote {report}")

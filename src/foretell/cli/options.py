@@ -109,6 +109,27 @@ Memory = Annotated[
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Read all of the database, and keep no copy of it.")
 ]
+To = Annotated[str, typer.Option("--to", metavar="TABLE", help="The table that predictions are written to.")]
+Into = Annotated[
+    str | None,
+    typer.Option("--into", metavar="DATABASE", help="Write to this database, not to the one read."),
+]
+Reasons = Annotated[
+    bool, typer.Option("--explain/--no-explain", help="Give the reasons of the highest predictions.")
+]
+Every = Annotated[
+    str | None,
+    typer.Option("--every", metavar="7d", help="Retrain so often; by default every four windows or 28 days."),
+]
+Promote = Annotated[
+    str,
+    typer.Option(
+        "--promote", metavar="if-better|never|always", help="When the new version becomes the champion."
+    ),
+]
+Now = Annotated[
+    str | None, typer.Option("--now", metavar="TIME", help="Look as of this time; by default the present.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what each step did and took.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error arose.")]

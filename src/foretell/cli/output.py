@@ -105,10 +105,20 @@ def encoded(result: Result, format: Format, *, width: int = 100) -> bytes:
                          mend="use --format json or table")  # fmt: skip
     sink = io.BytesIO()
     if format is Format.CSV:
-        require("pyarrow.csv").write_csv(result.rows(), sink)
+        require("pyarrow.csv").write_csv(_flat(result.rows()), sink)
     else:
         require("pyarrow.parquet").write_table(result.rows(), sink)
     return sink.getvalue()
+
+
+def _flat(table: Any) -> Any:
+    """A table whose lists are JSON text: CSV has no lists."""
+    pa = require("pyarrow")
+    for i, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            texts = [None if v is None else json.dumps(v, ensure_ascii=False) for v in table[i].to_pylist()]
+            table = table.set_column(i, field.name, pa.array(texts, pa.string()))
+    return table
 
 
 def save(path: Path, content: bytes) -> None:

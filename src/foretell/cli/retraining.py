@@ -20,6 +20,7 @@ def retrain(
         bool, typer.Option("--if-due", help="Only if time, new labels or bad grades call for it.")
     ] = False,
     every: o.Every = None,
+    now: o.Now = None,
     models: o.Models = Path("models"),
     config: o.Config = None,
     memory: o.Memory = None,
@@ -40,7 +41,7 @@ def retrain(
     span = None if every is None else parse_span(every)
     with (
         running(format, output, quiet, verbose) as run,
-        registry(models) as held,
+        registry(models, now) as held,
         present(
             held, name, target, config=config, memory=memory, cache=not no_cache, progress=run.progress
         ) as database,

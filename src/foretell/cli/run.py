@@ -55,20 +55,25 @@ def connect(
     seed: int,
     memory: str | None = None,
     no_cache: bool = False,
+    now: str | None = None,
 ) -> Database:
     """Open the database, telling on the run's progress."""
     import foretell
 
     return foretell.connect(
-        target, config=config, seed=seed, memory=memory, cache=not no_cache, progress=run.progress
+        target, config=config, seed=seed, now=now, memory=memory, cache=not no_cache, progress=run.progress
     )
 
 
-def registry(models: Path) -> Registry:
-    """The registry in a folder."""
-    from foretell.lifecycle.registry import Registry
+def registry(models: Path, now: str | None = None) -> Registry:
+    """The registry in a folder, its clock standing at `now` where that is said."""
+    from foretell.core.time import parse_instant
+    from foretell.lifecycle.registry import Registry, wall_clock
 
-    return Registry(models)
+    if now is None:
+        return Registry(models, clock=wall_clock)
+    at = parse_instant(now)
+    return Registry(models, clock=lambda: at)
 
 
 def load(models: Path, name: str) -> Model:

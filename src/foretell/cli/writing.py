@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from foretell.cli import options as o
 from foretell.cli.output import Result
@@ -15,18 +12,12 @@ from foretell.cli.run import registry, running
 def write(
     model: o.ModelName,
     target: o.Target,
-    to: Annotated[
-        str, typer.Option("--to", metavar="TABLE", help="The table that predictions are written to.")
-    ] = "predictions",
-    into: Annotated[
-        str | None,
-        typer.Option("--into", metavar="DATABASE", help="Write to this database, not to the one read."),
-    ] = None,
+    to: o.To = "predictions",
+    into: o.Into = None,
     as_of: o.AsOf = None,
-    explain: Annotated[
-        bool, typer.Option("--explain/--no-explain", help="Give the reasons of the highest predictions.")
-    ] = True,
+    explain: o.Reasons = True,
     models: o.Models = Path("models"),
+    config: o.Config = None,
     memory: o.Memory = None,
     no_cache: o.NoCache = False,
     format: o.FormatOption = None,
@@ -48,6 +39,7 @@ def write(
             into=into,
             as_of=as_of,
             explain=explain,
+            config=config,
             memory=memory,
             cache=not no_cache,
             progress=run.progress,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,7 @@ def present(
     name: str,
     target: Target,
     *,
+    config: str | os.PathLike[str] | None = None,
     threads: int = 2,
     memory: str | int | None = None,
     cache: bool = False,
@@ -25,6 +27,7 @@ def present(
     """Open a database for what is done with a model: rows dated after the clock are not taken as known."""
     with open_database(
         target,
+        config=config,
         schema=registry.load(Reference.of(name)).task.schema,
         threads=threads,
         now=registry.clock(),

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection, Row
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foretell.core.errors import GateError, ModelFileError, RegistryError, UsageError
 from foretell.core.text import did_you_mean
@@ -20,6 +20,9 @@ from foretell.lifecycle.difference import Difference, difference
 from foretell.lifecycle.ledger import Ledger
 from foretell.lifecycle.version import CHALLENGER, CHAMPION, Reference, Version, describe_version
 from foretell.prediction.model import Model, load
+
+if TYPE_CHECKING:
+    from foretell.lifecycle.registered import Registered
 
 Clock = Callable[[], Instant]
 DRAFT_AGE = 24 * 3600  # seconds after which a draft cannot be somebody's who still writes
@@ -152,6 +155,13 @@ class Registry:
         one, two = self.version(before), self.version(after)
         schemas = [load(self.artifacts.path(v.sha256)).task.schema for v in (one, two)]
         return difference(one, two, (schemas[0], schemas[1]))
+
+    def model(self, name: str) -> Registered:
+        """The model of that name: it predicts, writes, is graded, monitored, retrained and kept up."""
+        from foretell.lifecycle.registered import Registered
+
+        self.standing(name)
+        return Registered(self, name)
 
     # ── changes ──
 

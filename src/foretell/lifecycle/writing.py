@@ -82,6 +82,7 @@ def write(
     into: str | os.PathLike[str] | None = None,
     as_of: str | Instant | None = None,
     explain: bool | int = True,
+    config: str | os.PathLike[str] | None = None,
     memory: str | int | None = None,
     cache: bool = False,
     progress: Progress = QUIET,
@@ -92,32 +93,70 @@ def write(
     data are one run, which is written once: again is no-op. A table that foretell did not write is never
     touched (UsageError); a WriteError says that the destination failed, and that nothing of the run is there.
 
-    The database is closed before the destination is opened, and that only once the scores are kept.
+    The source is closed before the destination is opened, and that only once the scores are kept.
     """
-    Names.of(to)
-    version = registry.version(name)
-    model = registry.load(name)
-    sink = open_sink(target if into is None else into)
-    _refuse_sources(to, model.task.schema)
-    source = open_source(target)
-    same_kind = kind_of(source) == sink.kind
+    schema = registry.load(name).task.schema
+    _destination(target, to, into, schema)  # a slip is told before anything is read
     with open_database(
-        source, schema=model.task.schema, now=registry.clock(), memory=memory, cache=cache, progress=progress
+        target,
+        config=config,
+        schema=schema,
+        now=registry.clock(),
+        memory=memory,
+        cache=cache,
+        progress=progress,
     ) as database:
-        if into is None:
-            Names.of(to).refuse(list(database.store.tables))
-        prepared = prepare(
+        return write_from(
             registry,
-            version,
-            model,
+            name,
+            target,
             database,
-            destination=f"{sink.name}: {to}",
+            to=to,
+            into=into,
             as_of=as_of,
             explain=explain,
-            native=same_kind,
+            progress=progress,
         )
+
+
+def write_from(
+    registry: Registry,
+    name: str,
+    target: Target,
+    database: OpenDatabase,
+    *,
+    to: str = PREDICTIONS,
+    into: str | os.PathLike[str] | None = None,
+    as_of: str | Instant | None = None,
+    explain: bool | int = True,
+    progress: Progress = QUIET,
+) -> Written:
+    """Write from a `database` that is open, and holds what `target` does; other arguments as in `write`."""
+    version = registry.version(name)
+    model = registry.load(name)
+    sink = _destination(target, to, into, model.task.schema)
+    if into is None:
+        Names.of(to).refuse(list(database.store.tables))
+    prepared = prepare(
+        registry,
+        version,
+        model,
+        database,
+        destination=f"{sink.name}: {to}",
+        as_of=as_of,
+        explain=explain,
+        native=kind_of(open_source(target)) == sink.kind,
+    )
     progress.stage(f"writing {plural(prepared.batch.rows, 'row')}")
     return deliver(registry, prepared, sink, to)
+
+
+def _destination(target: Target, to: str, into: str | os.PathLike[str] | None, schema: Schema) -> Sink:
+    """Where the rows go; a UsageError where they must not."""
+    Names.of(to)
+    sink = open_sink(target if into is None else into)
+    _refuse_sources(to, schema)
+    return sink
 
 
 def prepare(

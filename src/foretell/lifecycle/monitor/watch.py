@@ -42,8 +42,6 @@ from foretell.prediction.model import Model
 
 KIND = "monitor"
 """The kind of the registry's entries that hold what was seen, by cutoff."""
-TELLS_TIME = 0.3
-"""A feature whose windows always lie so far apart (KS) tells the time, and so tells an adversary too much."""
 FEWEST_GRADES = 3
 """With fewer graded batches the model is judged by what it would have said at past cutoffs."""
 
@@ -150,7 +148,7 @@ def _feeds(database: OpenDatabase, model: Model, now: Instant) -> tuple[Feed, ..
 def _drifts(model: Model, gathered: Gathered, threads: int) -> tuple[Drift, Drift, Adversary | None]:
     features = drift(histograms(gathered.matrix, gathered.window))
     predictions = drift(histograms(said_columns(model, gathered.said), gathered.window), UNLIKELY)
-    steady = [f.name for f in features.features if f.usual < TELLS_TIME]
+    steady = [f.name for f in features.features if not f.tells_time]
     told_apart = None
     if features.known and steady:
         shown = gathered.matrix.select(steady)
@@ -192,7 +190,7 @@ def _estimate(model: Model, promise: Promise, gathered: Gathered, windows: Seque
 
     pairs = [(said(w.said), w.outcome.score) for w in windows]
     latest = said(gathered.said[gathered.latest])
-    return estimate(promise.metric, latest, pairs, promise.score, (promise.high - promise.low) / 2)
+    return estimate(promise.metric, latest, pairs, promise.score, (promise.high - promise.low) / 4)
 
 
 def _brief(seen: Monitoring) -> dict[str, Any]:
