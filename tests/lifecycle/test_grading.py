@@ -98,6 +98,29 @@ def test_what_is_open_waits_for_the_clock_and_for_the_data(held: Registry, table
     assert graded(held, tables).graded
 
 
+def test_rows_after_the_clock_change_no_grade(held: Registry, tables: Frames) -> None:
+    """They may lie in the database; the control moves the clock past them."""
+    written(held, tables, at(held, 250))
+    schema = held.load("buys").task.schema
+
+    def graded_by(whole: dict[str, pa.Table]) -> Grades:
+        with open_database(whole, schema=schema, now=held.clock(), threads=1) as database:
+            return grade(held, "buys", database)
+
+    orders = tables["orders"]
+    later = pa.array(orders["at"].to_numpy().astype(np.int64) > day(272))
+    moved = orders.set_column(1, "customer_id", pa.array(np.where(later, 1, orders["customer_id"])))
+    changed = {**tables, "orders": moved}
+    at(held, 265)
+    assert not graded_by(dict(tables)).graded  # the window is open, though its rows are in the database
+    at(held, 272)
+    same = [graded_by(whole).graded for whole in (until(tables, day(272)), dict(tables), changed)]
+    assert same[0] and same[0] == same[1] == same[2]
+    written(held, tables, at(held, 260))
+    at(held, 290)
+    assert graded_by(dict(tables)).graded[1] != graded_by(changed).graded[1]
+
+
 def test_a_regrade_takes_late_rows_in_and_replaces(held: Registry, tables: Frames) -> None:
     batch = written(held, tables, at(held, 250))
     at(held, 280)

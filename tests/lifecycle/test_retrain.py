@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from lifecycle_world import Clock, Frames, day, fitted, frames, registry, seen, written
 
+import foretell
 from foretell.core.errors import RegistryError, UsageError
 from foretell.core.time import DAY, Offset, parse_instant
 from foretell.evaluation.detectors import Detection
@@ -20,11 +21,14 @@ from foretell.lifecycle.registry import Registry
 from foretell.lifecycle.retrain import Due, Outcome, Promote, Retrained, due, looks_of, retrain
 from foretell.lifecycle.retrain.looks import CHECK, Look, keep_look
 from foretell.lifecycle.retrain.rollback import checked
+from foretell.lifecycle.retrain.trial import _aligned
 from foretell.lifecycle.retrain.unseen import Missing, Unseen, seen_until, unseen
+from foretell.lifecycle.version import Version
 from foretell.models.calibrate import Calibration
 from foretell.prediction.database import open_database
 from foretell.prediction.inspect import Inspection
 from foretell.prediction.model import Model
+from foretell.task.model import TaskKind
 
 TRAINED = day(200)
 module = importlib.import_module("foretell.lifecycle.retrain.retrain")
@@ -117,6 +121,19 @@ def test_never_keeps_a_challenger_and_always_promotes(
     assert (held.standing("buys").champion, held.standing("buys").challenger) == (1, 2)
     forced = again(held, tables, promote=Promote.ALWAYS)
     assert forced.outcome is Outcome.PROMOTED and held.standing("buys").champion == forced.version == 3
+
+
+def test_a_challenger_that_passed_is_promoted_when_that_is_allowed(
+    held: Registry, tables: Frames, bad: Model, good: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held.add("buys", bad)
+    at(held, 330)
+    monkeypatch.setattr(module, "trained", lambda *_: good)
+    assert again(held, tables, promote="never").outcome is Outcome.CHALLENGER
+    monkeypatch.setattr(module, "trained", lambda *_: pytest.fail("trained again"))
+    found = again(held, tables)
+    assert found.outcome is Outcome.PROMOTED and held.standing("buys").champion == 2
+    assert looks_of(held, "buys", 1)[0].promoted
 
 
 def test_too_few_rows_are_said_with_when_there_will_be_enough(
@@ -300,6 +317,39 @@ def test_due_by_time_by_labels_and_by_grades(held: Registry, tables: Frames, goo
     with seen(tables, held) as database:
         grade(held, "buys", database)
         assert "was better" in str(due(held, "buys", database, every=Offset(1000)))
+
+
+def test_rows_with_times_of_their_own_are_split_in_time() -> None:
+    """A static target: each row is a cutoff, and rows after the champion's last are new."""
+    when = np.array([day(n) for n in np.linspace(0, 200, 1_500)]).astype("datetime64[us]")
+    size = np.random.default_rng(0).gamma(2, 20, 1_500)
+    orders = pa.table({"id": np.arange(1_500), "at": when, "size": size, "cost": 2 * size + 1})
+    query = "PREDICT orders.cost FOR EACH orders.id"
+    early = {"orders": orders.slice(0, 700)}
+    with foretell.connect(early, now=day(201), threads=1) as database:
+        model = database.query(query).fit(time_limit=1, model="baseline")
+    version = Version("costs", 1, "", 0, 0, model.facts)
+    with open_database({"orders": orders}, now=day(201), threads=1) as database:
+        found = unseen(database, model.task, version)
+        assert isinstance(found, Unseen)
+        assert len(found.judged.rows) == 400 and len(found.training.rows) == 1_100
+        assert found.training.rows.cutoffs.max() < found.first
+        assert isinstance(unseen(database, model.task, replace(version, record=late(model))), Missing)
+
+
+def late(model: Model) -> dict[str, object]:
+    return {**model.facts, "last_cutoff": "2024-07-15"}
+
+
+def test_classes_of_two_models_are_brought_into_one_order(good: Model) -> None:
+    values = np.array(["a", "c", "z"], dtype=object)
+    one, two = (
+        replace(good, fitted=replace(good.fitted, classes=c)) for c in (("a", "b"), ("a", "c", "(other)"))
+    )
+    said = (np.array([[0.9, 0.1]] * 3), np.array([[0.2, 0.3, 0.5]] * 3))
+    y, (first, second) = _aligned(TaskKind.MULTICLASS, values, (one, two), said)
+    assert y.tolist() == [1, 3, 0]  # (other), a, b, c
+    assert first[0].tolist() == [0, 0.9, 0.1, 0] and second[0].tolist() == [0.5, 0.2, 0, 0.3]
 
 
 def test_what_cannot_be_retrained_is_refused(held: Registry, tables: Frames, good: Model) -> None:

@@ -18,7 +18,7 @@ from foretell.lifecycle.retrain.result import Outcome, Promote, Retrained
 from foretell.lifecycle.retrain.rollback import checked
 from foretell.lifecycle.retrain.trial import trained, tried
 from foretell.lifecycle.retrain.unseen import Missing, Unseen, unseen
-from foretell.lifecycle.version import Version
+from foretell.lifecycle.version import Reference, Version
 from foretell.models.choice import Choice
 from foretell.prediction import learn
 from foretell.prediction.database import OpenDatabase
@@ -97,11 +97,15 @@ def _contest(work: _Work, promote: Promote, rows: Unseen) -> Retrained:
     name, number = work.champion.name, work.champion.number
     held = looks_of(work.registry, name, number)
     known = tuple(k for k in held if k.last >= rows.last)
-    if known:  # its trial stands: the same rows are not looked at twice, nor is a run that was cut short
+    if (
+        known
+    ):  # their trials stand: the same rows are not looked at twice, also after a run that was cut short
         told = next((k for k in known if k.passes), known[0])
-        if promote is Promote.IF_BETTER and (told.version is not None or not told.passes):
+        if promote is Promote.IF_BETTER and not told.passes:
             at = format_instant(rows.last)
             return work.result(Outcome.NOTHING_NEW, f"rows up to {at} were looked at before", known)
+        if promote is Promote.IF_BETTER and told.version is not None:
+            return _promoted(work, told, known)
         return _released(work, promote, Recipe.of(told.recipe), known, _why(told))
     looks: list[Look] = []
     for attempt, recipe in enumerate(_recipes(work, looks), 1):
@@ -133,6 +137,16 @@ def _contest(work: _Work, promote: Promote, rows: Unseen) -> Retrained:
         return work.result(Outcome.NOT_BETTER, _why(looks[-1]), tuple(looks))
     told = best or looks[0]
     return _released(work, promote, Recipe.of(told.recipe), tuple(looks), _why(told))
+
+
+def _promoted(work: _Work, look: Look, looks: tuple[Look, ...]) -> Retrained:
+    """Promote a version that passed before and was kept as a challenger; one that leaks is a GateError."""
+    name = work.champion.name
+    version = work.registry.version(Reference(name, look.version or 0))
+    work.registry.promote(version.reference, epoch=work.epoch, reason=_why(look))
+    kept = keep_look(work.registry, name, replace(look, promoted=True))
+    looks = tuple(kept if k is look else k for k in looks)
+    return work.result(Outcome.PROMOTED, _why(look), looks, version=version.number)
 
 
 def _recipes(work: _Work, looks: list[Look]) -> Iterator[Recipe]:
