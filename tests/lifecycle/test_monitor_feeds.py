@@ -83,3 +83,24 @@ def test_few_rows_are_counted_by_weeks_and_too_few_not_at_all() -> None:
 def test_an_empty_table_has_stopped() -> None:
     assert feed("orders", np.empty(0, dtype=np.int64), DAY).stopped == "it has no row"
     assert feed("orders", busy(3) + 10 * DAY, DAY).newest is None
+
+
+def test_a_holiday_a_year_does_not_make_a_feed_slow_to_be_missed() -> None:
+    times = busy(300)
+    times = times[(times < 200 * DAY) | (times > 211 * DAY)]
+    last = int(times[-1])
+    found = [feed("orders", times, last + age * DAY) for age in (1, 3, 20)]
+    assert [(f.odd is not None, f.stopped is not None) for f in found] == [
+        (False, False),
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_the_day_that_is_not_over_is_not_counted_where_rows_are_dated_by_the_day() -> None:
+    dated = busy(80, weekend=1.0) // DAY * DAY
+    partial = np.concatenate([dated, [80 * DAY]])
+    found, before = feed("orders", partial, 80 * DAY + HOUR), feed("orders", dated, 80 * DAY)
+    assert found.counts[:-1] == before.counts[1 - len(found.counts) :]
+    assert found.counts[-1] == (dated == 79 * DAY).sum()
+    assert found.odd is None

@@ -122,6 +122,9 @@ def test_an_estimate_is_hidden_until_it_has_proved_good_and_where_it_has_not() -
     good = [(0.71, 0.70), (0.66, 0.65), (0.80, 0.79)]
     assert estimate("auroc", 0.7, good, 0.75, 0.01).hidden is None
     assert "are needed" in (estimate("auroc", 0.7, good[:2], 0.75, 0.01).hidden or "")
+    near = [(0.76, 0.750), (0.74, 0.751), (0.76, 0.749)]
+    assert estimate("auroc", 0.7, near, 0.75, 0.02).hidden is None, "off by little"
+    assert estimate("auroc", 0.7, near, 0.75, 0.001).hidden is not None
     bad = [(0.90, 0.75), (0.60, 0.74), (0.95, 0.76)]
     found = estimate("auroc", 0.7, bad, 0.75, 0.01)
     assert "off by" in (found.hidden or "") and found.to_dict()["value"] is None

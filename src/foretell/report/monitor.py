@@ -147,9 +147,10 @@ def _drift(seen: Monitoring) -> RenderableType:
 
 
 def shown_features(seen: Monitoring, most: int) -> list[FeatureDrift]:
-    """The predictions, then the features by how unusual they are."""
+    """The predictions, then the features by how unusual they are, without those that only tell the time."""
     assert seen.features is not None
-    ordered = sorted(seen.features.features, key=lambda f: (not f.drifts, f.p if f.p == f.p else 1.0))
+    told = [f for f in seen.features.features if f.drifts or not f.tells_time]
+    ordered = sorted(told, key=lambda f: (not f.drifts, 1.0 if math.isnan(f.p) else f.p))
     said = () if seen.predictions is None else seen.predictions.features
     return [*said, *ordered[:most]]
 
@@ -168,6 +169,9 @@ def drift_lines(seen: Monitoring) -> list[str]:
         f"{plural(held.rows, 'entity', 'entities')} now, beside {plural(held.windows - 1, 'past window')}; "
         f"{len(held.drifting):,} of {plural(len(held.features), 'feature')} drift"
     ]
+    time = sum(f.tells_time and not f.drifts for f in held.features)
+    if time:
+        found.append(f"{plural(time, 'feature')} not shown: in every window they are new, as the time is")
     if seen.adversary is not None:
         a = seen.adversary
         usual = "unusual" if a.p < 0.05 else "as usual"

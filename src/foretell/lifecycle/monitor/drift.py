@@ -25,6 +25,8 @@ RATE = 0.01
 """Of the features said to drift, the share that may do so by chance."""
 UNLIKELY = 0.005
 """How unlikely a thing must be that is looked at alone: all features together, the predictions."""
+TELLS_TIME = 0.3
+"""A feature whose windows usually lie so far apart (KS) tells the time, such as everyone's mean outcome."""
 MATTERS = 0.05
 """A smaller KS than this moves no prediction, however unusual it is."""
 
@@ -50,6 +52,11 @@ class FeatureDrift:
     unseen: float
     unseen_before: float
     history: tuple[float, ...]
+
+    @property
+    def tells_time(self) -> bool:
+        """Whether its windows always lie far apart, so that nothing can be read from it."""
+        return self.usual >= TELLS_TIME
 
     def to_dict(self) -> dict[str, Any]:
         return {

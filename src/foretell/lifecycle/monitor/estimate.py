@@ -20,7 +20,7 @@ from foretell.task.model import TaskKind
 
 FEWEST = 3
 """Past windows that the model had not seen, from which it is known how far estimates are off."""
-LEVELS = tuple((i + 0.5) / 20 for i in range(20))
+LEVELS = tuple((i + 0.5) / 100 for i in range(100))
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def estimate(
 ) -> Estimate:
     """Whether an estimate may be shown, by the (estimated, realised) scores of past windows.
 
-    It may where it was no worse a guess than the score that the backtest `promised`, give or take
-    `tolerance`, half the width of that score's interval.
+    It may where it was no worse a guess than the score that the backtest `promised`, or off by no more than
+    `tolerance`, a quarter of the width of that score's interval.
     """
     known = [(e, r) for e, r in pairs if math.isfinite(e) and math.isfinite(r)]
     error = float(np.mean([abs(e - r) for e, r in known])) if known else math.nan
@@ -86,6 +86,6 @@ def estimate(
         hidden = f"{metric} cannot be estimated without labels"
     elif len(known) < FEWEST:
         hidden = f"past windows that the model had not seen: {len(known)}, and {FEWEST} are needed to try it"
-    elif error > plain + (tolerance if math.isfinite(tolerance) else 0.0):
+    elif error > max(plain, tolerance if math.isfinite(tolerance) else 0.0):
         hidden = f"on past windows it was off by {error:.3f}, the backtest's score by {plain:.3f}"
     return Estimate(metric, value, error, plain, len(known), hidden)

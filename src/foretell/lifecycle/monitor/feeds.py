@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from foretell.core.text import plural
 from foretell.core.time import DAY, Instant, format_instant
 from foretell.features.matrix import Floats
 from foretell.lifecycle.monitor.usual import FEWEST, RECENT, tail
@@ -23,7 +24,9 @@ FEWEST_TIMES = 10
 """Different times from which it can be said how often rows come."""
 YEAR = 365 * DAY
 LATE, DEAD = 1.5, 3.0
-"""How many times the longest gap of the past year the newest row may be old."""
+"""How many times the gaps of the past year the newest row may be old."""
+HOLIDAYS = 2
+"""So many of the year's gaps are the longest for once: Christmas, a move."""
 UNLIKELY, MATTERS = 0.001, 1.5
 """How unlikely a number of rows must be to be told, and by what factor off at the least."""
 COLLAPSED, RUN = 0.1, 3
@@ -84,14 +87,15 @@ def feed(
     if not len(times):
         return Feed(table, None, nan, nan, nan, (), nan, nan, stopped="it has no row")
     newest = int(times[-1])
-    age, gap = now - newest, _longest_gap(times)
+    age, (gap, seldom) = now - newest, _longest_gaps(times)
     stopped = odd = None
-    said = f"its newest row is {_days(age)} old"
-    if gap > 0:
-        allowed = max(float(gap), least, _age(times, trained))
-        usually = f"{said}, and there was never more than {_days(gap)} between two"
-        stopped = usually if age > DEAD * allowed else None
-        odd = usually if stopped is None and age > LATE * allowed else None
+    if gap:
+        rested = max(least, _age(times, trained))
+        said = f"its newest row is {_days(age)} old"
+        if age > max(LATE * gap, DEAD * seldom, DEAD * rested):
+            stopped = f"{said}, and there was never more than {_days(gap)} between two"
+        elif age > LATE * max(seldom, rested):
+            odd = f"{said}, and there is seldom more than {_days(seldom)} between two"
     period = _period(times)
     if period is None:
         return Feed(table, newest, age / DAY, gap / DAY or nan, nan, (), nan, nan, stopped, odd)
@@ -104,7 +108,7 @@ def feed(
         low = np.exp(ratio) < COLLAPSED
         run = RUN if period == DAY else 2
         runs = np.convolve(low, np.ones(run), "valid") == run
-        last = f"{int(counts[-1]):,} rows in the last {_NAMES[period]}, usually {expected[-1]:,.0f}"
+        last = f"{plural(int(counts[-1]), 'row')} in the last {_NAMES[period]}, usually {expected[-1]:,.0f}"
         if runs[-1] and not runs[:-run].any():
             stopped = stopped or last
         elif p < UNLIKELY and abs(ratio[-1]) > np.log(MATTERS):
@@ -130,12 +134,17 @@ def _age(times: npt.NDArray[np.int64], at: Instant | None) -> float:
     return 0.0 if at is None or not count else float(at - times[count - 1])
 
 
-def _longest_gap(times: npt.NDArray[np.int64]) -> int:
-    """The longest time without a row in the year before the newest; 0 where too few times tell."""
+def _longest_gaps(times: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """The longest time without a row in the year before the newest, and the longest but for holidays; 0 where
+    too few times tell.
+    """
     recent = np.unique(times[np.searchsorted(times, times[-1] - YEAR) :])
     if len(recent) < FEWEST_TIMES:
         recent = np.unique(times)
-    return int(np.diff(recent).max()) if len(recent) >= FEWEST_TIMES else 0
+    if len(recent) < FEWEST_TIMES:
+        return 0, 0
+    gaps = np.sort(np.diff(recent))
+    return int(gaps[-1]), int(gaps[-1 - HOLIDAYS])
 
 
 def _period(times: npt.NDArray[np.int64]) -> int | None:
@@ -152,8 +161,10 @@ def _needed(period: int) -> int:
 
 
 def _counts(times: npt.NDArray[np.int64], period: int) -> npt.NDArray[np.int64]:
-    """The rows of each whole period, back from the newest row."""
-    newest = int(times[-1])
+    """The rows of each whole period, back from the newest row; where rows are dated by the day, from the day
+    before it, which is whole.
+    """
+    newest = int(times[-1]) - (not np.any(times % DAY))
     whole = min(SHOWN, int((newest - int(times[0])) // period))
     edges = newest - period * np.arange(whole, -1, -1, dtype=np.int64)
     return np.asarray(np.diff(np.searchsorted(times, edges, side="right")))
