@@ -12,6 +12,8 @@ from foretell.lifecycle.monitor.drift import UNLIKELY, Drift
 from foretell.lifecycle.monitor.feeds import Feed
 from foretell.lifecycle.monitor.finding import Finding, Severity
 
+ALL = "all tables"
+"""The subject of a finding about a database none of whose tables grows any more."""
 NAMED = 3
 """Drifting features that are named in the sentence."""
 
@@ -27,7 +29,7 @@ def of_feeds(feeds: Sequence[Feed]) -> list[Finding]:
     if len(stopped) > 1 and len(stopped) == len(feeds):
         ages = [f.age for f in feeds if np.isfinite(f.age)]
         text = f"no table has had a new row for {min(ages):,.1f} days" if ages else "no table has a row"
-        return [Finding(Severity.PAGE, "feeds", "all tables", text)]
+        return [Finding(Severity.PAGE, "feeds", ALL, text)]
     found = [Finding(Severity.PAGE, "feeds", f.table, f"{f.table} has stopped: {f.stopped}") for f in stopped]
     return found + [
         Finding(Severity.DIGEST, "feeds", f.table, f"{f.table} is unusual: {f.odd}")

@@ -34,7 +34,7 @@ from foretell.lifecycle.monitor.gather import (
 from foretell.lifecycle.monitor.harm import Outcome, Promise, judge
 from foretell.lifecycle.monitor.histograms import histograms
 from foretell.lifecycle.monitor.record import Monitoring, Performance
-from foretell.lifecycle.monitor.tell import of_drift, of_feeds, of_schema
+from foretell.lifecycle.monitor.tell import ALL, of_drift, of_feeds, of_schema
 from foretell.lifecycle.registry import Registry
 from foretell.lifecycle.version import Version
 from foretell.prediction.database import OpenDatabase, Target, end_of_history, open_database
@@ -104,6 +104,8 @@ def watch(
     progress.stage("computing features of past windows")
     gathered = gather(database, model, past_cutoffs(database, model.task, cutoff))
     findings = [*of_schema(database.changes), *of_feeds(feeds)]
+    if any(f.subject == ALL for f in findings):
+        notes.append("if this is a copy of how things once stood, say when that was: --now TIME")
     features = predictions = told_apart = None
     if gathered is None:
         nobody = f"there is nobody to score at {format_instant(cutoff)}"
