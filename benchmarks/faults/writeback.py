@@ -164,7 +164,7 @@ def full(place: Place, run: Run, table: pa.Table, dice: random.Random, cost: flo
 def cut(place: Place, run: Run, table: pa.Table, dice: random.Random, cost: float, report: Report) -> bool:
     """The connection goes at a random byte; in every third case with the answer to COMMIT."""
     assert place.server is not None
-    after = dice.choice((dice.randint(0, int(cost)), dice.randint(0, int(cost)), COMMIT))
+    after = COMMIT if report.faults % 3 == 1 else dice.randint(0, int(cost))
     with proxied(place.server, after) as proxy:
         try:
             place.sink(proxy.port).write(TO, run, COLUMNS, table)
@@ -279,10 +279,17 @@ def without_transactions() -> Iterator[None]:
         for part in parts:
             copy(session, to, columns, iter([part]))
 
-    copy = postgres._Session.append
+    def in_turns(session: Any, to: str, columns: Any, parts: Any) -> None:
+        for part in parts:
+            session.rows("BEGIN")
+            insert(session, to, columns, iter([part]))
+            session.rows("COMMIT")
+
+    copy, insert = postgres._Session.append, sqlite._Session.append
     changed: list[tuple[Any, str, Any]] = [
         (sqlite._Session, "begin", nothing),
         (sqlite._Session, "commit", nothing),
+        (sqlite._Session, "append", in_turns),
         (duckdb._Session, "begin", nothing),
         (duckdb._Session, "commit", nothing),
         (duckdb._Session, "rollback", nothing),

@@ -25,9 +25,11 @@ def answers(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "fault"), CASES)
 def test_a_run_is_whole_or_not_there(kind: str, fault: str) -> None:
     answers(kind)
-    found = writeback.battery(kind, fault, faults=6, seed=1, size=500)
-    assert found.faults == 6
+    found = writeback.battery(kind, fault, faults=4, seed=1, size=300)
+    assert found.faults == 4
     assert found.bad == 0, found
+    if fault == "cut":  # the answer to COMMIT was lost, and the run looked up
+        assert found.looked_up > 0 and found.interrupted == 0, found
 
 
 @pytest.mark.parametrize(
@@ -35,13 +37,7 @@ def test_a_run_is_whole_or_not_there(kind: str, fault: str) -> None:
 )
 def test_a_writer_without_transactions_is_caught(kind: str) -> None:
     answers(kind)
-    found = writeback.battery(kind, "kill", faults=12, seed=2, size=2_000, careless=True)
-    assert found.bad > 0
-
-
-@pytest.mark.server
-@pytest.mark.parametrize("kind", SERVERS)
-def test_an_answer_to_commit_that_is_lost_is_looked_up(kind: str) -> None:
-    answers(kind)
-    found = writeback.battery(kind, "cut", faults=9, seed=3, size=500)
-    assert found.bad == 0 and found.looked_up > 0 and found.interrupted == 0, found
+    assert any(
+        writeback.battery(kind, "kill", faults=2, seed=seed, size=1_500, careless=True).bad
+        for seed in range(8)
+    )

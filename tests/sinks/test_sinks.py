@@ -19,7 +19,7 @@ import pytest
 from places import PLACES, Place
 
 from foretell.core.errors import UsageError, WriteError
-from foretell.sinks.base import Column, Names, Run
+from foretell.sinks.base import BATCH, Column, Names, Run
 from foretell.sinks.duckdb import DuckDBSink
 from foretell.sinks.mysql import label
 from foretell.sinks.open import kind_of, open_sink
@@ -371,7 +371,7 @@ def test_mysql_keys_are_told_apart_by_case(place: Place) -> None:
 
 
 def test_many_rows_go_in_parts(tmp_path: Path) -> None:
-    rows = 120_001
+    rows = BATCH + 1
     for name in ("x.duckdb", "x.sqlite"):
         sink = open_sink(tmp_path / name)
         assert sink.write("predictions", a_run(rows=rows), COLUMNS, table(rows))
