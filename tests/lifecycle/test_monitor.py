@@ -20,6 +20,7 @@ from foretell.lifecycle.batches import begin, run_id_of
 from foretell.lifecycle.grading import grade
 from foretell.lifecycle.monitor.finding import Finding, Severity
 from foretell.lifecycle.monitor.record import Monitoring
+from foretell.lifecycle.monitor.tell import of_drift
 from foretell.lifecycle.monitor.watch import KIND, monitor
 from foretell.lifecycle.registry import Registry
 from foretell.prediction.model import Model
@@ -121,6 +122,21 @@ def test_a_column_that_moves_is_for_the_digest(held: Registry, tables: Frames) -
     assert found.features is not None and found.features.drifting
     assert all("amount" in f.name for f in found.features.drifting[:3])
     assert any(f.area == "features" and "drift" in f.text for f in found.findings)
+
+
+def test_new_categories_are_for_the_digest(quiet: Monitoring) -> None:
+    """Told from figures: the shop's own segments are the same at all times."""
+    found = quiet
+    assert found.features is not None and found.predictions is not None
+    first = found.features.features[0]
+
+    def told(unseen: float, before: float) -> list[str]:
+        features = replace(found.features, features=(replace(first, unseen=unseen, unseen_before=before),))
+        said = of_drift({first.name: "segment"}, features, found.predictions, None)
+        return [f.text for f in said if "new category" in f.text]
+
+    assert told(0.12, 0.0) == ["12% of entities have a new category of “segment”"]
+    assert told(0.12, 0.1) == told(0.001, 0.0) == told(float("nan"), float("nan")) == []
 
 
 def wrong_batches(held: Registry, tables: Frames, days: Sequence[int], *, reverse: bool) -> None:

@@ -55,7 +55,8 @@ svg { max-width: 100%; height: auto; } svg.spark { width: 7.5rem; height: 1.5rem
 svg.spark polyline { fill: none; stroke: var(--mark); stroke-width: 1.5; }
 svg.spark circle { fill: var(--mark); }
 .plot { background: #ffffff; }
-@media (max-width: 40rem) { th, td { padding-right: .5rem; } tbody th:not(.s) { min-width: 7rem; } }
+@media (max-width: 40rem) { thead th, thead th.n { white-space: normal; }
+  th, td { padding-right: .5rem; } tbody th:not(.s) { min-width: 7rem; } }
 """
 PAGE = """<!doctype html>
 <html lang="en">

@@ -14,6 +14,8 @@ from foretell.lifecycle.monitor.finding import Finding, Severity
 
 ALL = "all tables"
 """The subject of a finding about a database none of whose tables grows any more."""
+UNSEEN, MORE = 0.02, 5.0
+"""The share of entities with categories that no earlier window had, and how many times the usual share."""
 NAMED = 3
 """Drifting features that are named in the sentence."""
 
@@ -46,6 +48,10 @@ def of_drift(
     for moved in predictions.drifting:
         text = f"the {moved.name} is spread otherwise than it usually is (KS {moved.ks:.2f})"
         found.append(Finding(Severity.DIGEST, "predictions", moved.name, text))
+    for f in features.features:
+        if f.unseen >= UNSEEN and f.unseen > MORE * f.unseen_before:
+            text = f"{f.unseen:.0%} of entities have a new category of “{descriptions.get(f.name, f.name)}”"
+            found.append(Finding(Severity.DIGEST, "features", f.name, text))
     drifting = features.drifting
     if drifting:
         names = listing([f"“{descriptions.get(f.name, f.name)}”" for f in drifting[:NAMED]])
