@@ -6,9 +6,9 @@ Two models score the same rows; entities have several rows each, of which outcom
 see what drives the outcome through noise, some of it shared and some their own (their scores correlate by
 0.67): of equal strength for equal models; for a better challenger so much less that its AUROC is 0.02 higher.
 Printed are the shares of trials in which the challenger is promoted by one look, by the first of several
-looks at ever more rows, and by the rule "the higher score wins" (the control, which cannot tell chance from
-skill). The same for a regression's mean absolute error with heavy tails and a shock for each day that all
-rows share.
+looks at ever more rows, and by two controls: an interval that resamples entities alone, which takes days that
+all rows share for so many rows, and the rule "the higher score wins". The same for a regression's mean
+absolute error with heavy tails, where each model's errors are larger on some days than on others.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from foretell.task.model import TaskKind
 A_ROW = 4  # rows of an entity
 SHARED = 0.8  # noise that both models see alike
 NOISE, LESS_NOISE = 0.9, 0.643  # AUROC 0.708 and 0.728, over 400,000 rows
+DAYS = 20
+SHOCK = 0.2  # of a day, in the logarithm of each model's error
 REPETITIONS = 200
 
 
@@ -61,13 +63,13 @@ def classes(rng: np.random.Generator, rows: int, *, better: bool) -> Said:
 
 
 def amounts(rng: np.random.Generator, rows: int, *, better: bool) -> Said:
-    """Amounts with heavy tails, on 40 days, each with a shock that moves each model's error its own way."""
-    entities = max(1, rows // 40)
+    """Amounts with tails, on a few days, each with a shock of its own for each model's errors."""
+    entities = max(1, rows // DAYS)
     groups, day = np.arange(rows) % entities, np.arange(rows) // entities
-    y = np.exp(rng.normal(size=entities)[groups] + 0.5 * rng.standard_t(4, size=rows).clip(-6, 6))
-    shocks = rng.normal(scale=0.05, size=(2, day.max() + 1))
+    y = np.exp(0.5 * rng.normal(size=entities)[groups] + 0.3 * rng.standard_t(4, size=rows).clip(-6, 6))
+    shocks = rng.normal(scale=SHOCK, size=(2, day.max() + 1))
     scores = [
-        y * np.exp(noise * _mixed(rng, groups, entities) + shock[day])
+        y * np.exp(noise * np.exp(shock[day]) * _mixed(rng, groups, entities))
         for noise, shock in zip((0.5, 0.47 if better else 0.5), shocks)
     ]
     return Said(y, scores[0], scores[1], groups, day)
@@ -81,13 +83,14 @@ def _mixed(rng: np.random.Generator, groups: Groups, entities: int) -> Floats:
 Make = Callable[..., Said]
 
 
-def promoted(made: Said, kind: TaskKind, look: int = 1) -> bool:
+def promoted(made: Said, kind: TaskKind, look: int = 1, *, days: bool = True) -> bool:
+    """Whether the challenger is. Without `days` the ruling does not know which rows share a cutoff."""
     found = rule(
         made.y,
         made.champion,
         made.challenger,
         groups=made.groups,
-        cutoffs=made.cutoffs,
+        cutoffs=made.cutoffs if days else made.cutoffs * 0,
         kind=kind,
         look=look,
         repetitions=REPETITIONS,
@@ -103,16 +106,17 @@ def higher(made: Said, kind: TaskKind) -> bool:
 
 def shares(make: Make, kind: TaskKind, *, better: bool, trials: int, rows: int, looks: int, seed: int) -> str:
     """A line of the table: shares of trials in which the challenger is promoted."""
-    once = often = naive = ever = 0
+    once = alone = often = naive = ever = 0
     for trial in range(trials):
         made = make(np.random.default_rng([seed, trial]), rows, better=better)
         once += promoted(made, kind)
+        alone += promoted(made, kind, days=False)
         parts = [made.first(rows * (i + 1) // looks) for i in range(looks)]
         often += any(promoted(p, kind, look=i + 1) for i, p in enumerate(parts))
         naive += higher(made, kind)
         ever += any(higher(p, kind) for p in parts)
     name = f"{kind.value}, {'better' if better else 'equal'}"
-    cells = " | ".join(f"{100 * n / trials:.1f}%" for n in (once, often, naive, ever))
+    cells = " | ".join(f"{100 * n / trials:.1f}%" for n in (once, often, alone, naive, ever))
     return f"| {name} | {cells} |"
 
 
@@ -124,8 +128,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     print(f"{given.trials} trials of {given.rows:,} rows; shares in which the challenger is promoted")
-    print(f"| challenger | one look | {given.looks} looks | higher wins | higher wins, {given.looks} looks |")
-    print("|---|--:|--:|--:|--:|")
+    several = f"{given.looks} looks"
+    print(f"| challenger | one look | {several} | by entity alone | higher wins | higher wins, {several} |")
+    print("|---|--:|--:|--:|--:|--:|")
     for make, kind in ((classes, TaskKind.BINARY), (amounts, TaskKind.REGRESSION)):
         for better in (False, True):
             print(shares(make, kind, better=better, **vars(given)), flush=True)

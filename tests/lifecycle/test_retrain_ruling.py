@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "lifecycle"))
 
+import promotion
 from promotion import amounts, classes, higher, promoted
 
 from foretell.lifecycle.retrain.ruling import ALLOWANCE, _t, rule, spent
@@ -121,3 +122,10 @@ def test_classes_are_ruled_by_their_probabilities() -> None:
     good, bad = np.eye(3)[rows % 3], np.full((300, 3), 1 / 3)
     assert rule(y, bad, good, groups=rows, cutoffs=rows * 0, kind=M).is_better
     assert rule(y, good, bad, groups=rows, cutoffs=rows * 0, kind=M).is_worse
+
+
+def test_without_the_days_equal_challengers_pass_by_the_weather(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of resampling cutoffs: an interval that knows entities alone promotes them."""
+    monkeypatch.setattr(promotion, "SHOCK", 0.5)
+    made = [amounts(np.random.default_rng([9, i]), 2_000, better=False) for i in range(40)]
+    assert sum(promoted(m, R) for m in made) <= 3 < 6 <= sum(promoted(m, R, days=False) for m in made)

@@ -1,9 +1,9 @@
 """Whether a challenger may replace the champion: what both said of the same rows goes in, a ruling comes out.
 
 The challenger's advantage is measured on rows that neither has seen, with the error that resampling whole
-entities gives it (and whole cutoffs, where there are many: days have effects that all rows share; the wider
-counts). Each look at a champion's challengers spends a part of one allowance for errors, so that looking
-often does not promote by chance.
+entities gives it (and whole cutoffs, where there are many: days have effects that all rows share). Each look
+at a champion's challengers spends a part of one allowance for errors, so that looking often does not promote
+by chance.
 """
 
 from __future__ import annotations
@@ -144,13 +144,15 @@ def rule(
     values = {n: judge.score(y, p) for n, p in said.items()}
     error = spent(look)
     by_entity = resample(judge, y, said, groups, repetitions=repetitions, seed=seed)
-    spreads = [_spread(by_entity, len(np.unique(groups)))]
+    spread, clusters = _spread(by_entity, len(np.unique(groups)))
     if (moments := len(np.unique(cutoffs))) >= MANY_CUTOFFS:
-        draws = resample(judge, y, said, cutoffs, repetitions=repetitions, seed=seed)
-        spreads.append(_spread(draws, moments))
+        apart = [
+            _spread(resample(judge, y, said, by, repetitions=repetitions, seed=seed), n)[0]
+            for by, n in ((cutoffs, moments), (np.arange(len(y)), len(y)))
+        ]
+        spread, clusters = _both_ways(spread, *apart), min(clusters, moments)
     lift = sign * (values["challenger"] - values["champion"])
-    half = max(s * _t(1 - error, df) for s, df in spreads)
-    sure = max(s * _t(1 - SURE, df) for s, df in spreads)
+    half, sure = (spread * _t(1 - e, clusters - 1) for e in (error, SURE))
     scores = {n: Score(judge.name, values[n], *interval(by_entity[n])) for n in said}
     return Ruling(
         judge.name,
@@ -160,7 +162,7 @@ def rule(
         lift + sure,
         look,
         error,
-        half + NormalDist().inv_cdf(POWER) * max(s for s, _ in spreads),
+        half + NormalDist().inv_cdf(POWER) * spread,
         len(y),
         len(np.unique(groups)),
         _off(y, champion, challenger, kind, bands, level),
@@ -169,12 +171,21 @@ def rule(
 
 
 def _spread(draws: dict[str, Floats], clusters: int) -> tuple[float, int]:
-    """The standard error of the difference, nan where most draws are not defined; its degrees of freedom."""
+    """The standard error of the difference, nan where most draws are not defined; and of how many clusters,
+    two at the least.
+    """
     gaps = draws["challenger"] - draws["champion"]
     held = gaps[np.isfinite(gaps)]
     if clusters < 2 or len(held) * 2 < len(gaps):
-        return float("nan"), 1
-    return float(held.std(ddof=1) * math.sqrt(clusters / (clusters - 1))), clusters - 1
+        return float("nan"), 2
+    return float(held.std(ddof=1) * math.sqrt(clusters / (clusters - 1))), clusters
+
+
+def _both_ways(entities: float, cutoffs: float, rows: float) -> float:
+    """The error where rows of an entity are alike and those of a cutoff too (Cameron, Gelbach & Miller 2011):
+    what either adds to that of single rows, at least the larger.
+    """
+    return math.sqrt(max(entities**2 + cutoffs**2 - rows**2, entities**2, cutoffs**2))
 
 
 def _t(share: float, df: int) -> float:
