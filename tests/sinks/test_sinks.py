@@ -19,7 +19,7 @@ import pytest
 from places import PLACES, Place
 
 from foretell.core.errors import UsageError, WriteError
-from foretell.sinks.base import BATCH, Column, Names, Run
+from foretell.sinks.base import BATCH, Column, Names, Run, tried
 from foretell.sinks.duckdb import DuckDBSink
 from foretell.sinks.mysql import label
 from foretell.sinks.open import kind_of, open_sink
@@ -453,6 +453,34 @@ def test_a_server_that_is_not_there_is_an_error_without_the_password(url: str) -
         open_sink(url).write("predictions", a_run(), COLUMNS, table())
     assert "s3cret" not in str(caught.value)
     assert "s3cret" not in repr(open_sink(url))
+
+
+def test_a_doubt_is_settled_by_the_next_attempt_or_told() -> None:
+    lost = WriteError("lost", uncertain=True)
+    unreached, refused = WriteError("cannot connect", unreached=True), WriteError("the disk is full")
+
+    def after(*ends: WriteError | bool) -> bool:
+        told = iter(ends)
+
+        def attempt() -> bool:
+            end = next(told)
+            if isinstance(end, WriteError):
+                raise end
+            return end
+
+        return tried(attempt, pause=0.0)
+
+    assert after(True) is True and after(False) is False
+    assert (
+        after(lost, False) is True and after(lost, unreached, True) is True
+    )  # the first did write; the last
+    for certain in (refused, unreached):
+        with pytest.raises(WriteError) as caught:
+            after(certain)
+        assert caught.value is certain
+    for ends in ((lost, refused), (lost, lost, lost, lost), (lost, unreached, unreached, unreached)):
+        with pytest.raises(WriteError, match="whether the rows are there is not known"):
+            after(*ends)
 
 
 # Which sink

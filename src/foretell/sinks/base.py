@@ -179,20 +179,23 @@ def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def tried(attempt: Callable[[], bool], *, pause: float = 0.2) -> bool:
     """Whether rows were written, by an attempt that looks first whether they are there.
 
-    Where it is uncertain how an attempt ended (the connection was lost, perhaps only with the answer to
-    COMMIT), the next one tells: it finds the run, or writes it.
+    Where an attempt's end is `uncertain` (the connection was lost, perhaps only with the answer to COMMIT),
+    the next one tells: it finds the run, or writes it. An error after that leaves it open, and says so.
     """
+    doubt = False
     for left in reversed(range(ATTEMPTS)):
         try:
-            return attempt() or left < ATTEMPTS - 1
+            return attempt() or doubt
         except WriteError as error:
-            if not error.fields.get("uncertain"):
+            again = error.fields.get("uncertain") or (doubt and error.fields.get("unreached"))
+            if not doubt and not again:
                 raise
-            if not left:
+            if not again or not left:
                 raise WriteError(
                     f"{error.message}; whether the rows are there is not known",
                     mend="write again: if they are, nothing is written twice",
                 ) from None
+            doubt = True
             time.sleep(pause)
     raise AssertionError("unreachable")
 

@@ -181,8 +181,12 @@ def _make(path: Path) -> None:
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
         duckdb.connect(str(draft)).close()
-        with suppress(FileExistsError):  # another process was first
+        try:
             os.link(draft, path)
+        except FileExistsError:
+            pass  # another process was first
+        except OSError:  # a file system without links
+            draft.rename(path)
     except OSError as error:
         raise WriteError(f"cannot make {str(path)!r}: {error.strerror or error}") from None
     finally:

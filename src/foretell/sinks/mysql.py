@@ -93,7 +93,7 @@ class _Session:
             raise WriteError(
                 f"cannot connect to {mask(url)}: {self._say(error)}",
                 mend="check the host, the user, the password and the database's name",
-                uncertain=True,
+                unreached=True,
             ) from None
 
     def place(self, name: str) -> str:
