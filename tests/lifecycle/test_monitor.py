@@ -91,6 +91,18 @@ def test_rows_after_the_clock_change_nothing_and_rows_before_it_do(held: Registr
     assert watched(held, fewer, 350.5).to_dict() != alone
 
 
+def test_either_engine_sees_the_same(
+    held: Registry, quiet: Monitoring, tables: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORETELL_ENGINE", "duckdb")
+    found = watched(held, tables)
+    assert repr(found.feeds) == repr(quiet.feeds)
+    assert found.features is not None and quiet.features is not None
+    assert found.features.windows == quiet.features.windows
+    for ours, theirs in zip(found.features.features, quiet.features.features):
+        assert ours.name == theirs.name and abs(ours.ks - theirs.ks) < 0.02
+
+
 def test_a_broken_schema_is_harm_and_no_error(held: Registry, tables: Frames) -> None:
     broken = {**tables, "orders": tables["orders"].drop_columns(["amount"])}
     found = watched(held, broken)
@@ -99,11 +111,22 @@ def test_a_broken_schema_is_harm_and_no_error(held: Registry, tables: Frames) ->
     assert "orders.amount" in monitor_page(found) and to_text(monitor_view(found))
 
 
-def test_a_new_column_is_for_the_digest(held: Registry, tables: Frames) -> None:
+def test_a_new_column_and_rows_that_point_at_nothing_are_told_once(held: Registry, tables: Frames) -> None:
     orders = tables["orders"]
     more = {**tables, "orders": orders.append_column("note", pa.array(["x"] * len(orders)))}
-    found = watched(held, more)
+    found = watched(held, more, 360)
     assert not found.harm and ("digest", "schema") in areas(found)
+    assert ("digest", "schema") not in areas(watched(held, more, 370))
+    fewer = {**more, "customers": tables["customers"].slice(0, 140)}
+    told = [watched(held, fewer, at) for at in (380, 390)]
+    assert [("digest", "schema") in areas(f) for f in told] == [True, False]
+    assert "point at no row of customers" in next(f.text for f in told[0].findings if f.area == "schema")
+
+
+def test_rows_that_point_at_nothing_are_no_news_at_the_first_look(held: Registry, tables: Frames) -> None:
+    found = watched(held, {**tables, "customers": tables["customers"].slice(0, 140)})
+    assert any("point at no row" in c for c in found.changes)
+    assert ("digest", "schema") not in areas(found)
 
 
 def test_a_feed_that_stopped_is_harm(held: Registry, tables: Frames) -> None:

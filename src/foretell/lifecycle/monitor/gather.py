@@ -29,6 +29,7 @@ from foretell.prediction.around import model_matrix
 from foretell.prediction.database import OpenDatabase, counted_tables, end_of_history
 from foretell.prediction.labels import computed_labels
 from foretell.prediction.model import Model
+from foretell.store.columns import Tables
 from foretell.task.given import is_given
 from foretell.task.model import Task, TaskKind
 
@@ -42,6 +43,8 @@ REPETITIONS = 200
 """Resamples that tell a window's errors."""
 MOST_LABELLED = 12
 """Past windows whose labels are known that the model's predictions are held against."""
+MOST_TIMES = 5_000_000
+"""Rows of a table whose times are read where the engine does not hold them."""
 PREDICTION = "prediction"
 
 Places: TypeAlias = npt.NDArray[np.intp]
@@ -135,18 +138,21 @@ def used_tables(model: Model) -> tuple[str, ...]:
 def feed_times(database: OpenDatabase, tables: Sequence[str]) -> Mapping[str, npt.NDArray[np.int64]]:
     """The instants from which rows of tables are known, ascending; untimed tables are left out.
 
-    Under a memory cap tables are not held as arrays, and of each only the first and last instant is told.
+    Where an engine holds no tables as arrays they are read for this; of one with very many rows only the
+    first and the last instant is told.
     """
+    held = database.engine.tables
+    small = Tables(database.store, database.schema, threads=database.threads) if held is None else held
     found = {}
     for name in tables:
         if not database.schema.is_timed(name):
             continue
-        if database.engine.tables is not None:
-            times = database.engine.tables.times(name)
-            found[name] = np.empty(0, dtype=np.int64) if times is None else times
-        else:
+        if held is None and database.store.table(name).rows > MOST_TIMES:
             span = database.engine.span(name, until=database.now)
             found[name] = np.array([] if span is None else span, dtype=np.int64)
+        else:
+            times = small.times(name)
+            found[name] = np.empty(0, dtype=np.int64) if times is None else times
     return found
 
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from foretell.core.jsonable import jsonable
 from foretell.core.time import Instant, format_instant
 from foretell.lifecycle.monitor.adversary import Adversary
 from foretell.lifecycle.monitor.drift import Drift
@@ -84,7 +83,7 @@ class Monitoring:
         def part(held: Any) -> Any:
             return None if held is None else held.to_dict()
 
-        told: dict[str, Any] = _jsonable(
+        told: dict[str, Any] = jsonable(
             {
                 "model": f"{self.name}@{self.version}",
                 "question": self.question,
@@ -106,13 +105,3 @@ class Monitoring:
 
     def __repr__(self) -> str:
         return f"<Monitoring of {self.name}@{self.version}: {self.verdict}>"
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _jsonable(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(v) for v in value]
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from foretell.lifecycle.monitor.adversary import Adversary
 from foretell.lifecycle.monitor.drift import UNLIKELY, Drift
 from foretell.lifecycle.monitor.feeds import Feed
 from foretell.lifecycle.monitor.finding import Finding, Severity
+from foretell.schema.model import Schema
 
 ALL = "all tables"
 """The subject of a finding about a database none of whose tables grows any more."""
@@ -20,9 +22,22 @@ NAMED = 3
 """Drifting features that are named in the sentence."""
 
 
-def of_schema(changes: Sequence[str]) -> list[Finding]:
-    """Changes that the model can live with are for the digest."""
-    return [Finding(Severity.DIGEST, "schema", change.partition(" ")[0], change) for change in changes]
+def of_schema(changes: Sequence[str], schema: Schema, earlier: Sequence[str] | None) -> list[Finding]:
+    """Changes that the model can live with are for the digest, once: `earlier` are those of the look before.
+
+    At the first look (None) rows that point at nothing are no news: the model may know them so.
+    """
+    if earlier is None:
+        links = tuple(f"{link.name}:" for link in schema.links)
+        news = [c for c in changes if not c.startswith(links)]
+    else:
+        told = {_without_numbers(c) for c in earlier}
+        news = [c for c in changes if _without_numbers(c) not in told]
+    return [Finding(Severity.DIGEST, "schema", change.partition(" ")[0], change) for change in news]
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d[\d,]*", "#", text)
 
 
 def of_feeds(feeds: Sequence[Feed]) -> list[Finding]:

@@ -103,7 +103,8 @@ def watch(
     descriptions = {f.name: f.description for f in model.features.features}
     progress.stage("computing features of past windows")
     gathered = gather(database, model, past_cutoffs(database, model.task, cutoff))
-    findings = [*of_schema(database.changes), *of_feeds(feeds)]
+    earlier = _earlier(registry, version.name, cutoff)
+    findings = [*of_schema(database.changes, database.schema, earlier), *of_feeds(feeds)]
     if any(f.subject == ALL for f in findings):
         notes.append("if this is a copy of how things once stood, say when that was: --now TIME")
     features = predictions = told_apart = None
@@ -139,6 +140,15 @@ def watch(
         descriptions=descriptions,
         notes=tuple(notes),
     )
+
+
+def _earlier(registry: Registry, name: str, cutoff: Instant) -> list[str] | None:
+    """The changes of the schema that the look before told of; None where there was none."""
+    before = [e for e in registry.entries(name, KIND) if e.key < format_instant(cutoff)]
+    if not before:
+        return None
+    found: list[str] = max(before, key=lambda e: e.key).record["schema_changes"]
+    return found
 
 
 def _feeds(database: OpenDatabase, model: Model, now: Instant) -> tuple[Feed, ...]:
