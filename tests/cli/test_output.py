@@ -14,8 +14,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from foretell.cli.output import Format, Result, chosen, encoded, plain, save, write
+from foretell.cli.output import Format, Result, chosen, encoded, save, write
 from foretell.core.errors import UsageError
+from foretell.core.jsonable import jsonable
 from foretell.task.model import TaskKind
 
 ROWS = pa.table({"customer_id": [1, 2], "probability": [0.25, None]})
@@ -67,6 +68,19 @@ class Thing:
 
 
 def test_json_holds_no_nan_and_no_python() -> None:
-    value = plain({"thing": Thing(TaskKind.BINARY, (1.5, float("nan"), float("inf"))), 3: {"a"}})
+    value = jsonable({"thing": Thing(TaskKind.BINARY, (1.5, float("nan"), float("inf"))), 3: {"a"}})
     assert value == {"thing": {"kind": "binary", "numbers": [1.5, None, None]}, "3": ["a"]}
     json.dumps(value, allow_nan=False)
+
+
+def test_lists_are_text_in_csv_and_lists_in_parquet() -> None:
+    """CSV has no lists: reasons go in as JSON."""
+    rows = pa.table({"id": [1, 2], "reasons": [["a; b", "ü"], None]})
+    result = Result(lambda: Text(""), dict, lambda: rows)
+    read = pyarrow.csv.read_csv(io.BytesIO(encoded(result, Format.CSV)))
+    assert json.loads(read["reasons"][0].as_py()) == ["a; b", "ü"] and read["reasons"][1].as_py() in (
+        None,
+        "",
+    )
+    again = pyarrow.parquet.read_table(io.BytesIO(encoded(result, Format.PARQUET)))
+    assert again["reasons"].to_pylist() == [["a; b", "ü"], None]

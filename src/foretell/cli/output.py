@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import date, datetime
-from enum import Enum, StrEnum
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 
 from foretell.core.errors import UsageError
+from foretell.core.jsonable import jsonable
 from foretell.core.lazy import require
 from foretell.report.layout import to_text
 
@@ -99,7 +98,7 @@ def encoded(result: Result, format: Format, *, width: int = 100) -> bytes:
     if format is Format.TABLE:
         return (to_text(result.view(), width=width) + "\n").encode()
     if format is Format.JSON:
-        return (json.dumps(plain(result.data()), indent=2, ensure_ascii=False) + "\n").encode()
+        return (json.dumps(jsonable(result.data()), indent=2, ensure_ascii=False) + "\n").encode()
     if result.rows is None:
         raise UsageError(f"this command's result is not rows, so there is no {format} of it",
                          mend="use --format json or table")  # fmt: skip
@@ -129,28 +128,3 @@ def save(path: Path, content: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def plain(value: object) -> Any:
-    """A value as JSON can hold it: dataclasses as objects, instants of time as ISO text, no NaN.
-
-    >>> plain({"a": (1.5, float("nan")), "at": datetime(2025, 1, 2)})
-    {'a': [1.5, None], 'at': '2025-01-02T00:00:00'}
-    """
-    if isinstance(value, Enum):
-        return value.value
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(v) for v in value]
-    if hasattr(value, "item"):  # a numpy scalar
-        return plain(value.item())
-    return str(value)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from foretell.core.jsonable import jsonable
 from foretell.core.text import plural
 from foretell.core.time import Instant, format_instant
 from foretell.evaluation.bootstrap import REPETITIONS, Score, interval, lift, resample
@@ -114,18 +115,8 @@ class Backtest:
         """The whole backtest, ready for JSON; what is not defined is None."""
         held = asdict(self)
         held |= {"kind": str(self.kind), "beats_baseline": self.beats_baseline, "verdict": self.verdict}
-        cleaned: dict[str, Any] = _jsonable(held)
+        cleaned: dict[str, Any] = jsonable(held)
         return cleaned
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _jsonable(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(v) for v in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
 
 
 def _show(value: float) -> str:

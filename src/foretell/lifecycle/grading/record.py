@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from foretell.core.jsonable import jsonable
 from foretell.core.text import plural
 from foretell.core.time import Instant, format_instant, parse_instant
 from foretell.evaluation.bootstrap import Score
@@ -25,7 +26,8 @@ class Grade:
     `lift` is the advantage over the simple rule that the batch holds (positive is better), `promised` the
     backtest's score of the version. `ece` is by how much stated probabilities were off, `coverage` the share
     of outcomes inside their interval, which should be `level`. `happened` is the mean outcome (the share of
-    yes; of classes, of those that were right), `said` the mean prediction.
+    yes; of classes, of those that were right), `said` the mean prediction. `hindsight` says that the version
+    had learned from labels of that time: its batch was no forecast.
     """
 
     run_id: str
@@ -47,6 +49,7 @@ class Grade:
     level: float | None
     segments: tuple[Segment, ...]
     notes: tuple[str, ...] = ()
+    hindsight: bool = False
 
     @property
     def loses(self) -> bool:
@@ -70,7 +73,7 @@ class Grade:
         held = asdict(self)
         held["cutoff"] = format_instant(self.cutoff)
         held["due"] = None if self.due is None else format_instant(self.due)
-        cleaned: dict[str, Any] = _jsonable(held)
+        cleaned: dict[str, Any] = jsonable(held)
         return cleaned | {"loses": self.loses, "lags": self.lags}
 
     @classmethod
@@ -184,13 +187,3 @@ def score_of(record: Mapping[str, Any] | None) -> Any:
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else value
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _jsonable(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(v) for v in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
