@@ -8,6 +8,7 @@ import shutil
 import socket
 import sqlite3
 import struct
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -67,7 +68,16 @@ class InFolder(Place):
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="foretell-place-"))
 
+    def mount(self, size: int) -> None:
+        """Let the folder be a disk of so many bytes; a PermissionError where that takes more rights."""
+        if not self.folder.is_mount():
+            command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(self.folder)]
+            if subprocess.run(command, capture_output=True, check=False).returncode:
+                raise PermissionError("a disk cannot be mounted here")
+
     def close(self) -> None:
+        if self.folder.is_mount():
+            subprocess.run(["umount", str(self.folder)], check=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -28,13 +28,15 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from places import COMMIT, PLACES, Place, proxied
+from places import COMMIT, PLACES, InFolder, Place, proxied
 
 from foretell.core.errors import WriteError
 from foretell.sinks import duckdb, files, mysql, postgres, sqlite, tables
 from foretell.sinks.base import Column, Run, Sink
 
 TO = "predictions"
+BLOCKS = 30_000  # bytes that small files take beyond what they hold
+DISK = 24_000_000  # bytes of a disk that is mounted to be filled
 CUTOFF = 1_700_000_000_000_000
 FRESH = 5
 """A place is left after so many faults, so that tables are often being made when the fault comes."""
@@ -114,7 +116,11 @@ def _one(
     report: Report, fault: str, place: Place, run: Run, table: pa.Table, dice: random.Random, cost: float
 ) -> None:
     report.faults += 1
-    done = FAULTS[fault](place, run, table, dice, cost, report)
+    try:
+        done = FAULTS[fault](place, run, table, dice, cost, report)
+    except PermissionError:
+        report.faults -= 1  # left out: it takes root
+        return
     found, keys, records = _look(place, run)
     whole = (found, keys, records) == (run.rows, run.rows, 1)
     report.interrupted += not done
@@ -176,11 +182,27 @@ def cut(place: Place, run: Run, table: pa.Table, dice: random.Random, cost: floa
     return True
 
 
-FAULTS: dict[str, Callable[..., bool]] = {"kill": killed, "full": full, "cut": cut}
+def no_room(
+    place: Place, run: Run, table: pa.Table, dice: random.Random, cost: float, report: Report
+) -> bool:
+    """A real disk, filled but for what the write may or may not need; the rest is free again afterwards."""
+    assert isinstance(place, InFolder)
+    place.mount(DISK)
+    filler = place.folder / "filler"
+    rest = dice.uniform(0, 1.3) * cost if dice.random() < 0.5 else dice.random() * dice.random() * cost
+    free = os.statvfs(place.folder).f_bavail * os.statvfs(place.folder).f_bsize
+    filler.write_bytes(bytes(max(0, free - int(rest + dice.random() * BLOCKS))))
+    try:
+        return _child(place.sink(), run, table, lambda pid: None)
+    finally:
+        filler.unlink()
+
+
+FAULTS: dict[str, Callable[..., bool]] = {"kill": killed, "full": full, "room": no_room, "cut": cut}
 FOR = {
-    "sqlite": ("kill", "full"),
-    "duckdb": ("kill", "full"),
-    "files": ("kill", "full"),
+    "sqlite": ("kill", "full", "room"),
+    "duckdb": ("kill", "full", "room"),
+    "files": ("kill", "full", "room"),
     "postgres": ("kill", "cut"),
     "mysql": ("kill", "cut"),
 }
