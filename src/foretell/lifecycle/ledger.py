@@ -152,7 +152,7 @@ class Ledger:
             yield
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
             raise
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             code = _code(error)
             if code in _DAMAGED:
                 raise ModelFileError(
@@ -248,8 +248,9 @@ class Ledger:
         draft = copy.with_name(copy.name + ".part")
         with disk_told():
             draft.unlink(missing_ok=True)
-            with closing(sqlite3.connect(draft)) as to:
-                self.connection.backup(to)
+            # By a reader of its own: a connection in a transaction waits for itself for ever.
+            with closing(_connect(self.place)) as reader, closing(sqlite3.connect(draft)) as to:
+                reader.backup(to)
             draft.replace(copy)
             sync_folder(copy.parent)
 
@@ -269,7 +270,7 @@ def _connect(target: Path | str) -> sqlite3.Connection:
     return connection
 
 
-def _code(error: sqlite3.Error) -> int | None:
+def _code(error: Exception) -> int | None:
     """SQLite's primary result code; None where the error is Python's own reading of what SQLite gave."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
