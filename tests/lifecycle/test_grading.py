@@ -121,6 +121,15 @@ def test_rows_after_the_clock_change_no_grade(held: Registry, tables: Frames) ->
     assert graded_by(dict(tables)).graded[1] != graded_by(changed).graded[1]
 
 
+def test_a_batch_of_a_time_that_was_learned_from_is_no_forecast(held: Registry, tables: Frames) -> None:
+    at(held, 280)
+    written(held, tables, day(200))
+    written(held, tables, day(251))
+    past, forecast = graded(held, tables).graded
+    assert past.hindsight and "no forecast" in past.notes[-1]
+    assert not forecast.hindsight and not forecast.notes
+
+
 def test_a_regrade_takes_late_rows_in_and_replaces(held: Registry, tables: Frames) -> None:
     batch = written(held, tables, at(held, 250))
     at(held, 280)

@@ -17,12 +17,13 @@ from foretell.core.time import DAY, Offset, parse_instant
 from foretell.evaluation.detectors import Detection
 from foretell.evaluation.detectors import Outcome as Found
 from foretell.lifecycle.grading import grade
+from foretell.lifecycle.grading.outcomes import seen_until
 from foretell.lifecycle.registry import Registry
 from foretell.lifecycle.retrain import Due, Outcome, Promote, Retrained, due, looks_of, retrain
 from foretell.lifecycle.retrain.looks import CHECK, Look, keep_look
 from foretell.lifecycle.retrain.rollback import checked
 from foretell.lifecycle.retrain.trial import _aligned
-from foretell.lifecycle.retrain.unseen import Missing, Unseen, seen_until, unseen
+from foretell.lifecycle.retrain.unseen import Missing, Unseen, unseen
 from foretell.lifecycle.version import Version
 from foretell.models.calibrate import Calibration
 from foretell.prediction.database import open_database

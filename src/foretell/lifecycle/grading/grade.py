@@ -13,7 +13,7 @@ from foretell.core.time import Instant
 from foretell.evaluation.bootstrap import Score
 from foretell.lifecycle.batches import Batch, batches, predictions_of
 from foretell.lifecycle.grading.answers import answers, scored
-from foretell.lifecycle.grading.outcomes import closes, obstacle, outcomes
+from foretell.lifecycle.grading.outcomes import closes, obstacle, outcomes, seen_until
 from foretell.lifecycle.grading.record import Grade, Grades, Waiting, score_of
 from foretell.lifecycle.grading.segments import segments
 from foretell.lifecycle.registry import Registry
@@ -24,6 +24,7 @@ from foretell.query.parser import parse
 from foretell.task.bind import bind
 from foretell.task.model import Task, TaskKind
 
+HINDSIGHT = "its version had learned from labels of that time: no forecast, and it flatters the model"
 KIND = "grade"
 """The kind of the registry's entries that hold grades, by the batch's run_id."""
 
@@ -56,6 +57,12 @@ def grades_of(registry: Registry, name: str) -> tuple[Grade, ...]:
     """The grades that are kept of a model, the earliest cutoff first."""
     found = [Grade.of(e.record) for e in registry.entries(name, KIND)]
     return tuple(sorted(found, key=lambda g: g.cutoff))
+
+
+def last_grade(registry: Registry, version: Version) -> Grade | None:
+    """How a version's latest forecast did, None while none is graded."""
+    own = [g for g in grades_of(registry, version.name) if g.version == version.number and not g.hindsight]
+    return own[-1] if own else None
 
 
 def refuse_given(version: Version) -> None:
@@ -92,6 +99,7 @@ def _graded(
     backtest = version.backtest
     metric = None if backtest is None else backtest["metric"]
     told = scored(found, metric, became.rows.entities)
+    hindsight = batch.cutoff < seen_until(version, task)
     right = found.y if found.hit is None else found.hit
     said = found.said if found.sure is None else found.sure
     return Grade(
@@ -113,7 +121,8 @@ def _graded(
         told.coverage,
         _level(task) if told.coverage is not None else None,
         segments(database, task, became.rows, found, metric),
-        _notes(task.kind, told.score, right),
+        (*_notes(task.kind, told.score, right), *((HINDSIGHT,) if hindsight else ())),
+        hindsight,
     )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from foretell.core.time import Instant, format_instant
+from foretell.core.time import Instant, format_instant, parse_instant
 from foretell.engines.base import Rows
 from foretell.features.lower import target_plan
+from foretell.lifecycle.version import Version
 from foretell.prediction.database import OpenDatabase, counted_tables, end_of_history
 from foretell.prediction.labels import computed_labels
 from foretell.task.model import Task
@@ -38,6 +39,18 @@ class Outcomes:
 def closes(task: Task, cutoff: Instant) -> Instant | None:
     """When the target's window of a cutoff closes; None for a static target, which has no window."""
     return None if task.horizon is None else task.horizon.after(cutoff)
+
+
+def seen_until(version: Version, task: Task) -> Instant:
+    """When the last window that a version learned from had closed. Rows from then on are new to it."""
+    last = learned_until(version)
+    return last + 1 if task.horizon is None else task.horizon.after(last)
+
+
+def learned_until(version: Version) -> Instant:
+    """The last cutoff that a version learned from; where its file does not say, when it was added."""
+    last = version.record.get("last_cutoff")
+    return version.created if last is None else parse_instant(last)
 
 
 def obstacle(database: OpenDatabase, task: Task, cutoff: Instant) -> str | None:

@@ -57,6 +57,11 @@ class Grade:
         return self.lift is not None and self.lift.high < 0
 
     @property
+    def decays(self) -> bool:
+        """Whether it lost to the simple rule or lags behind its backtest."""
+        return self.loses or self.lags
+
+    @property
     def lags(self) -> bool:
         """Whether it is surely worse than the backtest promised: the intervals do not meet.
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from foretell.core.text import listing, plural
 from foretell.core.time import Instant, Offset, format_instant
-from foretell.lifecycle.grading import grades_of
+from foretell.lifecycle.grading import last_grade
+from foretell.lifecycle.grading.outcomes import seen_until
 from foretell.lifecycle.registry import Registry
 from foretell.lifecycle.retrain.looks import looks_of
-from foretell.lifecycle.retrain.unseen import new_labels, seen_until
+from foretell.lifecycle.retrain.unseen import new_labels
 from foretell.lifecycle.version import Version
 from foretell.prediction.database import OpenDatabase
 from foretell.task.model import Task
@@ -58,10 +59,10 @@ def due(registry: Registry, name: str, database: OpenDatabase, *, every: Offset 
     learned = int(champion.record["rows"])
     if fresh and fresh >= NEW_SHARE * learned:
         reasons.append(f"{plural(fresh, 'label')} came since, beside {learned:,} that it learned from")
-    grades = [g for g in grades_of(registry, name) if g.version == champion.number]
-    if grades and (grades[-1].loses or grades[-1].lags) and grades[-1].cutoff > (looked_to or 0):
-        what = "the simple rule was better" if grades[-1].loses else "it did worse than its backtest"
-        reasons.append(f"at {format_instant(grades[-1].cutoff)} {what}")
+    grade = last_grade(registry, champion)
+    if grade is not None and grade.decays and grade.cutoff > (looked_to or 0):
+        what = "the simple rule was better" if grade.loses else "it did worse than its backtest"
+        reasons.append(f"at {format_instant(grade.cutoff)} {what}")
     return Due(tuple(reasons), following)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from foretell.core.errors import UsageError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Offset, format_instant
-from foretell.lifecycle.grading import grades_of
+from foretell.lifecycle.grading import last_grade
 from foretell.lifecycle.grading.grade import refuse_given
 from foretell.lifecycle.registry import Registry
 from foretell.lifecycle.retrain.due import due
@@ -153,9 +153,8 @@ def _recipes(work: _Work, looks: list[Look]) -> Iterator[Recipe]:
     """The champion's recipe; then a larger one, where that does worse or the champion's grades decay."""
     own = _recipe(work.model)
     yield own
-    grades = [g for g in grades_of(work.registry, work.champion.name) if g.version == work.champion.number]
-    decays = bool(grades) and (grades[-1].loses or grades[-1].lags)
-    if looks[-1].ruling["worse"] or decays:
+    grade = last_grade(work.registry, work.champion)
+    if looks[-1].ruling["worse"] or (grade is not None and grade.decays):
         budget = own.budget
         choice = Choice.AUTO if budget.choice is Choice.BASELINE else budget.choice
         larger = replace(budget, seconds=LARGER * budget.seconds, seed=budget.seed + 1, choice=choice)

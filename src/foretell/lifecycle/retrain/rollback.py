@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from foretell.core.time import format_instant
+from foretell.lifecycle.grading.outcomes import seen_until
 from foretell.lifecycle.registry import Registry
 from foretell.lifecycle.retrain.looks import CHECK, Look, keep_look, looks_of
 from foretell.lifecycle.retrain.trial import tried
-from foretell.lifecycle.retrain.unseen import FEWEST_ROWS, new_labels, seen_until
+from foretell.lifecycle.retrain.unseen import FEWEST_ROWS, new_labels
 from foretell.lifecycle.version import Version
 from foretell.prediction.database import OpenDatabase
 

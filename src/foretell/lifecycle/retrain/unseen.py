@@ -10,8 +10,9 @@ import numpy.typing as npt
 from foretell.core.errors import DataError
 from foretell.core.random import generator
 from foretell.core.text import plural
-from foretell.core.time import Instant, format_instant, parse_instant
+from foretell.core.time import Instant, format_instant
 from foretell.engines.base import Labels, Rows
+from foretell.lifecycle.grading.outcomes import learned_until, seen_until
 from foretell.lifecycle.version import Version
 from foretell.prediction import learn
 from foretell.prediction.database import OpenDatabase, counted_tables
@@ -56,12 +57,6 @@ class Missing:
         return f"{self.why}{when}"
 
 
-def seen_until(version: Version, task: Task) -> Instant:
-    """When the last window that a version learned from had closed. Rows from then on are new to it."""
-    last = parse_instant(version.record["last_cutoff"])
-    return last + 1 if task.horizon is None else task.horizon.after(last)
-
-
 def new_labels(database: OpenDatabase, task: Task, since: Instant) -> Labels:
     """The matured labels of cutoffs at or after `since`: none where no window has closed yet."""
     if task.is_static:
@@ -102,7 +97,7 @@ def unseen(database: OpenDatabase, task: Task, champion: Version, *, seed: int =
     every = computed_labels(database, task, learn.learning_moments(database, task))
     counts = np.searchsorted(np.sort(fresh.rows.cutoffs), moments)  # rows before each moment
     halfway = int(np.searchsorted(counts, len(fresh.rows) / 2))
-    learned = parse_instant(champion.record["last_cutoff"])
+    learned = learned_until(champion)
     for first in moments[min(halfway, len(moments) - 1) :].tolist():
         training = taken(every, closed_before(every.rows.cutoffs, task.horizon, first))
         if not (training.rows.cutoffs > learned).any():
