@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from lifecycle_world import Clock, Frames, day, fitted, frames, registry, seen, until
+from lifecycle_world import BUYS, START, Clock, Frames, day, fitted, frames, registry, seen, until
 
 from foretell.cli.app import main
 from foretell.core.time import DAY, Instant, format_instant, to_datetime
@@ -23,6 +23,8 @@ from foretell.lifecycle.monitor.record import Monitoring
 from foretell.lifecycle.monitor.tell import of_drift
 from foretell.lifecycle.monitor.watch import KIND, monitor
 from foretell.lifecycle.registry import Registry
+from foretell.pipeline import Database
+from foretell.prediction.database import open_database
 from foretell.prediction.model import Model
 from foretell.report.layout import to_text
 from foretell.report.monitor import monitor_view
@@ -145,6 +147,32 @@ def test_a_column_that_moves_is_for_the_digest(held: Registry, tables: Frames) -
     assert found.features is not None and found.features.drifting
     assert all("amount" in f.name for f in found.features.drifting[:3])
     assert any(f.area == "features" and "drift" in f.text for f in found.findings)
+
+
+def test_what_has_no_past_windows_is_watched_without_them(tables: Frames, tmp_path: Path) -> None:
+    """Labels that were given at no distance, and a column of the customers themselves."""
+    joined = START + np.arange(150) * 399 // 150 * DAY
+    people = pa.table(
+        {
+            "id": np.arange(1, 151),
+            "joined_at": joined.astype("datetime64[us]"),
+            "segment": [None if i % 3 == 0 else "ab"[i % 2] for i in range(150)],
+        }
+    )
+    shop = {"customers": people, "orders": tables["orders"]}
+    static = fitted(shop, day(399), "PREDICT customers.segment FOR EACH customers.id")
+    with open_database(shop, threads=1) as opened:
+        asked = Database(opened, seed=0, progress=opened.progress)
+        labels = asked.query(BUYS).labels()
+        given = asked.given(labels, entity="customers.id").fit(time_limit=1, model="baseline")
+    for name, made in {"static": static, "given": replace(given, home=None)}.items():
+        held = registry(tmp_path / name, Clock(day(400)))
+        held.add("buys", made)
+        found = watched(held, shop, 400)
+        assert not found.harm and found.features is not None and found.features.rows > 0
+        assert any("drift is not judged" in n for n in found.notes)
+        assert found.performance is not None and not found.performance.batches
+        assert to_text(monitor_view(found)) and monitor_page(found)
 
 
 def test_new_categories_are_for_the_digest(quiet: Monitoring) -> None:

@@ -72,7 +72,7 @@ def past_cutoffs(database: OpenDatabase, task: Task, cutoff: Instant) -> tuple[I
     Past populations of a static target cannot be told: a value that is known now was not then.
     """
     step = task.step or task.horizon
-    if task.is_static or step is None:
+    if task.is_static or step is None or not step.amount > 0:
         return (cutoff,)
     first = database.start_of_data(counted_tables(task) or (task.entity.name,))
     begin = task.horizon.after(first) if task.horizon is not None else first

@@ -110,15 +110,16 @@ def watch(
     features = predictions = told_apart = None
     if gathered is None:
         nobody = f"there is nobody to score at {format_instant(cutoff)}"
-        findings.append(Finding(Severity.PAGE, "predictions", "population", nobody))
+        if model.task.is_static:  # every row has its value already
+            notes.append(nobody)
+        else:
+            findings.append(Finding(Severity.PAGE, "predictions", "population", nobody))
     else:
         progress.stage("comparing windows")
         features, predictions, told_apart = _drifts(model, gathered, database.threads)
         if not features.known:
-            notes.append(
-                f"{plural(len(gathered.cutoffs) - 1, 'past window')} are too few to say what is usual: "
-                "drift is not judged"
-            )
+            past = plural(len(gathered.cutoffs) - 1, "past window")
+            notes.append(f"drift is not judged: {past} cannot tell what is usual")
         findings += of_drift(descriptions, features, predictions, told_apart)
     progress.stage("judging past predictions")
     performance = _performance(registry, version, model, database, gathered)
