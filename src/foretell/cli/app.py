@@ -239,6 +239,7 @@ def fit(
             registry(models, now) as held,
         ):
             question = db.query(o.query_text(query), labels=labels, features=features, windows=window)
+            held.ready()
             backtest = question.backtest(
                 time_limit=time_limit, model=model, frozen_at=frozen_at, frozen_for=frozen_for
             )

@@ -165,6 +165,11 @@ class Registry:
 
     # ── changes ──
 
+    def ready(self) -> None:
+        """Make the folder if it is new; a RegistryError where nothing can be kept: best before training."""
+        with self.ledger.changing() as connection:
+            connection.execute(f"PRAGMA user_version = {ledger.FORMAT}")  # what it is: a write all the same
+
     def add(
         self, name: str, model: Model, *, audit: Mapping[str, Any] | None = None, reason: str = "fitted"
     ) -> Version:
