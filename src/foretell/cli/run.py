@@ -45,7 +45,7 @@ class Run:
 def running(format: Format | None, output: Path | None, quiet: bool, verbose: bool) -> Iterator[Run]:
     """What every command does before and after its own work."""
     with progress(Console(stderr=True), quiet=quiet, verbose=verbose) as shown:
-        yield Run(chosen(format, output), output, Console(highlight=False), shown)
+        yield Run(chosen(format, output), output, Console(highlight=False, markup=False), shown)
 
 
 def connect(

@@ -52,7 +52,7 @@ def to_text(renderable: RenderableType, *, width: int = 100) -> str:
     >>> to_text(heading("Labels"))
     'Labels'
     """
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, record=False)
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, markup=False)
     console.print(renderable)
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().rstrip().split("\n"))
@@ -65,7 +65,12 @@ def to_html(renderable: RenderableType, *, width: int = 110) -> str:
     True
     """
     console = Console(
-        file=io.StringIO(), width=width, record=True, force_terminal=True, color_system="truecolor"
+        file=io.StringIO(),
+        width=width,
+        record=True,
+        force_terminal=True,
+        color_system="truecolor",
+        markup=False,
     )
     console.print(renderable)
     body = console.export_html(inline_styles=True, code_format="{code}")
