@@ -88,6 +88,13 @@ def test_a_short_history_has_no_season(database: foretell.Database) -> None:
     assert not ago(synthesize(task, Profile(500.0, lambda table, column: ())))
 
 
+def test_windows_that_a_person_names_are_the_only_ones(database: foretell.Database) -> None:
+    task = asked(database, "30, days")
+    assert "orders.count.30d.335d_ago" in synthesize(task, LONG).names
+    named = synthesize(task, LONG, FeatureSettings(windows=(Offset(7), Offset(14)))).names
+    assert not [n for n in named if n.endswith("_ago")]
+
+
 @pytest.mark.parametrize(
     ("horizon", "wanted"),
     [

@@ -43,7 +43,7 @@ def synthesize(
         reach = replace(reach, budget=budget)
     windows = settings.windows or windows_for(task, profile.span_days, reach.steps)
     unique: dict[str, tuple[float, Feature]] = {}
-    for rank, feature in candidates(Scope(task, profile, reach, windows)):
+    for rank, feature in candidates(Scope(task, profile, reach, windows, bool(settings.windows))):
         unique.setdefault(feature.name, (rank, feature))
     wanted = chosen(FeatureSet(tuple(feature for _, feature in unique.values())), settings)
     ranked = sorted((unique[name] for name in wanted.names), key=lambda pair: pair[0])

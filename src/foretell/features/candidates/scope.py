@@ -87,12 +87,15 @@ class Profile:
 
 @dataclass(frozen=True)
 class Scope:
-    """What every source of candidates is given. `windows` are the look-back windows, the shortest first."""
+    """What every source of candidates is given. `windows` are the look-back windows, the shortest first;
+    `asked` says that a person named them.
+    """
 
     task: Task
     profile: Profile
     reach: Reach
     windows: tuple[Offset, ...]
+    asked: bool = False
 
     def used(self, table: str) -> tuple[Offset | None, ...]:
         """The windows over a table's events; None is all history, and the only one without a time."""

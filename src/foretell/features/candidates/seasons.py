@@ -67,9 +67,12 @@ def labels_a_year_before(scope: Scope) -> Iterator[Candidate]:
 
 
 def _fits(scope: Scope) -> bool:
-    """Whether a year before the label's window lies before the cutoff, in a history of a year and a half."""
+    """Whether a year before the label's window lies before the cutoff, in a history of a year and a half.
+
+    Where a person names the windows to look back over, there is no other.
+    """
     task = scope.task
-    if task.horizon is None or scope.profile.span_days * DAY < 1.5 * _YEAR:
+    if task.horizon is None or scope.asked or scope.profile.span_days * DAY < 1.5 * _YEAR:
         return False
     return year_before(task.horizon).amount > 0
 
