@@ -307,8 +307,10 @@ def predict(
 
 app.command()(write)
 app.command()(grade)
-app.command()(retrain)
 app.command()(monitor)
+app.command()(retrain)
+app.command()(upkeep.run)
+app.command()(doctor)
 
 
 @app.command()
@@ -341,7 +343,7 @@ def audit(
     verbose: o.Verbose = False,
     debug: o.Debug = False,
 ) -> None:
-    """Look for leaks of the future into a question's features; exit code 1 if there are any."""
+    """Look for leaks of the future into a question's features. Exit code 1 if there are any."""
     DEFAULT.said(features, window)
     with (
         running(format, output, quiet, verbose) as run,
@@ -397,7 +399,7 @@ def cache(
     verbose: o.Verbose = False,
     debug: o.Debug = False,
 ) -> None:
-    """List the copies of large databases that are kept for the next time, or remove them."""
+    """List the kept copies of large databases, or remove them."""
     from foretell.core.size import show_size
     from foretell.core.text import plural
     from foretell.report.cache import cache_view
@@ -419,8 +421,6 @@ def cache(
         run.show(Result(lambda: cache_view(found, kept), lambda: [e.to_dict() for e in found]))
 
 
-app.command()(doctor)
-app.command()(upkeep.run)
 app.add_typer(models_app, name="models")
 
 

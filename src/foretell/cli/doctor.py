@@ -24,7 +24,7 @@ def doctor(
     verbose: o.Verbose = False,
     debug: o.Debug = False,
 ) -> None:
-    """Look at the database, the registry, this machine and a model; exit code 1 if something is broken."""
+    """Look at the database, the registry, this machine and a model. Exit code 1 if something is broken."""
     from foretell.lifecycle.doctor import examine
     from foretell.report.doctor import examination_view
 

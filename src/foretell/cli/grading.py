@@ -30,7 +30,7 @@ def grade(
     verbose: o.Verbose = False,
     debug: o.Debug = False,
 ) -> None:
-    """Compare every batch of predictions with what happened, as far as that is known."""
+    """Compare predictions that were written with what happened."""
     from foretell.lifecycle.grading import grade as graded
     from foretell.lifecycle.present import present
     from foretell.report.grading import grades_view

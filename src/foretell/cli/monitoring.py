@@ -29,7 +29,7 @@ def monitor(
     verbose: o.Verbose = False,
     debug: o.Debug = False,
 ) -> None:
-    """Look at a model's data, predictions and performance; exit code 1 if harm is being done."""
+    """Look at a model's data, predictions and performance. Exit code 1 if harm is being done."""
     from foretell.lifecycle.monitor.watch import monitor as watched
     from foretell.report.monitor import monitor_view
     from foretell.report.monitor_page import monitor_page

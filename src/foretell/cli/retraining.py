@@ -31,7 +31,7 @@ def retrain(
     verbose: o.Verbose = False,
     debug: o.Debug = False,
 ) -> None:
-    """Train a challenger and promote it if it is surely better; exit code 1 if a leak is found."""
+    """Train a challenger; promote it if it is surely better. Exit code 1 if a leak is found."""
     from foretell.core.time import parse_span
     from foretell.lifecycle.present import present
     from foretell.lifecycle.retrain import Outcome

@@ -30,7 +30,7 @@ def run(
     verbose: o.Verbose = False,
     debug: o.Debug = False,
 ) -> None:
-    """Grade, monitor, retrain if due, and write predictions; exit code 1 if something needs a look."""
+    """Grade, monitor, retrain if due, and write predictions. Exit code 1 if something needs a look."""
     from foretell.core.time import parse_span
     from foretell.lifecycle.upkeep import keep_up
     from foretell.report.upkeep import upkeep_view

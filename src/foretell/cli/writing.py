@@ -26,7 +26,7 @@ def write(
     verbose: o.Verbose = False,
     debug: o.Debug = False,
 ) -> None:
-    """Score a database with a model of the registry and write the predictions into a table, once."""
+    """Write a model's predictions into a table of a database, once."""
     from foretell.lifecycle.writing import write as written
     from foretell.report.writing import written_view
 

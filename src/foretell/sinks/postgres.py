@@ -164,14 +164,19 @@ class _Session:
             self._connection.close()
 
     def _say(self, error: Exception) -> str:
-        return " ".join(without_secrets(str(error), self._url).split())
+        diagnosis = getattr(error, "diag", None)  # the server's sentence without our SQL around it
+        said = getattr(diagnosis, "message_primary", None) or str(error)
+        return " ".join(without_secrets(said, self._url).split())
 
     def _failed(self, error: Exception) -> WriteError:
         lost = bool(self._connection.closed)
         what = "lost the connection to" if lost else "could not write to"
+        mend = "nothing of the run was written; mend it and write again"
+        if isinstance(error, self._driver.errors.InsufficientPrivilege):
+            mend = "nothing was written: grant CREATE on the schema, or write elsewhere with --into DATABASE"
         return WriteError(
             f"{what} {mask(self._url)}: {self._say(error)}",
-            mend=None if lost else "nothing of the run was written; mend it and write again",
+            mend=None if lost else mend,
             uncertain=lost,
         )
 
