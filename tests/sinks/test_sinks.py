@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -353,6 +354,21 @@ def test_postgres_keys_keep_their_type_and_schema(place: Place) -> None:
     assert place.ask("SELECT * FROM public.predictions") == []
     with load(open_source(place.url())) as store:  # type: ignore[attr-defined]
         assert set(store.tables) == {"predictions"}
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("place", [KINDS[3]], indirect=True)
+def test_postgres_says_which_right_is_missing(place: Place) -> None:
+    role = f"reader_{os.getpid()}"
+    place.ask(f"CREATE ROLE {role} LOGIN PASSWORD 's3cret'")
+    try:
+        url = re.sub(r"//[^@]*@", f"//{role}:s3cret@", place.url())  # type: ignore[attr-defined]
+        with pytest.raises(WriteError) as found:
+            PostgresSink(url).write("predictions", a_run(), COLUMNS, table())
+    finally:
+        place.ask(f"DROP ROLE {role}")
+    assert found.value.message.endswith("permission denied for schema public")  # and none of our SQL
+    assert "s3cret" not in str(found.value) and "grant CREATE" in (found.value.mend or "")
 
 
 @pytest.mark.server
