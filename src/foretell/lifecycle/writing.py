@@ -47,9 +47,10 @@ class Written:
     def verdict(self) -> str:
         """What was done, in a sentence."""
         run = f"{self.batch.name}@{self.batch.version} as of {format_instant(self.batch.cutoff)}"
+        place = f"{self.to!r} in {self.destination}"
         if self.replayed:
-            return f"{run} was written to {self.to!r} before: nothing was written."
-        return f"Wrote {plural(self.batch.rows, 'prediction')} of {run} to {self.to!r}."
+            return f"{run} was written to {place} before: nothing was written."
+        return f"Wrote {plural(self.batch.rows, 'prediction')} of {run} to {place}."
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -21,7 +21,7 @@ def grades_view(grades: Grades) -> RenderableType:
     """The verdict, the batches over time, where the last one did worst, and what waits."""
     last = grades.graded[-1] if grades.graded else None
     style = "bold" if last is None else "bold red" if last.loses or last.lags else "bold green"
-    parts: list[RenderableType] = [Text(grades.verdict, style=style)]
+    parts: list[RenderableType] = [Text(moment(grades.verdict), style=style)]
     if grades.graded:
         parts += [Text(), _batches_view(grades.graded), *_over_time(grades.graded)]
     if last is not None:

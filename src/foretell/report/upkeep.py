@@ -9,6 +9,7 @@ from foretell.core.text import listing
 from foretell.lifecycle.upkeep import STEPS, Upkeep
 from foretell.report.answer import stack
 from foretell.report.layout import grid, indented
+from foretell.report.numbers import moment
 
 
 def upkeep_view(found: Upkeep) -> RenderableType:
@@ -21,11 +22,11 @@ def upkeep_view(found: Upkeep) -> RenderableType:
         if fault is not None:
             view.add_row(step, Text(f"failed: {fault.message}", style="red"))
         else:
-            view.add_row(step, Text("not done" if part is None else part.verdict))
+            view.add_row(step, Text("not done" if part is None else moment(part.verdict)))
     mends = []
     for step, fault in found.faults.items():
         if fault.examples:
             mends.append(indented(Text(f"{step}: for example {listing([str(e) for e in fault.examples])}")))
         if fault.mend:
             mends.append(indented(Text(f"{step}: {fault.mend}")))
-    return stack([Text(found.verdict, style=style), view, *mends])
+    return stack([Text(moment(found.verdict), style=style), view, *mends])

@@ -27,4 +27,4 @@ def written_view(written: Written) -> RenderableType:
     ):
         view.add_row(Text(what, style="dim"), Text(said))
     notes = [bullets(written.notes)] if written.notes else []
-    return stack([Text(written.verdict, style="bold"), view, *notes])
+    return stack([Text(moment(written.verdict), style="bold"), view, *notes])

@@ -146,7 +146,8 @@ class Grades:
         when = format_instant(last.cutoff)
         if math.isnan(last.score.value):
             return f"The batch of {when} cannot be scored: {'; '.join(last.notes)}."
-        metric, value = last.score.metric, f"{last.score.value:.3g}"
+        metric = "AUROC" if last.score.metric == "auroc" else last.score.metric.replace("_", " ")
+        value = f"{last.score.value:.3g}"
         said = f"The batch of {when} came to {value} {metric}"
         if last.loses:
             return f"{said}: the simple rule was surely better."
