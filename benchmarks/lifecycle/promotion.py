@@ -1,6 +1,6 @@
 """How often a challenger is promoted that is no better, and one that is: simulated trials.
 
-    python benchmarks/lifecycle/promotion.py [--trials 400] [--rows 10000] [--looks 6] [--seed 0]
+    python benchmarks/lifecycle/promotion.py [--trials 400] [--rows 10000] [--looks 6] [--only binary]
 
 Two models score the same rows; entities have several rows each, of which outcomes and scores are alike. Both
 see what drives the outcome through noise, some of it shared and some their own (their scores correlate by
@@ -126,13 +126,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--looks", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=("binary", "regression"))
     given = parser.parse_args()
+    only = vars(given).pop("only")
     print(f"{given.trials} trials of {given.rows:,} rows; shares in which the challenger is promoted")
     several = f"{given.looks} looks"
     print(f"| challenger | one look | {several} | by entity alone | higher wins | higher wins, {several} |")
     print("|---|--:|--:|--:|--:|--:|")
     for make, kind in ((classes, TaskKind.BINARY), (amounts, TaskKind.REGRESSION)):
-        for better in (False, True):
+        for better in (False, True) if only in (None, kind.value) else ():
             print(shares(make, kind, better=better, **vars(given)), flush=True)
 
 

@@ -1,9 +1,9 @@
 """Whether a challenger may replace the champion: what both said of the same rows goes in, a ruling comes out.
 
 The challenger's advantage is measured on rows that neither has seen, with the error that resampling whole
-entities gives it (and whole cutoffs, where there are many: days have effects that all rows share). Each look
-at a champion's challengers spends a part of one allowance for errors, so that looking often does not promote
-by chance.
+entities gives it (and whole cutoffs, where there are three or more: days have effects that all rows share).
+Each look at a champion's challengers spends a part of one allowance for errors, so that looking often does
+not promote by chance.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ ALLOWANCE = 0.025
 SURE = 0.025
 """The error at which something is called surely worse."""
 POWER = 0.8
-MANY_CUTOFFS = 8
+FEWEST_CUTOFFS, MANY_CUTOFFS = 3, 8
+"""From the first on, what the rows of a cutoff have in common counts; from the second on also that there are
+so few cutoffs to tell it by. Fewer could hardly ever show anything.
+"""
 CALIBRATION_MARGIN = 0.02
 """By how much the challenger's probabilities may be further off than the champion's."""
 COVERAGE_MARGIN = 0.05
@@ -145,12 +148,14 @@ def rule(
     error = spent(look)
     by_entity = resample(judge, y, said, groups, repetitions=repetitions, seed=seed)
     spread, clusters = _spread(by_entity, len(np.unique(groups)))
-    if (moments := len(np.unique(cutoffs))) >= MANY_CUTOFFS:
+    if (moments := len(np.unique(cutoffs))) >= FEWEST_CUTOFFS:
         apart = [
             _spread(resample(judge, y, said, by, repetitions=repetitions, seed=seed), n)[0]
             for by, n in ((cutoffs, moments), (np.arange(len(y)), len(y)))
         ]
-        spread, clusters = _both_ways(spread, *apart), min(clusters, moments)
+        spread = _both_ways(spread, *apart)
+        if moments >= MANY_CUTOFFS:
+            clusters = min(clusters, moments)
     lift = sign * (values["challenger"] - values["champion"])
     half, sure = (spread * _t(1 - e, clusters - 1) for e in (error, SURE))
     scores = {n: Score(judge.name, values[n], *interval(by_entity[n])) for n in said}
