@@ -17,7 +17,9 @@ def doctor(
     name: Annotated[
         str | None, typer.Option("--name", help="A model to look at too, such as churn or churn@3.")
     ] = None,
+    now: o.Now = None,
     models: o.Models = Path("models"),
+    config: o.Config = None,
     format: o.FormatOption = None,
     output: o.Output = None,
     quiet: o.Quiet = False,
@@ -28,8 +30,8 @@ def doctor(
     from foretell.lifecycle.doctor import examine
     from foretell.report.doctor import examination_view
 
-    with running(format, output, quiet, verbose) as run, registry(models) as held:
-        found = examine(held, target, name, progress=run.progress)
+    with running(format, output, quiet, verbose) as run, registry(models, now) as held:
+        found = examine(held, target, name, config=config, progress=run.progress)
         run.show(Result(lambda: examination_view(found), found.to_dict))
     if not found.healthy:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,7 +89,12 @@ class Examination:
 
 
 def examine(
-    registry: Registry, target: Target, name: str | None = None, *, progress: Progress = QUIET
+    registry: Registry,
+    target: Target,
+    name: str | None = None,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    progress: Progress = QUIET,
 ) -> Examination:
     """Look at a database, at the registry and its disk, at this machine, and with `name` at that model.
 
@@ -102,14 +108,14 @@ def examine(
         model = loaded[0]
     shown = str(target) if isinstance(target, str | Path) else "the database"
     try:
-        with open_database(target, now=registry.clock(), progress=progress) as database:
+        with open_database(target, config=config, now=registry.clock(), progress=progress) as database:
             shown = database.name
             found += _database(database)
             found += _clocks(database, registry.clock())
     except ForetellError as error:
         return Examination(shown, (_broken("connection", error), *found))
     if model is not None:
-        found.append(_fits(target, model, registry, progress))
+        found.append(_fits(target, model, registry, config, progress))
         version = registry.version(str(name))
         found += [_leaks(version), _kept_up(registry, version.name)]
     return Examination(shown, tuple(sorted(found, key=lambda c: c.name != "connection")))
@@ -250,11 +256,17 @@ def _days(span: Instant) -> str:
     return f"{span / DAY:,.1f} days"
 
 
-def _fits(target: Target, model: Model, registry: Registry, progress: Progress) -> Check:
+def _fits(
+    target: Target,
+    model: Model,
+    registry: Registry,
+    config: str | os.PathLike[str] | None,
+    progress: Progress,
+) -> Check:
     """Whether the database still has what the model reads."""
     try:
         with open_database(
-            target, schema=model.task.schema, now=registry.clock(), progress=progress
+            target, config=config, schema=model.task.schema, now=registry.clock(), progress=progress
         ) as database:
             if database.changes:
                 found = f"{plural(len(database.changes), 'change')} since training; the model still works"
