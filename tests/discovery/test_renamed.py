@@ -111,3 +111,14 @@ def test_an_empty_old_name_is_a_slip() -> None:
     assert toml.read('[renamed]\na = "b"').renamed == {"a": "b"}
     with pytest.raises(ConfigError, match=r"renamed\.a: found nothing"):
         toml.read('[renamed]\na = ""')
+
+
+def test_settings_that_lie_elsewhere_are_named(trained: tuple[Path, Model], tmp_path: Path) -> None:
+    """As for a server, beside which no file can lie."""
+    place, model = trained
+    (tmp_path / "a").mkdir()
+    copy, settings = moved(place, tmp_path / "a"), tmp_path / "settings.toml"
+    settings.write_text(RENAMED)
+    with pytest.raises(SchemaError):
+        model.predict(copy)
+    assert model.predict(copy, config=settings).to_arrow().equals(model.predict(place).to_arrow())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -50,6 +51,7 @@ def opened(
     task: Task,
     progress: Progress,
     *,
+    config: str | os.PathLike[str] | None = None,
     memory: str | int | None = None,
     cache: bool = False,
 ) -> Iterator[OpenDatabase]:
@@ -58,6 +60,7 @@ def opened(
     if held is None:
         with open_database(
             target,  # type: ignore[arg-type]
+            config=config,
             schema=task.schema,
             memory=memory,
             cache=cache,

@@ -93,6 +93,7 @@ class Model:
         ids: Sequence[Any] | None = None,
         explain: bool | int = False,
         baseline: bool = False,
+        config: str | os.PathLike[str] | None = None,
         memory: str | int | None = None,
         cache: bool = False,
         progress: Progress = QUIET,
@@ -104,10 +105,10 @@ class Model:
         the model was trained: at the cutoff, at the time it was frozen, or at the data's end. `ids` are
         entity keys (tuples for composite keys); those outside the population are left out and noted.
         `explain` gives reasons for the highest 200 scores, or as many as it says; `baseline` adds a column of
-        what the best simple rule says. `memory` and `cache` are as
+        what the best simple rule says. `config` (for names that changed), `memory` and `cache` are as
         in `connect`.
         """
-        with self._opened(target, progress, memory=memory, cache=cache) as database:
+        with self._opened(target, progress, config=config, memory=memory, cache=cache) as database:
             return batch.predict(
                 database,
                 self.task,
