@@ -24,7 +24,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MODULES = ["foretell", *(m.name for m in pkgutil.walk_packages(foretell.__path__, "foretell."))]
 TRAINS = ("demo", "ask", "fit")
-SHOP_ENDS, SMALL_SHOP_ENDS = "2025-12-30", "2024-11-26"
+SHOP_AT, SMALL_SHOP_AT = "2025-12-01", "2024-11-26"
 NEED_A_MODEL = ("predict", "sql", "write", "models", "grade", "monitor", "retrain", "run", "doctor")
 
 
@@ -92,7 +92,7 @@ def test_commands_run(shop: Path) -> None:
     """Those that train come before those that need a model."""
     assert len(commands()) > 8
     for line in sorted(commands(), key=lambda line: line.split()[1] in NEED_A_MODEL):
-        arguments = shlex.split(line.replace(SHOP_ENDS, SMALL_SHOP_ENDS), comments=True)[1:]
+        arguments = shlex.split(line.replace(SHOP_AT, SMALL_SHOP_AT), comments=True)[1:]
         if arguments[0] in TRAINS:
             arguments += ["--time-limit", "2"]
         with pytest.raises(SystemExit) as left:
