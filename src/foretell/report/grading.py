@@ -34,7 +34,7 @@ def grades_view(grades: Grades) -> RenderableType:
 
 
 def _batches_view(graded: tuple[Grade, ...]) -> RenderableType:
-    name = READ.get(graded[-1].score.metric, (graded[-1].score.metric, ""))[0]
+    name = _named(graded[-1].score.metric)
     binary = any(g.ece is not None for g in graded)
     with_rule = any(g.baseline is not None for g in graded)
     with_cover = any(g.coverage is not None for g in graded)
@@ -74,6 +74,11 @@ def _batches_view(graded: tuple[Grade, ...]) -> RenderableType:
     return Group(heading(f"What became of {plural(len(graded), 'batch', 'batches')}"), view)
 
 
+def _named(metric: str) -> str:
+    """What people call a metric."""
+    return READ.get(metric, (metric, ""))[0]
+
+
 def _over_time(graded: tuple[Grade, ...]) -> list[RenderableType]:
     """The scores as a line of bars, where there are several of one metric."""
     if len(graded) < 3:
@@ -81,7 +86,7 @@ def _over_time(graded: tuple[Grade, ...]) -> list[RenderableType]:
     metric = graded[-1].score.metric
     values = [g.score.value for g in graded if g.score.metric == metric]
     best = "higher" if METRICS[metric].higher_is_better else "lower"
-    return [Text(f"{sparkline(values)}  {metric} over time; {best} is better", style="dim")]
+    return [Text(f"{sparkline(values)}  {_named(metric)} over time; {best} is better", style="dim")]
 
 
 def _trust(last: Grade) -> list[RenderableType]:
@@ -95,7 +100,7 @@ def _trust(last: Grade) -> list[RenderableType]:
 
 
 def _segments_view(last: Grade) -> RenderableType:
-    view = grid("", "rows:", f"{last.score.metric}:", "95% interval", "simple rule:")
+    view = grid("", "rows:", f"{_named(last.score.metric)}:", "95% interval", "simple rule:")
     for s in last.segments:
         rule = "–" if s.baseline is None else _number(s.baseline)
         view.add_row(
