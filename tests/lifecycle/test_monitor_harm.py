@@ -64,6 +64,17 @@ def test_a_score_far_below_the_promise_is_harm_where_no_simple_rule_is_known() -
     assert found.harm is not None and "promised" in found.harm
 
 
+def test_larger_amounts_are_no_harm_and_a_lost_advantage_is() -> None:
+    """An error in the target's unit grows with it: ten times the amounts are ten times the error."""
+    rng = np.random.default_rng(7)
+    noise = 0.5 * rng.normal(size=12)
+    said = Promise("mae", 20.0, 19.5, 20.5, 10.0, tuple(zip((20 - noise).tolist(), (10 + noise).tolist())))
+    december = 10 * rng.normal(size=6)
+    assert judge(outcomes(200 - december, 100 + december, error=2.0), said).harm is None
+    found = judge(outcomes(np.full(6, 290.0), np.full(6, 10.0), error=2.0), said)
+    assert found.harm is not None and "most of the advantage" in found.harm
+
+
 def test_a_better_error_is_no_harm() -> None:
     """An error well under the promised one: lower is better."""
     rng = np.random.default_rng(3)

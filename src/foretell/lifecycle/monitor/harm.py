@@ -16,6 +16,7 @@ import numpy as np
 from foretell.core.lazy import require
 from foretell.core.time import Instant, format_instant
 from foretell.models.criteria import METRICS
+from foretell.task.model import TaskKind
 
 PAGES_A_YEAR = 0.25
 """False pages that a model may make in a year, at most."""
@@ -97,11 +98,30 @@ class Judged:
     level: float
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What is held against a limit: (value, standard error) of each batch, more being better, and the values
+    of the backtest's slices; `why` it is harm to lie below.
+    """
+
+    batches: Sequence[tuple[float, float]]
+    slices: Sequence[float]
+    limit: float
+    why: str
+
+
+def _share(error: float, lift: float, lift_error: float = math.nan) -> tuple[float, float]:
+    """An advantage over a simple rule as a share of the rule's own error, and its standard error."""
+    rule = error + lift
+    return (lift / rule, lift_error / rule) if rule > 0 else (math.nan, math.nan)
+
+
 def judge(batches: Sequence[Outcome], promise: Promise | None) -> Judged:
     """Judge the last batches, the earliest first, by the spread from batch to batch.
 
     Harm is an advantage over the simple rule that is surely below 0, or a score that is surely below the
-    backtest's interval by more than half of the promised advantage.
+    backtest's interval by more than half of the promised advantage. An error in the target's own unit grows
+    with the amounts: it is held against the rule's error instead, as a share of it.
     """
     level = _level(batches)
     if not batches or promise is None:
@@ -109,30 +129,35 @@ def judge(batches: Sequence[Outcome], promise: Promise | None) -> Judged:
     sign = 1 if METRICS[promise.metric].higher_is_better else -1
     lost = LOST * max(promise.lift, 0.0) if math.isfinite(promise.lift) else 0.0
     bound = promise.low if sign > 0 else -promise.high
-    looks: list[tuple[list[tuple[float, float]], list[float], float, str]] = [
-        (
-            [(b.lift, b.lift_error) for b in batches],
-            [lift for _, lift in promise.slices],
-            0.0,
-            "the simple rule would have done better",
-        ),
-        (
-            [(sign * b.score, b.score_error) for b in batches],
-            [sign * score for score, _ in promise.slices],
-            bound - lost,
-            f"{promise.metric} is below what the backtest promised, {promise.score:.3f}",
-        ),
-    ]
+    said = f"{promise.metric} is below what the backtest promised, {promise.score:.3f}"
+    scores = _Look(
+        [(sign * b.score, b.score_error) for b in batches],
+        [sign * score for score, _ in promise.slices],
+        bound - lost,
+        said,
+    )
+    if sign < 0 and TaskKind.REGRESSION in METRICS[promise.metric].kinds:
+        scores = _Look(
+            [_share(b.score, b.lift, b.lift_error) for b in batches],
+            [_share(score, lift)[0] for score, lift in promise.slices],
+            (1 - LOST) * _share(promise.score, promise.lift)[0],
+            "most of the advantage over the simple rule that the backtest promised is gone",
+        )
+    rule = _Look(
+        [(b.lift, b.lift_error) for b in batches],
+        [lift for _, lift in promise.slices],
+        0.0,
+        "the simple rule would have done better",
+    )
+    looks = (rule, scores)
     shown = sign * np.array([sign * b.score for b in batches])
     runs = [r for r in RUNS if r <= len(batches)]
-    for found, slices, limit, why in looks:
+    for look in looks:
         for run in runs:
-            if math.isfinite(limit) and _surely_below(
-                found, slices, run, limit, level / len(looks) / len(runs)
-            ):
+            if math.isfinite(look.limit) and _surely_below(look, run, level / len(looks) / len(runs)):
                 mean = float(np.mean(shown[-run:]))
                 which = "the last batch" if run == 1 else f"the last {run} batches"
-                return Judged(f"{why}: {promise.metric} of {which} is {mean:.3f}", run, level)
+                return Judged(f"{look.why}: {promise.metric} of {which} is {mean:.3f}", run, level)
     return Judged(None, max(runs), level)
 
 
@@ -143,14 +168,13 @@ def _level(batches: Sequence[Outcome]) -> float:
     return float(min(0.01, PAGES_A_YEAR * spacing / YEAR))
 
 
-def _surely_below(
-    batches: Sequence[tuple[float, float]], slices: Sequence[float], run: int, limit: float, level: float
-) -> bool:
+def _surely_below(look: _Look, run: int, level: float) -> bool:
     """Whether the mean of the last `run` values lies below the limit, by Student's t for their spread.
 
     The spread is that of the backtest's slices and of the batches before the run, and never less than the
-    batches' own errors. (value, standard error) of each batch.
+    batches' own errors.
     """
+    batches, slices, limit = look.batches, [v for v in look.slices if math.isfinite(v)], look.limit
     values = np.array([v for v, _ in batches[-run:]])
     errors = np.array([e for _, e in batches[-run:]])
     if not np.isfinite(values).all():

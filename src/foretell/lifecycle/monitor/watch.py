@@ -176,7 +176,7 @@ def _performance(
     graded = [
         Outcome(g.cutoff, g.labelled, g.score.value, _error(g.score), _value(g.lift), _error(g.lift))
         for g in grades_of(registry, version.name)
-        if g.version == version.number
+        if g.version == version.number and not g.hindsight
     ]
     windows = unseen_windows(database, model)
     realised = len(graded) >= FEWEST_GRADES or not windows
