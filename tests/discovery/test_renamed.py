@@ -95,6 +95,16 @@ def test_untold_the_error_proposes_the_line(trained: tuple[Path, Model], tmp_pat
         model.predict(copy)
 
 
+def test_a_line_the_wrong_way_about_is_told(trained: tuple[Path, Model], tmp_path: Path) -> None:
+    place, model = trained
+    copy = tmp_path / "shop.duckdb"
+    copy.write_bytes(place.read_bytes())
+    (tmp_path / "foretell.toml").write_text('[renamed]\nclients = "customers"\n"orders.total" = "amount"\n')
+    notes = model.predict(copy).notes
+    for name in ("clients", "orders.total"):
+        assert any(n.startswith(f"foretell.toml says what '{name}' was called, but") for n in notes)
+
+
 def test_a_table_that_is_merely_gone_proposes_nothing(trained: tuple[Path, Model], tmp_path: Path) -> None:
     place, model = trained
     copy = tmp_path / "shop.duckdb"

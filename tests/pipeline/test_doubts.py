@@ -91,7 +91,7 @@ def test_untimed_tables_are_measured_without() -> None:
     with foretell.connect(tables, now="2025-02-01") as database:
         told = database.query(QUERY).ask(time_limit=2).warnings
     found = [w for w in told if "'users' has no time" in w]
-    assert found and "Without them the auroc is" in found[0], told
+    assert found and "Without them the AUROC is" in found[0], told
 
 
 def test_a_loaded_model_asks_for_a_database(answer: Any, tmp_path: Path) -> None:

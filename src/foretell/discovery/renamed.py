@@ -18,14 +18,17 @@ def rename(store: Store, schema: Schema, renamed: Mapping[str, str]) -> tuple[st
 
     What the schema knows by its present name stays as it is. Returns what was done, as notes.
     """
-    notes = []
+    notes = [
+        f"foretell.toml says what {now!r} was called, but the database has no such table or column"
+        for now in renamed
+        if not _is_there(now, store)
+    ]
+    tables = {was: now for now, was in renamed.items() if now in store.tables}
     for table in schema.tables:
         if table.ignored:
             continue
-        now = next((n for n, was in renamed.items() if "." not in n and was == table.name), table.name)
-        if now not in store.tables or (table.name in store.tables and now != table.name):
-            now = table.name
-        if now not in store.tables:
+        now = table.name if table.name in store.tables else tables.get(table.name)
+        if now is None:
             continue
         live = store.tables[now].dtypes
         columns = {
@@ -44,6 +47,12 @@ def rename(store: Store, schema: Schema, renamed: Mapping[str, str]) -> tuple[st
             f"{now}.{column} is read as {was!r}, which it was called" for column, was in columns.items()
         ]
     return tuple(notes)
+
+
+def _is_there(name: str, store: Store) -> bool:
+    """Whether the store has a table of that name, or a column by the name of 'table.column'."""
+    table, _, column = name.rpartition(".")
+    return name in store.tables or (table in store.tables and column in store.tables[table].dtypes)
 
 
 def missing_table(table: Table, store: Store, schema: Schema) -> str:

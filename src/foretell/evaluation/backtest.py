@@ -20,7 +20,7 @@ from foretell.evaluation.bootstrap import REPETITIONS, Score, interval, lift, re
 from foretell.evaluation.metrics import CalibrationBin, all_scores, calibration_bins, ece, metric_for
 from foretell.features.matrix import Floats, Instants
 from foretell.models.baselines import ENGLISH
-from foretell.models.criteria import Metric
+from foretell.models.criteria import Metric, title
 from foretell.models.dataset import Groups, Ints
 from foretell.models.follow import Bands
 from foretell.task.model import TaskKind
@@ -96,8 +96,8 @@ class Backtest:
         rule = ENGLISH.get(self.best_baseline, self.best_baseline)
         against = self.baselines[self.best_baseline]
         if math.isnan(self.model.value):
-            return f"{self.metric} is not defined on the {plural(self.rows, 'test row')}: no verdict"
-        scores = f"{_show(self.model.value)} {self.metric} against {_show(against.value)} for “{rule}”"
+            return f"{title(self.metric)} is not defined on the {plural(self.rows, 'test row')}: no verdict"
+        scores = f"{_show(self.model.value)} {title(self.metric)} against {_show(against.value)} for “{rule}”"
         if math.isnan(self.lift.low):
             return f"Too few entities to say whether the model beats the best baseline: {scores}."
         span = f"{_show(self.lift.low)} to {_show(self.lift.high)}"

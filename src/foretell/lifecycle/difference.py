@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foretell.lifecycle.version import Version
+from foretell.models.criteria import title
 from foretell.schema.changes import changes
 from foretell.schema.model import Schema
 
@@ -60,8 +61,8 @@ class Difference:
             return "They answer different questions: their scores do not compare."
         one, two = first["model"], second["model"]
         if one["low"] <= two["high"] and two["low"] <= one["high"]:
-            return f"Their scores are alike: the 95% intervals of {first['metric']} overlap."
-        return f"Their scores differ: the 95% intervals of {first['metric']} do not overlap."
+            return f"Their scores are alike: the 95% intervals of {title(first['metric'])} overlap."
+        return f"Their scores differ: the 95% intervals of {title(first['metric'])} do not overlap."
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -320,3 +320,27 @@ def losses(kind: TaskKind, criterion: Metric, y: Floats, prediction: Floats) -> 
     if criterion.name == "rmsle":
         return _squared_log(y, prediction)[:, 0]
     return np.asarray((y - prediction) ** 2)
+
+
+_TITLES = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "logloss": "log-loss",
+    "brier": "Brier score",
+    "f1": "F1",
+    "macro_f1": "macro F1",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "rmsle": "root mean squared log error",
+    "r2": "R²",
+    "spearman": "rank correlation",
+}
+
+
+def title(metric: str) -> str:
+    """What a metric is called in sentences; its own name where that is a word.
+
+    >>> title("auroc"), title("accuracy")
+    ('AUROC', 'accuracy')
+    """
+    return _TITLES.get(metric, metric)

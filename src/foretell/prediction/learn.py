@@ -29,6 +29,7 @@ from foretell.features.model import FeatureSet
 from foretell.features.prune import pruned
 from foretell.features.synthesize import Profile, reach_of, synthesize
 from foretell.models.choice import Choice, Family
+from foretell.models.criteria import title
 from foretell.models.dataset import Dataset, concat
 from foretell.models.deep import net_obstacle
 from foretell.models.fitted import FittedModel
@@ -519,7 +520,7 @@ def _exposure(
     other = measure(database, lesson.without(names), cheaper, progress).backtest
     with_them = measured.members.get(Family.TREES, measured.model)  # nets would read them all the same
     return (
-        f"{text} ({share:.0%} of the model). Without them the {measured.metric} is "
+        f"{text} ({share:.0%} of the model). Without them the {title(measured.metric)} is "
         f"{other.model.value:.3f} instead of {with_them.value:.3f}; if they change over time, "
         "trust the lower one and ignore them in foretell.toml"
     )

@@ -12,7 +12,7 @@ from foretell.evaluation.labels import LabelReport
 from foretell.explain.reasons import Driver
 from foretell.lifecycle.version import Version
 from foretell.prediction.predictions import Predictions
-from foretell.report.backtest import READ, backtest_view
+from foretell.report.backtest import backtest_view
 from foretell.report.labels import labels_view
 from foretell.report.layout import bullets, heading, indented
 from foretell.report.numbers import moment, share
@@ -76,9 +76,7 @@ def model_view(
 
 def verdict_view(backtest: Backtest) -> Text:
     """Whether the model is better than the best simple rule, in one sentence."""
-    name = READ.get(backtest.metric, (backtest.metric, ""))[0]
-    said = backtest.verdict.replace(f" {backtest.metric} ", f" {name} ")
-    return Text(said, style="bold green" if backtest.beats_baseline else "bold yellow")
+    return Text(backtest.verdict, style="bold green" if backtest.beats_baseline else "bold yellow")
 
 
 def predictions_view(predictions: Predictions, *, top: int) -> RenderableType:

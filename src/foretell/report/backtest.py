@@ -10,29 +10,28 @@ from rich.text import Text
 from foretell.core.text import plural
 from foretell.evaluation.backtest import Backtest, Slice
 from foretell.evaluation.bootstrap import Score
-from foretell.models.criteria import METRICS
+from foretell.models.criteria import METRICS, title
 from foretell.report.layout import bullets, grid, heading
 from foretell.report.numbers import amount, moment, share, signed
 from foretell.task.model import TaskKind
 
-READ = {
-    "auroc": (
-        "AUROC",
-        "the chance that someone for whom it came true was scored above someone for whom it did not;"
-        " 0.5 is guessing, 1 is perfect",
-    ),
-    "average_precision": ("average precision", "precision averaged over recall; higher is better"),
-    "logloss": ("log-loss", "how surprised the probabilities were by what happened; lower is better"),
-    "brier": ("Brier score", "mean squared distance of probability and outcome; lower is better"),
-    "accuracy": ("accuracy", "share of rows whose likeliest class was the true one"),
-    "f1": ("F1", "balance of precision and recall at a probability of one half; higher is better"),
-    "macro_f1": ("macro F1", "F1 averaged over the classes; higher is better"),
-    "mae": ("mean absolute error", "how far a prediction was off on average; lower is better"),
-    "rmse": ("root mean squared error", "like the mean error, but large misses weigh more; lower is better"),
-    "rmsle": ("root mean squared log error", "error in proportion, not in amount; lower is better"),
-    "r2": ("R²", "share of the variation that is explained; 1 is perfect, 0 is the mean"),
-    "spearman": ("rank correlation", "how well the order agrees; 1 is perfect, 0 is none"),
+_MEANINGS = {
+    "auroc": "the chance that someone for whom it came true was scored above someone for whom it did not;"
+    " 0.5 is guessing, 1 is perfect",
+    "average_precision": "precision averaged over recall; higher is better",
+    "logloss": "how surprised the probabilities were by what happened; lower is better",
+    "brier": "mean squared distance of probability and outcome; lower is better",
+    "accuracy": "share of rows whose likeliest class was the true one",
+    "f1": "balance of precision and recall at a probability of one half; higher is better",
+    "macro_f1": "F1 averaged over the classes; higher is better",
+    "mae": "how far a prediction was off on average; lower is better",
+    "rmse": "like the mean error, but large misses weigh more; lower is better",
+    "rmsle": "error in proportion, not in amount; lower is better",
+    "r2": "share of the variation that is explained; 1 is perfect, 0 is the mean",
+    "spearman": "how well the order agrees; 1 is perfect, 0 is none",
 }
+READ = {name: (title(name), meaning) for name, meaning in _MEANINGS.items()}
+"""How a metric is called, and what it means."""
 
 
 RULES = {

@@ -18,6 +18,7 @@ from foretell.lifecycle.grading.record import Grade, Grades, Waiting, score_of
 from foretell.lifecycle.grading.segments import segments
 from foretell.lifecycle.registry import Registry
 from foretell.lifecycle.version import Version
+from foretell.models.criteria import title
 from foretell.prediction.batch import LEVEL
 from foretell.prediction.database import OpenDatabase
 from foretell.query.parser import parse
@@ -139,7 +140,7 @@ def _level(task: Task) -> float:
 def _notes(kind: TaskKind, score: Score, happened: Any) -> tuple[str, ...]:
     if kind is TaskKind.BINARY and happened.min() == happened.max():
         which = "yes" if happened.max() else "no"
-        return (f"all {plural(len(happened), 'outcome')} are {which}: {score.metric} is not defined",)
+        return (f"all {plural(len(happened), 'outcome')} are {which}: {title(score.metric)} is not defined",)
     if math.isnan(score.low):
         return ("too few entities for an interval",)
     return ()

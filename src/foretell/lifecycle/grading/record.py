@@ -15,7 +15,7 @@ from foretell.core.time import Instant, format_instant, parse_instant
 from foretell.evaluation.bootstrap import Score
 from foretell.evaluation.metrics import CalibrationBin
 from foretell.lifecycle.grading.segments import Segment
-from foretell.models.criteria import METRICS
+from foretell.models.criteria import METRICS, title
 from foretell.task.model import TaskKind
 
 
@@ -146,7 +146,7 @@ class Grades:
         when = format_instant(last.cutoff)
         if math.isnan(last.score.value):
             return f"The batch of {when} cannot be scored: {'; '.join(last.notes)}."
-        metric = "AUROC" if last.score.metric == "auroc" else last.score.metric.replace("_", " ")
+        metric = title(last.score.metric)
         value = f"{last.score.value:.3g}"
         said = f"The batch of {when} came to {value} {metric}"
         if last.loses:

@@ -15,7 +15,7 @@ import numpy as np
 
 from foretell.core.lazy import require
 from foretell.core.time import Instant, format_instant
-from foretell.models.criteria import METRICS
+from foretell.models.criteria import METRICS, title
 from foretell.task.model import TaskKind
 
 PAGES_A_YEAR = 0.25
@@ -129,7 +129,7 @@ def judge(batches: Sequence[Outcome], promise: Promise | None) -> Judged:
     sign = 1 if METRICS[promise.metric].higher_is_better else -1
     lost = LOST * max(promise.lift, 0.0) if math.isfinite(promise.lift) else 0.0
     bound = promise.low if sign > 0 else -promise.high
-    said = f"{promise.metric} is below what the backtest promised, {promise.score:.3f}"
+    said = f"{title(promise.metric)} is below what the backtest promised, {promise.score:.3f}"
     scores = _Look(
         [(sign * b.score, b.score_error) for b in batches],
         [sign * score for score, _ in promise.slices],
@@ -157,7 +157,7 @@ def judge(batches: Sequence[Outcome], promise: Promise | None) -> Judged:
             if math.isfinite(look.limit) and _surely_below(look, run, level / len(looks) / len(runs)):
                 mean = float(np.mean(shown[-run:]))
                 which = "the last batch" if run == 1 else f"the last {run} batches"
-                return Judged(f"{look.why}: {promise.metric} of {which} is {mean:.3f}", run, level)
+                return Judged(f"{look.why}: {title(promise.metric)} of {which} is {mean:.3f}", run, level)
     return Judged(None, max(runs), level)
 
 

@@ -20,6 +20,7 @@ from foretell.lifecycle.retrain.trial import trained, tried
 from foretell.lifecycle.retrain.unseen import Missing, Unseen, unseen
 from foretell.lifecycle.version import Reference, Version
 from foretell.models.choice import Choice
+from foretell.models.criteria import title
 from foretell.prediction import learn
 from foretell.prediction.database import OpenDatabase
 from foretell.prediction.inspect import inspect
@@ -208,8 +209,8 @@ def _why(look: Look) -> str:
     r = look.ruling
     lift = r["lift"]
     if lift["low"] is None:
-        return f"{r['metric']} is not defined on the {r['rows']:,} unseen rows"
-    size = f"{r['metric']} by {lift['value']:+.4f} ({lift['low']:+.4f} to {lift['high']:+.4f})"
+        return f"{title(r['metric'])} is not defined on the {r['rows']:,} unseen rows"
+    size = f"{title(r['metric'])} by {lift['value']:+.4f} ({lift['low']:+.4f} to {lift['high']:+.4f})"
     said = f"on {r['rows']:,} unseen rows its challenger moves {size}"
     if r["passes"]:
         return said

@@ -9,6 +9,7 @@ from foretell.lifecycle.retrain.looks import CHECK, Look, keep_look, looks_of
 from foretell.lifecycle.retrain.trial import tried
 from foretell.lifecycle.retrain.unseen import FEWEST_ROWS, new_labels
 from foretell.lifecycle.version import Version
+from foretell.models.criteria import title
 from foretell.prediction.database import OpenDatabase
 
 
@@ -36,7 +37,8 @@ def checked(registry: Registry, name: str, database: OpenDatabase, *, seed: int 
         registry.rollback(
             name,
             reason=f"{before} was better on {ruling.rows:,} rows of {format_instant(first)} to "
-            f"{format_instant(last)}: {lift.metric} by {lift.value:.4g} ({lift.low:.4g} to {lift.high:.4g})",
+            f"{format_instant(last)}: {title(lift.metric)} by {lift.value:.4g} "
+            f"({lift.low:.4g} to {lift.high:.4g})",
         )
     look = Look(
         champion.number,
