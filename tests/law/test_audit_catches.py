@@ -16,6 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from trap_shop import AMOUNT, CUTOFF, SCHEMA, Question, ask, make_frames, with_blocks
+
 from faults import (
     Derive,
     each_input,
@@ -29,8 +31,6 @@ from faults import (
     survivors_only,
     table_count,
 )
-from trap_shop import AMOUNT, CUTOFF, SCHEMA, Question, ask, make_frames, with_blocks
-
 from foretell.core.progress import QUIET
 from foretell.core.time import Instant, Offset, Unit, Window
 from foretell.engines.base import Engine

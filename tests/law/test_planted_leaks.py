@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from trap_shop import AMOUNT, CHURN, CUTOFF, SCHEMA, Question, ask, make_frames, with_blocks
+
 from faults import (
     Derive,
     anchors,
@@ -28,8 +30,6 @@ from faults import (
     where_ahead,
     where_without_a_filter,
 )
-from trap_shop import AMOUNT, CHURN, CUTOFF, SCHEMA, Question, ask, make_frames, with_blocks
-
 from foretell.core.errors import LeakError, SchemaError
 from foretell.core.time import DAY, Offset, Window
 from foretell.engines.choose import make_engine
