@@ -107,7 +107,7 @@ def _lines(before: str | None, after: str | None) -> tuple[str, ...]:
 
 def _scores(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
     def named(told: Mapping[str, Any]) -> dict[str, Any]:
-        name = str(told.get("metric", ""))
+        name = title(str(told.get("metric", "")))
         return {
             f"{name} of the {k}" if k == "model" else f"{k} in {name}": told.get(k) for k in _SCORES if told
         }
