@@ -149,7 +149,7 @@ def cases(count: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RandomD
 
 
 def test_random_databases_come_out_the_same(counted: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    for database, task, seed in cases(400 if LONG else 25, monkeypatch):
+    for database, task, seed in cases(400 if LONG else 14, monkeypatch):
         assert differences(database, task, seed) == [], seed
     assert counted["split"] > 1000 and counted["parts"] > 3
 
