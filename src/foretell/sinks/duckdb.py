@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from foretell.core.errors import WriteError
 from foretell.core.time import Instant, to_datetime
-from foretell.sinks.base import Column, Names, Run, tried
-from foretell.sinks.tables import Dialect, Held, write_run
+from foretell.sinks.base import Column, Names, Run
+from foretell.sinks.tables import Dialect, Held, write_through
 from foretell.sources.naming import quote
 
 PATIENCE = 10.0
@@ -65,16 +65,8 @@ class DuckDBSink:
 
     def write(self, to: str, run: Run, columns: Sequence[Column], table: pa.Table) -> bool:
         Names.of(to)
-
-        def once() -> bool:
-            session = _Session(self.path, self.patience)
-            try:
-                return write_run(session, to, run, columns, table)
-            finally:
-                session.close()
-
         with _ONE:
-            return tried(once)
+            return write_through(lambda: _Session(self.path, self.patience), to, run, columns, table)
 
 
 class _Session:

@@ -15,8 +15,8 @@ import pyarrow as pa
 from foretell.core.errors import UsageError, WriteError
 from foretell.core.lazy import require
 from foretell.core.time import Instant, to_datetime
-from foretell.sinks.base import Column, Names, Run, relabelled, tried
-from foretell.sinks.tables import Dialect, Held, write_run
+from foretell.sinks.base import Column, Names, Run, relabelled
+from foretell.sinks.tables import Dialect, Held, write_through
 from foretell.sources.mysql import LOST, settings
 from foretell.sources.naming import mask, quote, without_secrets
 
@@ -66,15 +66,7 @@ class MySQLSink:
             )
         named = relabelled(columns, label)
         texts = sum(c.key and pa.types.is_string(c.type) for c in columns)
-
-        def once() -> bool:
-            session = _Session(self.url, texts)
-            try:
-                return write_run(session, to, run, named, table)
-            finally:
-                session.close()
-
-        return tried(once)
+        return write_through(lambda: _Session(self.url, texts), to, run, named, table)
 
 
 class _Session:

@@ -15,8 +15,8 @@ import pyarrow.csv as pacsv
 from foretell.core.errors import WriteError
 from foretell.core.lazy import require
 from foretell.core.time import Instant, to_datetime
-from foretell.sinks.base import Column, Names, Run, tried
-from foretell.sinks.tables import Dialect, Held, write_run
+from foretell.sinks.base import Column, Names, Run
+from foretell.sinks.tables import Dialect, Held, write_through
 from foretell.sources.naming import mask, quote, without_secrets
 from foretell.sources.postgres import asked_timeout
 
@@ -59,15 +59,7 @@ class PostgresSink:
 
     def write(self, to: str, run: Run, columns: Sequence[Column], table: pa.Table) -> bool:
         Names.of(to)
-
-        def once() -> bool:
-            session = _Session(self.url)
-            try:
-                return write_run(session, to, run, columns, table)
-            finally:
-                session.close()
-
-        return tried(once)
+        return write_through(lambda: _Session(self.url), to, run, columns, table)
 
 
 class _Session:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,7 +11,17 @@ import pyarrow as pa
 
 from foretell.core.errors import UsageError
 from foretell.core.time import Instant
-from foretell.sinks.base import FORMAT, Column, Names, Run, head_columns, other_key, taken_by_others, whole
+from foretell.sinks.base import (
+    FORMAT,
+    Column,
+    Names,
+    Run,
+    head_columns,
+    other_key,
+    taken_by_others,
+    tried,
+    whole,
+)
 from foretell.sources.own import HEAD, MARK, POINTERS, RUNS, own_places
 
 CUTOFF = "cutoff"
@@ -87,6 +97,20 @@ class Session(Protocol):
     def commit(self) -> None: ...
 
     def rollback(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def write_through(
+    opened: Callable[[], Session], to: str, run: Run, columns: Sequence[Column], table: pa.Table
+) -> bool:
+    """Write a run through a session that is opened for it, and again where its end is uncertain."""
+
+    def once() -> bool:
+        with closing(opened()) as session:
+            return write_run(session, to, run, columns, table)
+
+    return tried(once)
 
 
 def write_run(session: Session, to: str, run: Run, columns: Sequence[Column], table: pa.Table) -> bool:
