@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from textwrap import shorten
 
 import numpy as np
 
-from foretell.features.matrix import Categorical, Floats, Matrix, Text
-from foretell.features.model import (
-    Aggregated,
-    Attribute,
-    Contrast,
-    Feature,
-    FeatureSet,
-    Nested,
-    OwnLabels,
-    Value,
-)
-from foretell.plan.nodes import Following
-from foretell.schema.model import Hop
-
-LAST_OUTCOME = "the last known outcome"
-SHOWN = 60  # characters of a text
-_INVOLVED = frozenset({"decayed_count", "decayed_sum", "trend", "std", "gap", "q10", "q90"})
+from foretell.explain.stories import grouped, plainness, story
+from foretell.explain.wording import said
+from foretell.features.matrix import Categorical, Floats, Matrix
+from foretell.features.model import FeatureSet
 
 
 @dataclass(frozen=True)
@@ -52,33 +38,6 @@ class Driver:
         return self.text + (f": {self.direction}" if self.direction else "")
 
 
-def story(feature: Feature) -> str:
-    """What features have in common that say one thing: the path and the value, whatever window or measure."""
-    match feature.definition:
-        case Aggregated(up=up, down=down, value=value):
-            return _events_story((*up, *down), value)
-        case Nested(up=up, down=hop, inner=inner):
-            return f"each {_events_story((*up, hop, *inner.down), inner.value)}"
-        case Contrast(left=left):
-            return _events_story((*left.up, *left.down), left.value)
-        case Attribute(up=up, column=column):
-            return ">".join(str(h) for h in up) + f".{column}"
-        case OwnLabels():
-            return "past labels"
-        case _:
-            return feature.name
-
-
-def _events_story(path: tuple[Hop, ...], value: Value | None) -> str:
-    walked = ">".join(str(h) for h in path)
-    if value is None:
-        return walked
-    if value.following is Following.GAP:
-        return walked
-    read = ">".join(str(h) for h in value.up) + value.column
-    return f"{walked}:{read}{'=' + value.equals if value.equals is not None else ''}"
-
-
 def reasons(
     contributions: Floats, names: tuple[str, ...], features: FeatureSet, X: Matrix, *, top: int = 3
 ) -> list[tuple[Reason, ...]]:
@@ -87,10 +46,7 @@ def reasons(
     `contributions` (rows, columns) are additive, in the order of `names`.
     """
     known = {f.name: f for f in features.features}
-    stories: dict[str, list[int]] = {}
-    for i, name in enumerate(names):
-        stories.setdefault(story(known[name]) if name in known else name, []).append(i)
-    members = list(stories.values())
+    members = list(grouped(names, features, story).values())
     totals = np.stack([contributions[:, m].sum(axis=1) for m in members], axis=1)  # (rows, stories)
     order = np.argsort(-np.abs(totals), axis=1, kind="stable")[:, :top]
     found = []
@@ -102,50 +58,11 @@ def reasons(
                 continue
             # The member that pulls hardest in the story's own direction speaks for it, a plain one first.
             pull = contributions[row, members[place]] * np.sign(effect)
-            plain = np.array([_plainness(known.get(names[i])) for i in members[place]])
-            index = members[place][int(np.argmax(np.maximum(pull, 0.0) * plain))]
-            name = names[index]
-            text = _sentence(known.get(name), name, X, row)
-            lines.append(Reason(name, text, effect))
+            plain = np.array([plainness(known.get(names[i])) for i in members[place]])
+            name = names[members[place][int(np.argmax(np.maximum(pull, 0.0) * plain))]]
+            lines.append(Reason(name, said(known.get(name), name, X, row), effect))
         found.append(tuple(lines))
     return found
-
-
-def _sentence(feature: Feature | None, name: str, X: Matrix, row: int) -> str:
-    what = feature.description if feature is not None else name
-    column = X[name]
-    if isinstance(column, Categorical):
-        code = int(column.codes[row])
-        held = column.categories[code] if code >= 0 else "none"
-        return f"{what}: {shorten(held, SHOWN, placeholder='…') if isinstance(column, Text) else held}"
-    value = float(column.values[row])
-    if not np.isfinite(value):
-        return f"{what}: none"
-    if what.startswith(("share of", "mean outcome")):
-        return f"{what}: {value:.0%}"
-    if what == LAST_OUTCOME and value in (0.0, 1.0):
-        return f"{what}: {'yes' if value else 'no'}"
-    return f"{what}: {number(value)}"
-
-
-def _plainness(feature: Feature | None) -> float:
-    """How readily a person takes a feature in: a count or a date at once, a decayed sum or a slope hardly."""
-    definition = feature.definition if feature is not None else None
-    measure = definition.measure if isinstance(definition, Aggregated | OwnLabels) else ""
-    return 0.3 if measure in _INVOLVED or isinstance(definition, Nested) else 1.0
-
-
-def number(value: float) -> str:
-    """A number as a person would write it.
-
-    >>> number(1234.5678), number(0.01234), number(3.0)
-    ('1,235', '0.0123', '3')
-    """
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
 
 
 def drivers(
@@ -166,7 +83,7 @@ def drivers(
     for name, share in importance.items():
         key = story(known[name]) if name in known else name
         shares[key] = shares.get(key, 0.0) + share
-        spoken = share * _plainness(known.get(name))
+        spoken = share * plainness(known.get(name))
         if spoken > heads.get(key, ("", -1.0))[1]:
             heads[key] = (name, spoken)
     total = sum(shares.values()) or 1.0
