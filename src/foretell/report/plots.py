@@ -1,0 +1,351 @@
+"""Plots of a backtest and of labels: how well a model told the rows apart, and how far its word holds.
+
+Each function takes what is kept of a backtest as JSON (`Backtest.to_dict()`, or `Model.backtest`), and gives
+None where that does not hold what it draws: a model of an older release has no curves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from foretell.report.backtest import RULES
+from foretell.report.chart import (
+    DIM,
+    HEIGHT,
+    MODEL,
+    RULE,
+    WIDTH,
+    Plot,
+    Spec,
+    band,
+    known,
+    legend,
+    level,
+    lines,
+    mark,
+    millis,
+    shares,
+    unit,
+    when,
+    x,
+    y,
+)
+from foretell.report.numbers import amount, share
+
+__all__ = ["Plot", "backtest_plots", "labels_plot"]
+
+Told = Mapping[str, Any]
+THE_MODEL = "the model"
+
+
+def backtest_plots(told: Told | None) -> tuple[Plot, ...]:
+    """Every plot that the backtest has the numbers for, in the order in which a reader wants them."""
+    if told is None:
+        return ()
+    made = (plot(told) for plot in _OF_BACKTEST)
+    return tuple(p for p in made if p is not None)
+
+
+def roc(told: Told) -> Plot | None:
+    """Of those for whom it came true the share found, against false alarms among the others."""
+    cuts = _cuts(told)
+    if cuts is None:
+        return None
+    rows, positives = told["curves"]["rows"], told["curves"]["positives"]
+    names = [THE_MODEL]
+    across = x("x", "share of the others called as well", axis=shares(), scale={"domain": [0, 1]})
+    up = y("y", "share of those who came true, found", axis=shares(), scale={"domain": [0, 1]})
+    drawn = _roc_rows(cuts, rows, positives, THE_MODEL)
+    best = _cuts(told, "baseline_cuts")
+    if best is not None:
+        names.append(_rule(told))
+        drawn += _roc_rows(best, rows, positives, _rule(told))
+    guess = mark(
+        "line",
+        [{"x": 0, "y": 0}, {"x": 1, "y": 1}],
+        {"x": across, "y": up},
+        color=DIM,
+        strokeDash=[2, 4],
+        strokeWidth=1,
+    )
+    area = told["scores"]["model"].get("auroc")
+    found = _at(cuts, rows, 0.1)
+    alt = (
+        f"ROC curve. The area under it is {_number(area)}, where 0.5 is guessing and 1 perfect. "
+        f"When a tenth of the others are called as well, {share(found)} of those who came true are found."
+    )
+    if not known(area):
+        alt = "ROC curve of the model and the best simple rule."
+    of_model = [r for r in drawn if r["of"] == THE_MODEL]
+    spec = unit([guess, band(of_model, across, up), lines(drawn, names, across, up)], height=WIDTH * 3 // 4)
+    return Plot("roc", "Telling apart who will and who will not (ROC)", alt, spec)
+
+
+def precision_recall(told: Told) -> Plot | None:
+    """How many of those called come true, as more are called."""
+    cuts = _cuts(told)
+    if cuts is None:
+        return None
+    rows, positives = told["curves"]["rows"], told["curves"]["positives"]
+    across = x("x", "share of those who came true, found", axis=shares(), scale={"domain": [0, 1]})
+    up = y("y", "share of those called who came true", axis=shares(), scale={"domain": [0, 1]})
+    names = [THE_MODEL]
+    drawn = _precision_rows(cuts, positives, THE_MODEL)
+    best = _cuts(told, "baseline_cuts")
+    if best is not None:
+        names.append(_rule(told))
+        drawn += _precision_rows(best, positives, _rule(told))
+    of_model = [r for r in drawn if r["of"] == THE_MODEL]
+    half = next((r["y"] for r in of_model if r["x"] >= 0.5), None)
+    alt = (
+        f"Precision against recall. When half of those who came true are found, {share(half)} of those "
+        f"called are right; among all it is {share(positives / rows)}."
+    )
+    marks = [level(positives / rows), band(of_model, across, up), lines(drawn, names, across, up)]
+    return Plot("precision_recall", "Being right when calling (precision and recall)", alt, unit(marks))
+
+
+def gain(told: Told) -> Plot | None:
+    """Who is reached by taking the highest scores first (cumulative gain)."""
+    cuts = _cuts(told)
+    if cuts is None:
+        return None
+    rows, positives = told["curves"]["rows"], told["curves"]["positives"]
+    across = x("x", "share of all, highest scores first", axis=shares(), scale={"domain": [0, 1]})
+    up = y("y", "share of those who came true, reached", axis=shares(), scale={"domain": [0, 1]})
+    names = [THE_MODEL]
+    drawn = _gain_rows(cuts, rows, positives, THE_MODEL)
+    best = _cuts(told, "baseline_cuts")
+    if best is not None:
+        names.append(_rule(told))
+        drawn += _gain_rows(best, rows, positives, _rule(told))
+    of_model = [r for r in drawn if r["of"] == THE_MODEL]
+    tenth = _interpolated([(r["x"], r["y"]) for r in of_model], 0.1)
+    fifth = _interpolated([(r["x"], r["y"]) for r in of_model], 0.2)
+    guess = mark(
+        "line",
+        [{"x": 0, "y": 0}, {"x": 1, "y": 1}],
+        {"x": across, "y": up},
+        color=DIM,
+        strokeDash=[2, 4],
+        strokeWidth=1,
+    )
+    alt = (
+        f"Cumulative gain. The highest tenth of the scores holds {share(tenth)} of those who came true, "
+        f"{tenth * 10:.1f} times as many as a tenth drawn at random; the highest fifth holds {share(fifth)}."
+    )
+    return Plot(
+        "gain",
+        "How many are reached by taking the highest scores first",
+        alt,
+        unit([guess, band(of_model, across, up), lines(drawn, names, across, up)]),
+    )
+
+
+def calibration(told: Told) -> Plot | None:
+    """What was said beside how often it came true, and how many rows said so."""
+    held = _calibration_rows(told)
+    if not held:
+        return None
+    top = min(1.0, max(max(r["x"], r["y"], r.get("high") or 0.0) for r in held) * 1.08)
+    axis = shares(tickCount=5)
+    across = x("x", None, axis={**axis, "labels": False}, scale={"domain": [0, top]})
+    up = y("y", "came true", axis=axis, scale={"domain": [0, top]})
+    ideal = mark(
+        "line",
+        [{"x": 0, "y": 0}, {"x": top, "y": top}],
+        {"x": across, "y": up},
+        color=DIM,
+        strokeDash=[4, 4],
+        strokeWidth=1,
+    )
+    spans = [r for r in held if known(r.get("low"))]
+    bars = mark("rule", spans, {"x": across, "y": {**up, "field": "low"}, "y2": {"field": "high"}},
+                color=MODEL, strokeWidth=1.5)  # fmt: skip
+    dots = mark("point", held, {"x": across, "y": up}, color=MODEL, filled=True, size=45, opacity=1)
+    counts = mark(
+        "bar",
+        held,
+        {
+            "x": x("x", "said", axis=axis, scale={"domain": [0, top]}),
+            "y": y("rows", "rows", axis={"tickCount": 2, "format": "~s"}),
+        },
+        color=MODEL,
+        size=9,
+    )
+    main = unit([ideal, bars, dots], height=WIDTH * 5 // 8)
+    spec: Spec = {"vconcat": [main, {"width": WIDTH, "height": 44, **counts}], "spacing": 6}
+    worst = max(held, key=lambda r: r["rows"] * abs(r["x"] - r["y"]))
+    alt = (
+        f"Calibration. {_off(told)} The band that adds most: where {share(worst['x'])} was said, "
+        f"{share(worst['y'])} came true ({worst['rows']:,} rows)."
+    )
+    return Plot("calibration", "What was said, and how often it came true", alt, spec)
+
+
+def scores(told: Told) -> Plot | None:
+    """How the scores of those who came true lie beside those of the others."""
+    held = _curve(told, "scores")
+    if held is None:
+        return None
+    edges = held["edges"]
+    names = ("came true", "did not")
+    rows = []
+    for of, counts in ((names[0], held["yes"]), (names[1], held["no"])):
+        total = sum(counts) or 1
+        rows += [{"low": a, "high": b, "y": n / total, "of": of} for a, b, n in zip(edges, edges[1:], counts)]
+    colours = legend("of", names, (MODEL, RULE))
+    encoding = {
+        "x": x("low", "score", axis=shares()),
+        "x2": {"field": "high"},
+        "y": y("y", "share of each", axis=shares(tickCount=4), stack=None),
+        "color": {**colours, "legend": {**colours["legend"], "symbolType": "square"}},
+    }
+    middle = {of: _middle(edges, held[k]) for of, k in zip(names, ("yes", "no"))}
+    alt = (
+        f"Distribution of scores. Half of those who came true were scored above about "
+        f"{share(middle['came true'])}, half of the others above about {share(middle['did not'])}."
+    )
+    # An outline as well as a fill: where the two overlap both can be told.
+    bars = mark("bar", rows, encoding, opacity=0.45, stroke=None)
+    return Plot("scores", "Scores of those who came true, and of the others", alt, unit([bars]))
+
+
+def labels_plot(told: Told) -> Plot | None:
+    """Labels over time (of `LabelReport.to_dict()`): how many, and their mean or share of yes."""
+    cutoffs = told.get("cutoffs") or []
+    if len(cutoffs) < 2:
+        return None
+    rows = [{"t": millis(c["cutoff"]), "rows": c["rows"], "y": c["mean"]} for c in cutoffs]
+    with_mean = any(known(r["y"]) for r in rows)
+    binary = told["kind"] == "binary"
+    axis = shares() if binary else {"tickCount": 4}
+    title = "share of yes" if binary else "mean"
+    counts = {
+        "width": WIDTH,
+        "height": 60,
+        **mark(
+            "bar",
+            rows,
+            {"x": when(), "y": y("rows", "rows", axis={"tickCount": 2, "format": "~s"})},
+            color=DIM,
+            size=max(1, min(12, WIDTH // len(rows) - 1)),
+        ),
+    }
+    spec: Spec = counts
+    alt = f"Labels over time: {len(rows)} cutoffs, {sum(r['rows'] for r in rows):,} rows."
+    if with_mean:
+        means = [r["y"] for r in rows if known(r["y"])]
+        show = share if binary else amount
+        span = f"{show(min(means))} and {show(max(means))}"
+        alt += f" The {title} lies between {span}, at the last cutoff {show(means[-1])}."
+        low = {} if binary and min(means) < 0.5 * max(means) else {"zero": False}
+        place = {"x": when(axis={"labels": False}), "y": y("y", title, axis=axis, scale=low)}
+        curve = [
+            mark("line", rows, place, color=MODEL, strokeWidth=2),
+            mark("point", rows, place, color=MODEL, filled=True, size=20, opacity=1),
+        ]
+        spec = {"vconcat": [unit(curve, height=HEIGHT * 2 // 3), counts], "spacing": 6}
+    return Plot("labels", "Labels over time", alt, spec)
+
+
+_OF_BACKTEST: tuple[Callable[[Told], Plot | None], ...] = (
+    roc,
+    precision_recall,
+    gain,
+    calibration,
+    scores,
+)
+
+
+def _curve(told: Told, name: str) -> Any:
+    return (told.get("curves") or {}).get(name)
+
+
+def _cuts(told: Told, name: str = "cuts") -> Told | None:
+    held = _curve(told, name)
+    return held if held and told["curves"]["positives"] else None
+
+
+def _rule(told: Told) -> str:
+    rule = told["best_baseline"]
+    return f"best simple rule: {RULES.get(rule, rule)}"
+
+
+def _roc_rows(cuts: Told, rows: int, positives: int, of: str) -> list[dict[str, Any]]:
+    others = max(1, rows - positives)
+    out = [{"i": 0, "x": 0.0, "y": 0.0, "low": 0.0, "high": 0.0, "of": of}]
+    for i, (n, hits) in enumerate(zip(cuts["rows"], cuts["hits"])):
+        span = {"low": cuts["recall_low"][i], "high": cuts["recall_high"][i]} if "recall_low" in cuts else {}
+        out.append({"i": i + 1, "x": (n - hits) / others, "y": hits / positives, "of": of, **span})
+    return out
+
+
+def _gain_rows(cuts: Told, rows: int, positives: int, of: str) -> list[dict[str, Any]]:
+    out = _roc_rows(cuts, rows, positives, of)
+    for row, n in zip(out, (0, *cuts["rows"])):
+        row["x"] = n / rows
+    return out
+
+
+def _precision_rows(cuts: Told, positives: int, of: str) -> list[dict[str, Any]]:
+    out = []
+    for i, (n, hits) in enumerate(zip(cuts["rows"], cuts["hits"])):
+        span = (
+            {"low": cuts["precision_low"][i], "high": cuts["precision_high"][i]}
+            if "precision_low" in cuts
+            else {}
+        )
+        out.append({"i": i, "x": hits / positives, "y": hits / n, "of": of, **span})
+    return out
+
+
+def _at(cuts: Told, rows: int, false_alarms: float) -> float:
+    """The share found where that share of the others is called too."""
+    total = cuts["hits"][-1]
+    others = max(1, rows - total)
+    points = [
+        (0.0, 0.0),
+        *(((n - h) / others, h / max(1, total)) for n, h in zip(cuts["rows"], cuts["hits"])),
+    ]
+    return _interpolated(points, false_alarms)
+
+
+def _interpolated(points: list[tuple[float, float]], at: float) -> float:
+    """The height of a line through points in order, at a place."""
+    before = points[0]
+    for point in points[1:]:
+        if point[0] >= at:
+            run = point[0] - before[0]
+            return point[1] if run <= 0 else before[1] + (point[1] - before[1]) * (at - before[0]) / run
+        before = point
+    return before[1]
+
+
+def _calibration_rows(told: Told) -> list[dict[str, Any]]:
+    held = _curve(told, "calibration")
+    if held is not None:
+        keys = {"x": "said", "y": "happened", "low": "low", "high": "high", "rows": "rows"}
+        return [dict(zip(keys, values)) for values in zip(*(held[k] for k in keys.values()))]
+    return [{"x": b["said"], "y": b["happened"], "rows": b["rows"]} for b in told.get("bins") or ()]
+
+
+def _off(told: Told) -> str:
+    if not known(told.get("ece")):
+        return ""
+    return f"A stated probability is off by {100 * told['ece']:.1f} percentage points on average."
+
+
+def _middle(edges: list[float], counts: list[int]) -> float:
+    """The median of a histogram, straight within its bar."""
+    half, seen = sum(counts) / 2, 0.0
+    for low, high, n in zip(edges, edges[1:], counts):
+        if n and seen + n >= half:
+            return low + (high - low) * (half - seen) / n
+        seen += n
+    return edges[-1]
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3f}" if known(value) and abs(value) < 10 else amount(value)
