@@ -48,7 +48,7 @@ class Influence:
     table: str = ""
     lost: Estimate | None = None
     net_share: float | None = None
-    net_lost: float | None = None
+    net_lost: Estimate | None = None
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
