@@ -1,0 +1,276 @@
+"""Changes: levels that moved at a date in the early part, confirmed where they have stayed away since.
+
+Dates are found by optimal partitioning (Jackson et al. 2005; Killick, Fearnhead & Eckley 2012) with a
+penalty in units of the series' own noise, its memory included. Only the last date is a candidate: the level
+since then is what the later part can confirm.
+
+The figure is the later level less the level before the date. The date was chosen to make the levels around
+it differ, so the level before it is likely to look further off than it was. What chance could have made of
+it is the figure's null: the distance between the mean over both sides of the date, which the choice of the
+date hardly touches, and the level before it. The later level must lie beyond that mean.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from foretell.features.matrix import Floats, Instants
+from foretell.patterns.candidate import Candidate, Mined, Sample
+from foretell.patterns.finding import Kind, Measured
+from foretell.patterns.mine.grid import Grid, choose
+from foretell.patterns.mine.levels import Early, Fit, Level, block_of, cells, every_level, fit, memory
+from foretell.patterns.mine.phrases import between, date, figure, first_upper, step
+from foretell.patterns.mine.statement import statement
+from foretell.patterns.mine.trends import adjustment, as_z, season_error, unadjusted
+from foretell.patterns.sheet import Bools, Ints, Part, Sheet
+
+LEAST_Z = 4.0  # the date was chosen among many
+LEAST_MOVE = 0.05  # of the level before
+PENALTY = 3.0  # times the noise's variance and the logarithm of the number of periods
+LEAST_BLOCKS = 2  # on each side of the date
+LEAST_PERIODS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """A level that moved at the start of period `at`, from what it was since period `since`."""
+
+    level: Level
+    fitted: Fit  # of the early part: the season, then one level per segment
+    since: int
+    at: int
+    block: int
+    strength: float
+    mean: float  # of the early level over both sides of the date, its season taken out
+    kind: Kind = Kind.CHANGE
+
+    @property
+    def key(self) -> str:
+        return f"change:{self.level.key}:{date(int(self.level.grid.starts(np.array([self.at]))[0]))}"
+
+    @property
+    def about(self) -> str:
+        return f"change:{self.level.key}"
+
+    @property
+    def season(self) -> Floats:
+        return self.fitted.coefficients[: self.level.grid.design(np.zeros(1, np.int64)).shape[1]]
+
+    @property
+    def before(self) -> float:
+        """The level before the date, its season taken out."""
+        return float(self.fitted.coefficients[-2])
+
+    @property
+    def after(self) -> float:
+        """The early level after it."""
+        return float(self.fitted.coefficients[-1])
+
+    def sample(self, part: Part) -> Sample:
+        level = self.level
+        later = (self.at, level.grid.stop) if part is Part.EARLY else level.span(Part.LATER)
+        own, own_entities, own_periods, support = self._side(*later, place=0)
+        old, old_entities, old_periods, _ = self._side(self.since, self.at, place=2)
+        columns = np.concatenate([own, old])
+        entities = np.concatenate([own_entities, old_entities])
+        periods = np.concatenate([own_periods, old_periods])
+        if len(self.season) and len(own_periods) and len(old_periods):
+            lean = _mean(level.grid, own_periods) - _mean(level.grid, old_periods)
+            error, of, dates = season_error(level, self.fitted, -lean)
+            columns = np.concatenate([columns, np.pad(error[:, None], ((0, 0), (4, 0)))])
+            entities, periods = np.concatenate([entities, of]), np.concatenate([periods, dates])
+        sums, entities, blocks = cells(columns, entities, periods // self.block)
+        null = self.mean - self.before if part is Part.LATER else 0.0
+        return Sample(sums, _moved, entities, blocks, support, level.population(part), null)
+
+    def _side(self, start: int, stop: int, place: int) -> tuple[Floats, Ints, Ints, int]:
+        """Rows and sums in columns `place` and `place` + 1 of five, with entities, periods and support."""
+        periods, values, entities, support = self.level.read(start, stop)
+        every = np.arange(start, stop)
+        adjusted = values - (self.level.grid.design(every) @ self.season)[periods - start]
+        columns = np.zeros((len(values), 5))
+        columns[:, place], columns[:, place + 1] = 1.0, adjusted
+        return columns, entities, periods, support
+
+    def rows(self) -> Bools | None:
+        return None
+
+    def series(self) -> tuple[Instants, Floats]:
+        return self.level.series(self.season)
+
+    def sentence(self, measured: Measured) -> str:
+        level, share = self.level, self.level.is_share
+        moved = "rose" if self.after > self.before else "fell"
+        grid = level.grid
+        when = date(int(grid.starts(np.array([self.at]))[0]))
+        text = (
+            f"{level.title()} {moved} about {when}, from {figure(self.before, share)} to "
+            f"{figure(self.after, share)}, and since {date(grid.split)} "
+            f"{'are' if level.counts else 'is'} {figure(self.before + measured.value, share)}: "
+            f"{step(measured.value, share)} {'more' if measured.value > 0 else 'less'} than before the date "
+            f"{between(measured.low, measured.high, share)}{adjustment(grid)}"
+        )
+        return first_upper(text)
+
+    def sql(self) -> str:
+        level = self.level
+        ranges = {"before": (self.since, self.at), "later": level.span(Part.LATER)}
+        steps = level.steps(ranges, self.season)
+        rows = "sum(value)" if level.counts or level.among else "count(*)"
+        last = (
+            "SELECT avg(level) FILTER (part = 'later') - avg(level) FILTER (part = 'before') AS value,\n"
+            f"  CAST({rows} FILTER (part = 'later') AS BIGINT) AS support\nFROM levels"
+        )
+        return statement(level.sheet.source, level.sheet.preamble, steps, last)
+
+
+def mine_changes(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
+    """Levels whose early periods are told better by steps than by a line; every date is a statement."""
+    until = time.monotonic() + seconds
+    grid = choose(sheet.times, sheet.split, sheet.gap)
+    if grid is None:
+        return Mined((), 0)
+    found: list[Candidate] = []
+    searched = 0
+    whole: dict[str | None, Change] = {}
+    for early in every_level(sheet, grid):
+        if time.monotonic() > until:
+            break
+        searched += grid.early - 1
+        change = _change(early)
+        if change is None:
+            continue
+        level = early.level
+        if level.attribute is None:
+            whole[level.outcome] = change
+        elif not level.among and level.outcome in whole and _alike(change, whole[level.outcome]):
+            continue
+        found.append(change)
+    return Mined(tuple(found), searched, unadjusted(grid))
+
+
+def _change(early: Early) -> Change | None:
+    """The level's last change, if there is one that its noise does not explain."""
+    level, weights = early.level, early.rows
+    grid, n = level.grid, early.level.grid.early
+    if (weights > 0).sum() < max(16, n // 2):
+        return None
+    values = np.nan_to_num(early.values)
+    season = grid.design(np.arange(grid.first, grid.stop))
+    width = season.shape[1]
+    cuts: list[int] = []
+    steps = fit(values, weights, np.column_stack([season, np.ones(n)]))
+    remembered = 1.0
+    for _ in range(3):  # the season, the dates and the noise depend on one another
+        adjusted = values - season @ steps.coefficients[:width]
+        remembered = memory_of_steps(adjusted, weights, cuts)
+        noise = _noise(adjusted, weights, cuts) * remembered
+        cuts = partition(adjusted, weights, PENALTY * noise * np.log(n), max(LEAST_PERIODS, n // 20))
+        steps = fit(values, weights, np.column_stack([season, _segments(cuts, n)]))
+    if not cuts:
+        return None
+    at, since = cuts[-1], cuts[-2] if len(cuts) > 1 else 0
+    adjusted = values - season @ steps.coefficients[:width]
+    remembered = memory_of_steps(adjusted, weights, cuts)
+    block = block_of(remembered)
+    if min(at - since, n - at) < max(LEAST_PERIODS, LEAST_BLOCKS * block):
+        return None
+    inside = np.arange(n) >= since
+    line = fit(
+        adjusted[inside], weights[inside], np.column_stack([np.ones(inside.sum()), np.arange(inside.sum())])
+    )
+    if float((weights * steps.residuals**2)[inside].sum()) > line.loss:
+        return None
+    before, after = steps.coefficients[-2:]
+    noise = _noise(adjusted, weights, cuts) * remembered
+    w_before, w_after = weights[since:at].sum(), weights[at:].sum()
+    z = as_z(
+        (after - before) / np.sqrt(max(noise, 1e-300) * (1 / w_before + 1 / w_after)),
+        n - len(cuts) - 1 - width,
+    )
+    if abs(z) < LEAST_Z or abs(after - before) < LEAST_MOVE * max(abs(before), 1e-300):
+        return None
+    mean = float((w_before * before + w_after * after) / (w_before + w_after))
+    return Change(level, steps, grid.first + since, grid.first + at, block, abs(z), mean)
+
+
+def partition(values: Floats, weights: Floats, penalty: float, least: int) -> list[int]:
+    """Where segments of constant level begin (0 left out): the least weighted squared error, plus `penalty`
+    for each segment, of at least `least` periods.
+
+    >>> partition(np.repeat([1.0, 5.0, 2.0], 10), np.ones(30), 1.0, 3)
+    [10, 20]
+    """
+    n = len(values)
+    w, s, q = (np.concatenate([[0.0], np.cumsum(weights * values**k)]) for k in range(3))
+    best = np.full(n + 1, np.inf)
+    best[0] = -penalty
+    last = np.zeros(n + 1, dtype=np.int64)
+    for stop in range(least, n + 1):
+        starts = np.arange(0, stop - least + 1)
+        rows = w[stop] - w[starts]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            loss = q[stop] - q[starts] - np.where(rows > 0, (s[stop] - s[starts]) ** 2 / rows, 0.0)
+        total = best[starts] + loss + penalty
+        last[stop] = int(np.argmin(total))
+        best[stop] = total[last[stop]]
+    cuts = []
+    place = n
+    while place > 0:
+        place = int(last[place])
+        cuts.append(place)
+    return sorted(c for c in cuts if c > 0)
+
+
+def memory_of_steps(values: Floats, weights: Floats, cuts: list[int]) -> float:
+    """`memory` of what is left after the segments' levels; without any, what differences tell of it, which
+    a few steps do not disturb (Chakar et al. 2017).
+    """
+    n = len(values)
+    scaled = np.sqrt(weights / weights.mean())
+    levels = fit(values, weights, _segments(cuts, n))
+    left = memory(levels.residuals * scaled, steps=len(cuts))
+    if cuts:
+        return left
+    one, two = (np.median(np.abs(values[k:] - values[:-k])) for k in (1, 2))
+    first = min(max((two / one) ** 2 - 1 if one > 0 else 0.0, 0.0), 0.9)
+    return min(left, max(1.0, (1 + first) / (1 - first)))
+
+
+def _noise(values: Floats, weights: Floats, cuts: list[int]) -> float:
+    """The variance of a value of weight 1 around its segment's level."""
+    n = len(values)
+    levels = fit(values, weights, _segments(cuts, n))
+    within = levels.loss / max(1, n - len(cuts) - 1)
+    if cuts:
+        return within
+    scaled = np.diff(values) * np.sqrt(weights[1:] * weights[:-1] / (weights[1:] + weights[:-1] + 1e-300))
+    return min(within, float((1.4826 * np.median(np.abs(scaled))) ** 2) or within)
+
+
+def _segments(cuts: list[int], n: int) -> Floats:
+    """(n, segments) which segment each period lies in."""
+    number = np.searchsorted(np.array(cuts, dtype=np.int64), np.arange(n), side="right")
+    return np.asarray(number[:, None] == np.arange(len(cuts) + 1), dtype=np.float64)
+
+
+def _alike(part: Change, whole: Change) -> bool:
+    """Whether a category only moved when everything did, and about as far."""
+    move, all_moved = part.after - part.before, whole.after - whole.before
+    near = abs(part.at - whole.at) <= max(2, part.block)
+    return near and move * all_moved > 0 and abs(move - all_moved) < 3 * abs(move) / part.strength
+
+
+def _mean(grid: Grid, periods: Ints) -> Floats:
+    """What the season is a sum of, on average over rows."""
+    every, counts = np.unique(periods, return_counts=True)
+    return np.asarray(np.average(grid.design(every), axis=0, weights=counts))
+
+
+def _moved(sums: Floats) -> Floats:
+    n, y, n_old, y_old, error = np.moveaxis(sums, -1, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(y / n - y_old / n_old + error)
