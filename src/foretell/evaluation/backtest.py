@@ -7,7 +7,7 @@ the strictest judge, and the one a person with the same data could have been.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from foretell.core.jsonable import jsonable
 from foretell.core.text import plural
 from foretell.core.time import Instant, format_instant
 from foretell.evaluation.bootstrap import REPETITIONS, Score, interval, lift, resample
+from foretell.evaluation.curves import Curves, curves
 from foretell.evaluation.metrics import CalibrationBin, all_scores, calibration_bins, ece, metric_for
 from foretell.features.matrix import Floats, Instants
 from foretell.models.baselines import ENGLISH
@@ -28,6 +29,7 @@ from foretell.task.model import TaskKind
 MODEL = "model"
 MOST_SLICES = 12
 FEW_ENTITIES = 30
+SLICED = 200  # draws for the interval of a slice
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Slice:
 
     `mean` is the mean label (the share of positives); for classes it is nan. `coverage` is the share of
     labels inside their interval, where there are intervals, `fair_coverage` the same less what these hold
-    beyond their level (see `Backtest`); `ece` the calibration error, where there are probabilities.
+    beyond their level (see `Backtest`); `ece` the calibration error, where there are probabilities. `low` and
+    `high` are the 95% interval of the model's score.
     """
 
     name: str
@@ -47,6 +50,8 @@ class Slice:
     coverage: float | None = None
     ece: float | None = None
     fair_coverage: float | None = None
+    low: float = float("nan")
+    high: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Backtest:
     and why. `scores` are all metrics of the kind, for the model, its members and every baseline. `regime`
     says in a sentence what history the rows saw. `coverage` is the share of labels inside their interval;
     `fair_coverage` counts those in part whose interval ends on common values and so holds more than was asked
-    for.
+    for. `curves` are what plots are drawn from (see `evaluation.curves`).
     """
 
     kind: TaskKind
@@ -84,6 +89,7 @@ class Backtest:
     members: Mapping[str, Score] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     fair_coverage: float | None = None
+    curves: Curves = field(default_factory=dict)
 
     @property
     def beats_baseline(self) -> bool:
@@ -141,13 +147,14 @@ def score(
     bands: Bands | None = None,
     level: float = 0.8,
     folds: Ints | None = None,
+    classes: Sequence[str] = (),
     repetitions: int = REPETITIONS,
     seed: int = 0,
 ) -> Backtest:
     """Judge `predictions["model"]` against every other entry, each a baseline.
 
     `members` are what families of the model's members say alone. `bands` are a regression's intervals at
-    `level`. `folds` number the fold that each row was tested in.
+    `level`. `folds` number the fold that each row was tested in. `classes` are the names of classes.
     """
     judge = metric_for(kind, metric)
     parts = members or {}
@@ -160,7 +167,12 @@ def score(
     scored = {n: Score(judge.name, values[n], *interval(draws[n])) for n in judged}
     inside = None if bands is None else _inside(y, bands)
     entities = len(np.unique(groups))
-    classes = kind is not TaskKind.REGRESSION
+    probable = kind is not TaskKind.REGRESSION
+    said, rule = predictions[MODEL], predictions[best]
+
+    def sliced(place: Ints, names: list[str]) -> tuple[Slice, ...]:
+        return _slices(judge, kind, y, said, rule, groups, place, names, inside, seed)
+
     return Backtest(
         kind=kind,
         metric=judge.name,
@@ -173,17 +185,16 @@ def score(
         rows=len(y),
         entities=entities,
         positives=int(y.sum()) if kind is TaskKind.BINARY else None,
-        ece=ece(y, predictions[MODEL]) if classes else None,
-        bins=calibration_bins(y, predictions[MODEL]) if classes else (),
+        ece=ece(y, predictions[MODEL]) if probable else None,
+        bins=calibration_bins(y, predictions[MODEL]) if probable else (),
         coverage=None if inside is None else float(inside[0].mean()),
         fair_coverage=None if inside is None else float(inside[1].mean()),
         level=None if inside is None else level,
-        slices=_slices(judge, kind, y, predictions[MODEL], predictions[best], *_by_time(cutoffs), inside),
-        folds=()
-        if folds is None
-        else _slices(judge, kind, y, predictions[MODEL], predictions[best], *_by_fold(folds), inside),
+        slices=sliced(*_by_time(cutoffs)),
+        folds=() if folds is None else sliced(*_by_fold(folds)),
         notes=_notes(kind, y, entities),
         members={n: scored[n] for n in parts},
+        curves=curves(kind, y, said, rule, groups, classes=classes, seed=seed),
     )
 
 
@@ -232,13 +243,17 @@ def _slices(
     y: Floats,
     model: Floats,
     baseline: Floats,
+    groups: Groups,
     place: Ints,
     names: list[str],
     inside: tuple[Floats, Floats] | None,
+    seed: int,
 ) -> tuple[Slice, ...]:
     out = []
     for i, name in enumerate(names):
         rows = place == i
+        said = {MODEL: model[rows]}
+        drawn = resample(metric, y[rows], said, groups[rows], repetitions=SLICED, seed=seed)[MODEL]
         out.append(
             Slice(
                 name,
@@ -249,6 +264,7 @@ def _slices(
                 None if inside is None else float(inside[0][rows].mean()),
                 None if kind is TaskKind.REGRESSION else ece(y[rows], model[rows]),
                 None if inside is None else float(inside[1][rows].mean()),
+                *interval(drawn),
             )
         )
     return tuple(out)

@@ -391,6 +391,7 @@ def measure(database: OpenDatabase, lesson: Lesson, budget: Budget, progress: Pr
         members=members,
         bands=_bands(lesson, fitted, test, said),
         level=batch.LEVEL,
+        classes=lesson.classes,
         seed=budget.seed,
     )
     return Measured(replace(scored, regime=str(lesson.regime), left_out=fitted.left_out), fitted)
