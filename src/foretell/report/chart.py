@@ -116,9 +116,30 @@ def band(rows: Iterable[Mapping[str, Any]], across: Spec, up: Spec, colour: str 
     return mark("area", held, encoding, color=colour, opacity=0.16, line=False)
 
 
-def level(value: float, *, colour: str = DIM) -> Spec:
+def level(value: float, up: Spec, *, colour: str = DIM) -> Spec:
     """A dashed line across at a height."""
-    return mark("rule", [{"y": value}], {"y": y("y")}, color=colour, strokeDash=[4, 4])
+    return mark("rule", [{"y": value}], {"y": up}, color=colour, strokeDash=[4, 4])
+
+
+def dots(rows: Iterable[Mapping[str, Any]], across: Spec, up: Spec, colour: str = MODEL) -> Spec:
+    """A point at each (x, y)."""
+    return mark("point", rows, {"x": across, "y": up}, color=colour, filled=True, size=36, opacity=1)
+
+
+def spans(rows: Iterable[Mapping[str, Any]], across: Spec, up: Spec, colour: str = MODEL) -> Spec:
+    """An upright line from `low` to `high`, where both are known."""
+    held = [r for r in rows if known(r.get("low")) and known(r.get("high"))]
+    encoding = {"x": across, "y": {**up, "field": "low"}, "y2": {"field": "high"}}
+    return mark("rule", held, encoding, color=colour, strokeWidth=1.5)
+
+
+def capital(text: str) -> str:
+    """The text with a large first letter.
+
+    >>> capital("mean absolute error")
+    'Mean absolute error'
+    """
+    return text[:1].upper() + text[1:]
 
 
 def nothing(name: str, title: str, why: str) -> Plot:

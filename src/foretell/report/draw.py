@@ -33,6 +33,9 @@ STYLE = (
 """What a page needs in its style sheet for plots of the theme "auto"."""
 FONT = "system-ui, sans-serif"
 _ROOT = re.compile(r"<svg[^>]*>")
+_TAG = re.compile(r"<[a-z][^>]*>")
+_ARIA = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
+"""What its shapes say of themselves: the whole is one picture with one text."""
 _SIZE = re.compile(r'\b(width|height)="([\d.]+)"')
 
 
@@ -59,7 +62,7 @@ def svg(plot: Plot, theme: Theme = "light", *, titled: bool = True) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" role="img" aria-label="{escape(plot.alt)}"'
         f' width="{wide}" height="{high}" viewBox="0 0 {wide} {high}">'
     )
-    return root + drawn[head.end() :]
+    return root + _TAG.sub(lambda tag: _ARIA.sub("", tag[0]), drawn[head.end() :])
 
 
 def png(plot: Plot, theme: Literal["light", "dark"] = "light", *, scale: float = 2.0) -> bytes:

@@ -9,23 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from foretell.report.backtest import RULES
+from foretell.report.backtest import READ, RULES
 from foretell.report.chart import (
     DIM,
     HEIGHT,
     MODEL,
-    RULE,
+    PAPER,
     WIDTH,
     Plot,
     Spec,
     band,
+    capital,
+    dots,
     known,
-    legend,
     level,
     lines,
     mark,
     millis,
     shares,
+    spans,
     unit,
     when,
     x,
@@ -102,7 +104,7 @@ def precision_recall(told: Told) -> Plot | None:
         f"Precision against recall. When half of those who came true are found, {share(half)} of those "
         f"called are right; among all it is {share(positives / rows)}."
     )
-    marks = [level(positives / rows), band(of_model, across, up), lines(drawn, names, across, up)]
+    marks = [level(positives / rows, up), band(of_model, across, up), lines(drawn, names, across, up)]
     return Plot("precision_recall", "Being right when calling (precision and recall)", alt, unit(marks))
 
 
@@ -150,8 +152,9 @@ def calibration(told: Told) -> Plot | None:
         return None
     top = min(1.0, max(max(r["x"], r["y"], r.get("high") or 0.0) for r in held) * 1.08)
     axis = shares(tickCount=5)
-    across = x("x", None, axis={**axis, "labels": False}, scale={"domain": [0, top]})
-    up = y("y", "came true", axis=axis, scale={"domain": [0, top]})
+    within = {"domain": [0, top], "padding": 0, "nice": False}
+    across = x("x", None, axis={**axis, "labels": False}, scale=within)
+    up = y("y", "came true", axis=axis, scale=within)
     ideal = mark(
         "line",
         [{"x": 0, "y": 0}, {"x": top, "y": top}],
@@ -160,21 +163,17 @@ def calibration(told: Told) -> Plot | None:
         strokeDash=[4, 4],
         strokeWidth=1,
     )
-    spans = [r for r in held if known(r.get("low"))]
-    bars = mark("rule", spans, {"x": across, "y": {**up, "field": "low"}, "y2": {"field": "high"}},
-                color=MODEL, strokeWidth=1.5)  # fmt: skip
-    dots = mark("point", held, {"x": across, "y": up}, color=MODEL, filled=True, size=45, opacity=1)
     counts = mark(
         "bar",
         held,
         {
-            "x": x("x", "said", axis=axis, scale={"domain": [0, top]}),
+            "x": x("x", "said", axis=axis, scale=within),
             "y": y("rows", "rows", axis={"tickCount": 2, "format": "~s"}),
         },
         color=MODEL,
         size=9,
     )
-    main = unit([ideal, bars, dots], height=WIDTH * 5 // 8)
+    main = unit([ideal, spans(held, across, up), dots(held, across, up)], height=WIDTH * 5 // 8)
     spec: Spec = {"vconcat": [main, {"width": WIDTH, "height": 44, **counts}], "spacing": 6}
     worst = max(held, key=lambda r: r["rows"] * abs(r["x"] - r["y"]))
     alt = (
@@ -194,22 +193,173 @@ def scores(told: Told) -> Plot | None:
     rows = []
     for of, counts in ((names[0], held["yes"]), (names[1], held["no"])):
         total = sum(counts) or 1
-        rows += [{"low": a, "high": b, "y": n / total, "of": of} for a, b, n in zip(edges, edges[1:], counts)]
-    colours = legend("of", names, (MODEL, RULE))
-    encoding = {
-        "x": x("low", "score", axis=shares()),
-        "x2": {"field": "high"},
-        "y": y("y", "share of each", axis=shares(tickCount=4), stack=None),
-        "color": {**colours, "legend": {**colours["legend"], "symbolType": "square"}},
-    }
+        heights = [0.0, *(n / total for n in counts), 0.0]
+        places = [edges[0], *edges]
+        rows += [{"i": i, "x": a, "y": h, "of": of} for i, (a, h) in enumerate(zip(places, heights))]
+    across = x("x", "score", axis=shares(), scale={"nice": False, "zero": False})
+    up = y("y", "share of each", axis=shares(tickCount=4))
     middle = {of: _middle(edges, held[k]) for of, k in zip(names, ("yes", "no"))}
     alt = (
         f"Distribution of scores. Half of those who came true were scored above about "
         f"{share(middle['came true'])}, half of the others above about {share(middle['did not'])}."
     )
-    # An outline as well as a fill: where the two overlap both can be told.
-    bars = mark("bar", rows, encoding, opacity=0.45, stroke=None)
-    return Plot("scores", "Scores of those who came true, and of the others", alt, unit([bars]))
+    steps = lines(rows, names, across, up, interpolate="step-after")
+    return Plot("scores", "Scores of those who came true, and of the others", alt, unit([steps]))
+
+
+def actual(told: Told) -> Plot | None:
+    """Numbers: what was said beside what happened, in groups of equal size and for some rows."""
+    held = _curve(told, "levels")
+    if held is None:
+        return None
+    rows = [
+        {"x": a, "y": b, "low": low, "high": high, "tenth": t, "ninetieth": n}
+        for a, b, low, high, t, n in zip(
+            *(held[k] for k in ("said", "happened", "low", "high", "tenth", "ninetieth"))
+        )
+    ]
+    seen = [v for r in rows for v in (r["x"], r["tenth"], r["ninetieth"], r["y"])]
+    floor, top = min(seen), max(seen)
+    within = {"domain": [floor, top], "nice": True}
+    across = x("x", "said", axis={"tickCount": 5, "format": "~s"}, scale=within)
+    up = y("y", "happened", axis={"tickCount": 5, "format": "~s"}, scale=within)
+    points = _curve(told, "sample")
+    some = [
+        {"x": a, "y": b}
+        for a, b in zip(points["said"], points["happened"])
+        if floor <= a <= top and floor <= b <= top
+    ]
+    marks = [
+        mark("line", [{"x": floor, "y": floor}, {"x": top, "y": top}], {"x": across, "y": up},
+             color=DIM, strokeDash=[4, 4], strokeWidth=1),
+        mark("point", some, {"x": across, "y": up}, color=DIM, filled=True, size=12, opacity=0.5),
+        mark("rule", rows, {"x": across, "y": {**up, "field": "tenth"}, "y2": {"field": "ninetieth"}},
+             color=MODEL, strokeWidth=1, opacity=0.7),
+        mark("rule", rows, {"x": across, "y": {**up, "field": "low"}, "y2": {"field": "high"}},
+             color=MODEL, strokeWidth=3),
+        dots(rows, across, up),
+    ]  # fmt: skip
+    last, first = rows[-1], rows[0]
+    alt = (
+        f"Predicted and actual values in {len(rows)} groups of about equal size. Where "
+        f"{amount(first['x'])} was said on average, {amount(first['y'])} happened; where {amount(last['x'])} was said, "
+        f"{amount(last['y'])} happened, the middle 80% between {amount(last['tenth'])} and "
+        f"{amount(last['ninetieth'])}."
+    )
+    return Plot("actual", "What was said, and what happened", alt, unit(marks, height=WIDTH * 3 // 4))
+
+
+def residuals(told: Told) -> Plot | None:
+    """Numbers: by how much outcomes lay above or below what was said."""
+    held = _curve(told, "residuals")
+    if held is None:
+        return None
+    edges, counts = held["edges"], held["rows"]
+    rows = [{"low": a, "high": b, "y": n, "zero": 0} for a, b, n in zip(edges, edges[1:], counts)]
+    across = x("low", "happened less what was said", axis={"format": "~s"}, scale={"nice": False})
+    bars = mark(
+        "rect",
+        rows,
+        {
+            "x": across,
+            "x2": {"field": "high"},
+            "y": y("zero", "rows", axis={"tickCount": 4, "format": "~s"}),
+            "y2": {"field": "y"},
+        },
+        color=MODEL,
+        opacity=0.75,
+        stroke=PAPER,
+    )
+    zero = mark("rule", [{"x": 0}], {"x": {**across, "field": "x"}}, color=DIM, strokeDash=[4, 4])
+    outside = held["below"] + held["above"]
+    alt = (
+        f"Residuals. On average outcomes lay {amount(abs(held['mean']))} "
+        f"{'below' if held['mean'] < 0 else 'above'} what was said, the middle one "
+        f"{amount(abs(held['middle']))} {'below' if held['middle'] < 0 else 'above'} it. The middle 98% lie between {amount(edges[0])} and {amount(edges[-1])}; "
+        f"{outside:,} rows beyond that are not drawn."
+    )
+    return Plot("residuals", "How far off predictions were", alt, unit([bars, zero]))
+
+
+def confusion(told: Told) -> Plot | None:
+    """Classes: for each true class the share that each class was said of it."""
+    held = _curve(told, "confusion")
+    if held is None:
+        return None
+    names, counts = held["classes"], held["rows"]
+    rows = []
+    for true, row in zip(names, counts):
+        total = sum(row) or 1
+        for said, n in zip(names, row):
+            rows.append({"x": said, "y": true, "part": n / total, "text": share(n / total) if n else ""})
+    across = {"field": "x", "type": "nominal", "sort": names, "title": "said",
+              "axis": {"labelAngle": -40, "labelLimit": 80, "domain": False, "ticks": False}}  # fmt: skip
+    up = {"field": "y", "type": "nominal", "sort": names, "title": "happened",
+          "axis": {"labelLimit": 80, "domain": False, "ticks": False}}  # fmt: skip
+    size = max(20, min(40, (WIDTH - 40) // len(names)))
+    place = {"x": across, "y": up}
+    # The scale ends at a half: ink on it keeps its contrast.
+    depth = {"field": "part", "type": "quantitative", "legend": None,
+             "scale": {"domain": [0, 1], "range": [0, 0.5]}}  # fmt: skip
+    cells = mark("rect", rows, {**place, "opacity": depth}, color=MODEL)
+    said = mark("text", rows, {**place, "text": {"field": "text"}}, fontSize=11 if size >= 34 else 9)
+    right = sum(row[i] for i, row in enumerate(counts)) / max(1, sum(map(sum, counts)))
+    found = [(row[i] / sum(row), n) for i, (row, n) in enumerate(zip(counts, names)) if sum(row)]
+    best, worst = max(found), min(found)
+    alt = (
+        f"Which class was said of which: {share(right)} of all rows were right. Found best is "
+        f"{best[1]} ({share(best[0])} of its rows), worst {worst[1]} ({share(worst[0])})."
+    )
+    spec = unit([cells, said], height={"step": size})
+    return Plot("confusion", "Which class was said of which", alt, {**spec, "width": {"step": size}})
+
+
+def over_time(told: Told) -> Plot | None:
+    """The score at each cutoff or run of cutoffs, with its interval, beside the best simple rule's."""
+    held = [s for s in told["slices"] if known(s["model"])]
+    if len(held) < 2:
+        return None
+    name = READ.get(told["metric"], (told["metric"], ""))[0]
+    rule = _rule(told)
+    up = y("y", name, axis={"tickCount": 5}, scale={"zero": False})
+    rows = [
+        {"t": millis(s["name"]), "y": s["model"], "low": s.get("low"), "high": s.get("high"), "of": THE_MODEL}
+        for s in held
+    ]
+    rules = [{"t": millis(s["name"]), "y": s["baseline"], "of": rule} for s in held if known(s["baseline"])]
+    both = [{**r, "i": i} for i, r in enumerate((*rows, *rules))]
+    marks = [
+        spans(rows, when(), up),
+        lines(both, [THE_MODEL, rule], when(), up),
+        dots(rows, when(), up),
+    ]
+    parts = [
+        f"{s['name'].partition(' … ')[0][:10]} {_number(s['model'])} against {_number(s['baseline'])}"
+        for s in held
+    ]
+    alt = f"{capital(name)} over time, the model against the best simple rule: {'; '.join(parts)}."
+    return Plot("over_time", capital(f"{name} over time"), alt, unit(marks))
+
+
+def coverage(told: Told) -> Plot | None:
+    """The share of outcomes that lay inside their interval, over time, beside the share that should."""
+    held = [s for s in told["slices"] if known(s.get("coverage"))]
+    if len(held) < 2 or not known(told.get("level")):
+        return None
+    rows = [{"t": millis(s["name"]), "y": s["coverage"]} for s in held]
+    low = min(*(r["y"] for r in rows), told["level"])
+    up = y("y", "inside their interval", axis=shares(), scale={"domain": [max(0.0, low - 0.1), 1]})
+    marks = [
+        level(told["level"], up),
+        mark("line", rows, {"x": when(), "y": up}, color=MODEL, strokeWidth=2),
+        dots(rows, when(), up),
+    ]
+    shown = [r["y"] for r in rows]
+    alt = (
+        f"Coverage over time: of each time's outcomes {share(min(shown))} to {share(max(shown))} lay inside "
+        f"intervals that should hold {share(told['level'])}; over all {share(told['coverage'])}."
+    )
+    return Plot("coverage", "How often intervals held", alt, unit(marks, height=HEIGHT * 3 // 4))
 
 
 def labels_plot(told: Told) -> Plot | None:
@@ -254,8 +404,13 @@ _OF_BACKTEST: tuple[Callable[[Told], Plot | None], ...] = (
     roc,
     precision_recall,
     gain,
+    actual,
+    confusion,
     calibration,
     scores,
+    residuals,
+    over_time,
+    coverage,
 )
 
 
