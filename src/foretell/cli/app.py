@@ -21,6 +21,7 @@ from foretell.cli.monitoring import monitor
 from foretell.cli.output import Result, emit, save
 from foretell.cli.retraining import retrain
 from foretell.cli.run import Run, connect, load, registry, running
+from foretell.cli.serving import serve
 from foretell.cli.writing import write
 from foretell.core.errors import UsageError
 from foretell.models.choice import Choice
@@ -313,6 +314,7 @@ app.command()(monitor)
 app.command()(retrain)
 app.command()(upkeep.run)
 app.command()(doctor)
+app.command()(serve)
 
 
 @app.command()

@@ -1,0 +1,29 @@
+"""A query while it is written: what it means, where it is at fault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from foretell.prediction.batch import describe_task
+from foretell.query.format import format_expr, format_query
+from foretell.query.parser import parse
+from foretell.server.payloads import Query
+from foretell.server.service import Here
+from foretell.task.bind import bind
+
+router = APIRouter(tags=["query"], prefix="/query")
+
+
+@router.post("/check")
+def check(here: Here, asked: Query) -> dict[str, Any]:
+    """What a query means; an error says where it is at fault (`start` and `end`, in characters)."""
+    task = bind(parse(asked.query), here.holding.schema)
+    return {
+        "description": describe_task(task),
+        "canonical": format_query(task.query),
+        "kind": task.kind.value,
+        "entity": format_expr(task.query.entity),
+        "warnings": [],
+    }
