@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from foretell.core.jsonable import jsonable
 from foretell.core.time import Instant, parse_instant
+from foretell.report.numbers import amount
 
 Spec: TypeAlias = dict[str, Any]
 
@@ -159,6 +160,17 @@ def known(value: Any) -> bool:
     (True, False, False)
     """
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def number(value: Any) -> str:
+    """A score as text: three decimals where it is small.
+
+    >>> number(0.81234), number(1234.5), number(None)
+    ('0.812', '1,234', '–')
+    """
+    if not known(value):
+        return "–"
+    return f"{value:.3f}" if abs(value) < 10 else amount(float(value))
 
 
 def millis(at: Instant | str) -> float:

@@ -26,6 +26,7 @@ from foretell.report.chart import (
     lines,
     mark,
     millis,
+    number,
     shares,
     spans,
     unit,
@@ -74,7 +75,7 @@ def roc(told: Told) -> Plot | None:
     area = told["scores"]["model"].get("auroc")
     found = _at(cuts, rows, 0.1)
     alt = (
-        f"ROC curve. The area under it is {_number(area)}, where 0.5 is guessing and 1 perfect. "
+        f"ROC curve. The area under it is {number(area)}, where 0.5 is guessing and 1 perfect. "
         f"When a tenth of the others are called as well, {share(found)} of those who came true are found."
     )
     if not known(area):
@@ -240,11 +241,11 @@ def actual(told: Told) -> Plot | None:
         dots(rows, across, up),
     ]  # fmt: skip
     last, first = rows[-1], rows[0]
+    middle = f"the middle 80% between {amount(last['tenth'])} and {amount(last['ninetieth'])}"
     alt = (
         f"Predicted and actual values in {len(rows)} groups of about equal size. Where "
-        f"{amount(first['x'])} was said on average, {amount(first['y'])} happened; where {amount(last['x'])} was said, "
-        f"{amount(last['y'])} happened, the middle 80% between {amount(last['tenth'])} and "
-        f"{amount(last['ninetieth'])}."
+        f"{amount(first['x'])} was said on average, {amount(first['y'])} happened; where "
+        f"{amount(last['x'])} was said, {amount(last['y'])} happened, {middle}."
     )
     return Plot("actual", "What was said, and what happened", alt, unit(marks, height=WIDTH * 3 // 4))
 
@@ -271,12 +272,13 @@ def residuals(told: Told) -> Plot | None:
         stroke=PAPER,
     )
     zero = mark("rule", [{"x": 0}], {"x": {**across, "field": "x"}}, color=DIM, strokeDash=[4, 4])
-    outside = held["below"] + held["above"]
+    mean, middle = (
+        f"{amount(abs(v))} {'below' if v < 0 else 'above'}" for v in (held["mean"], held["middle"])
+    )
     alt = (
-        f"Residuals. On average outcomes lay {amount(abs(held['mean']))} "
-        f"{'below' if held['mean'] < 0 else 'above'} what was said, the middle one "
-        f"{amount(abs(held['middle']))} {'below' if held['middle'] < 0 else 'above'} it. The middle 98% lie between {amount(edges[0])} and {amount(edges[-1])}; "
-        f"{outside:,} rows beyond that are not drawn."
+        f"Residuals. On average outcomes lay {mean} what was said, the middle one {middle} it. The middle "
+        f"98% lie between {amount(edges[0])} and {amount(edges[-1])}; {held['below'] + held['above']:,} rows "
+        "beyond that are not drawn."
     )
     return Plot("residuals", "How far off predictions were", alt, unit([bars, zero]))
 
@@ -334,7 +336,7 @@ def over_time(told: Told) -> Plot | None:
         dots(rows, when(), up),
     ]
     parts = [
-        f"{s['name'].partition(' … ')[0][:10]} {_number(s['model'])} against {_number(s['baseline'])}"
+        f"{s['name'].partition(' … ')[0][:10]} {number(s['model'])} against {number(s['baseline'])}"
         for s in held
     ]
     alt = f"{capital(name)} over time, the model against the best simple rule: {'; '.join(parts)}."
@@ -500,7 +502,3 @@ def _middle(edges: list[float], counts: list[int]) -> float:
             return low + (high - low) * (half - seen) / n
         seen += n
     return edges[-1]
-
-
-def _number(value: Any) -> str:
-    return f"{value:.3f}" if known(value) and abs(value) < 10 else amount(value)
