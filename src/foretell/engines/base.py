@@ -71,8 +71,24 @@ def _held_against(left: Floats, right: Floats, how: nodes.Comparison) -> Floats:
     return np.where(above, left / np.where(above, right, 1.0), np.nan)
 
 
+def begun(span: tuple[Instant, Instant] | None, begin: Instant | None) -> tuple[Instant, Instant] | None:
+    """A span that begins where the whole table does, of which a part is held.
+
+    >>> begun((5, 9), 2), begun(None, 2), begun((5, 9), None)
+    ((2, 9), (2, 2), (5, 9))
+    """
+    if begin is None:
+        return span
+    return (begin, begin) if span is None else (min(span[0], begin), span[1])
+
+
 class Engine(Protocol):
-    """Runs proven plans on one snapshot. Every method refuses a plan that the proof refuses (LeakError)."""
+    """Runs proven plans on one snapshot. Every method refuses a plan that the proof refuses (LeakError).
+
+    `begins` are the first instants of tables of which only a part is held: `span` starts there.
+    """
+
+    begins: Mapping[str, Instant]
 
     @property
     def sweeps(self) -> bool:

@@ -19,7 +19,7 @@ from sqlglot import exp
 
 from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant, Last, Offset
-from foretell.engines.base import GRID, Entities, Keys, Labels, Rows, matrix_of
+from foretell.engines.base import GRID, Entities, Keys, Labels, Rows, begun, matrix_of
 from foretell.engines.labelling import Labelling
 from foretell.engines.past_labels import NUMERIC, anchors_of, as_text, lattice_of, moved, past_events
 from foretell.engines.workbench import Workbench, fetch
@@ -56,6 +56,7 @@ class DuckDBEngine:
         progress: Progress = QUIET,
         precision: Precision = np.float32,
     ) -> None:
+        self.begins: Mapping[str, Instant] = {}
         self._bench = Workbench(store, schema, max(1, threads))
         self._labelling = Labelling(
             self._bench, schema, lambda name, _: self._prepare(name), self._aggregates
@@ -184,6 +185,10 @@ class DuckDBEngine:
     def span(
         self, name: str, *, until: Instant | None = None, trim: float = 0.0
     ) -> tuple[Instant, Instant] | None:
+        found = self._span(name, until=until, trim=trim)
+        return found if until is not None or trim else begun(found, self.begins.get(name))
+
+    def _span(self, name: str, *, until: Instant | None, trim: float) -> tuple[Instant, Instant] | None:
         self._prepare(name)
         if not self._schema.is_timed(name):
             return None

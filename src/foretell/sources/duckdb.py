@@ -74,7 +74,8 @@ class DuckDBSource:
         return None
 
 
-def _open(path: Path) -> Any:
+def open_read_only(path: Path) -> Any:
+    """A connection to a DuckDB file that only reads; a file that is locked is a SourceError."""
     try:
         return duckdb.connect(str(path), read_only=True)
     except duckdb.ConnectionException:
@@ -108,13 +109,18 @@ class DuckDBSnapshot(Closing):
     _own: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._connection = _open(self.path)
+        self._connection = open_read_only(self.path)
         try:
             self._connection.execute("BEGIN TRANSACTION READ ONLY")
             self.tables = self._declared()
         except duckdb.Error as error:
             self.close()
             raise SourceError(f"cannot read {str(self.path)!r}: {error}") from None
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Where each table is, as SQL writes it."""
+        return {name: f"{quote(schema)}.{quote(inner)}" for name, (schema, inner) in self._places.items()}
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
@@ -209,7 +215,7 @@ class DuckDBSnapshot(Closing):
     def read(self, table: str) -> pa.RecordBatchReader:
         schema, inner = self._places[table]
         raw = next(t for t in self.tables if t.name == table)
-        chosen = ", ".join(_portable(c) for c in raw.columns)
+        chosen = ", ".join(portable(c) for c in raw.columns)
         try:
             rest = f" WHERE rowid > {self._after[table]}" if table in self._after else ""
             return duckdb_reader(
@@ -240,7 +246,7 @@ def _is_closed(sql: str, known: set[str], own: str, risky: set[str]) -> bool:
     )
 
 
-def _portable(column: RawColumn) -> str:
+def portable(column: RawColumn) -> str:
     """The column as a type that Arrow knows; the store does the rest."""
     name, native = quote(column.name), column.native.upper()
     if native in ("HUGEINT", "UHUGEINT", "BIGNUM", "VARINT"):

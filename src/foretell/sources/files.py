@@ -126,6 +126,22 @@ class FilesSnapshot(Closing):
         self._scans: dict[str, str] = {}
         self.tables = tuple(map(self._table, self._files))
 
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The DuckDB that reads the files."""
+        return self._connection
+
+    @property
+    def scans(self) -> Mapping[str, str]:
+        """How DuckDB reads each table's files, as SQL."""
+        return self._scans
+
+    def is_current(self) -> bool:
+        """Whether there are no other files, and these are as they were."""
+        return find_tables(self.path) == self._files and all(
+            _stamp(file) == stamp for file, stamp in self._stamps.items()
+        )
+
     def _rest(self, table: str) -> tuple[Path, ...]:
         """The files that an earlier reading did not have, where those it had come first; else all."""
         files, held = self._files[table], self.earlier.get(table)

@@ -54,6 +54,11 @@ class FramesSnapshot(Closing):
             for name, table in self._arrow.items()
         )
 
+    @property
+    def arrow(self) -> Mapping[str, pa.Table]:
+        """The tables, by name."""
+        return self._arrow
+
     def _to_arrow(self, name: str, frame: Any) -> pa.Table:
         kind = type(frame).__module__.split(".")[0]
         if kind == "pandas" and hasattr(frame, "columns"):

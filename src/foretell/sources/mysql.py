@@ -109,13 +109,30 @@ class MySQLSnapshot(RemoteSnapshot, Closing):
             self.tables = self._declared()
         except self._driver.Error as error:
             self.close()
-            raise self._failed(error) from None
+            raise self.failed(error) from None
 
     def _say(self, error: Exception) -> str:
         detail = error.args[1] if len(error.args) > 1 else error
         return " ".join(without_secrets(str(detail), self.url).split())
 
-    def _failed(self, error: Exception) -> SourceError:
+    @property
+    def connection(self) -> Any:
+        """The connection, in whose transaction all is read."""
+        return self._connection
+
+    @property
+    def driver(self) -> Any:
+        """The driver's module, for its errors."""
+        return self._driver
+
+    def column_plan(self, table: str, column: str, flag: bool) -> _Column:
+        """How one column travels; a `flag` is one that has been found to hold 0 and 1 alone."""
+        raw = next(t for t in self.tables if t.name == table)
+        native = self._natives[table][[c.name for c in raw.columns].index(column)]
+        return self._plan(table, column, native, flag and native[1].startswith("tinyint(1)"))
+
+    def failed(self, error: Exception) -> SourceError:
+        """What the driver says, in our words."""
         code = error.args[0] if error.args else 0
         lost = isinstance(error, self._driver.OperationalError | self._driver.InterfaceError) and code in LOST
         timeout = lost and "timed out" in str(error)
@@ -188,7 +205,7 @@ class MySQLSnapshot(RemoteSnapshot, Closing):
             found = self._rows(asked)[0]
         except self._driver.Error as error:
             if error.args and error.args[0] in LOST:
-                raise self._failed(error) from None
+                raise self.failed(error) from None
             return None
         rows, total, last_key, few, some = (None if v is None else int(v) for v in found)
         return Measured(Mark(rows or 0, total or 0, last_key), Mark(few or 0, some or 0, last))
@@ -200,7 +217,7 @@ class MySQLSnapshot(RemoteSnapshot, Closing):
         try:
             plans = self._plans(raw)
         except self._driver.Error as error:
-            raise self._failed(error) from None
+            raise self.failed(error) from None
         schema = pa.schema([(c.name, p.type) for c, p in zip(raw.columns, plans)])
         chosen = ", ".join(p.sql for p in plans)
 
@@ -211,7 +228,7 @@ class MySQLSnapshot(RemoteSnapshot, Closing):
                     arrays = [p.read(text_array(values)[0]) for p, values in zip(plans, zip(*rows))]
                     yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
-        return stream(schema, batches(), self._failed)
+        return stream(schema, batches(), self.failed)
 
     def _plans(self, raw: RawTable) -> list[_Column]:
         natives = self._natives[raw.name]

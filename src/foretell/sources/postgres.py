@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -147,12 +147,33 @@ class PostgresSnapshot(RemoteSnapshot, Closing):
             self.tables = self._declared()
         except self._driver.Error as error:
             self.close()
-            raise self._failed(error) from None
+            raise self.failed(error) from None
 
     def _say(self, error: Exception) -> str:
         return " ".join(without_secrets(str(error), self.url).split())
 
-    def _failed(self, error: Exception) -> SourceError:
+    @property
+    def connection(self) -> Any:
+        """The connection, in whose transaction all is read."""
+        return self._connection
+
+    @property
+    def driver(self) -> Any:
+        """The driver's module, for its errors."""
+        return self._driver
+
+    @property
+    def places(self) -> Mapping[str, tuple[str, str]]:
+        """The schema and the name of each table."""
+        return self._places
+
+    @property
+    def types(self) -> Mapping[str, list[tuple[str, str, _Type]]]:
+        """Each table's columns: the name, the type, and how it travels."""
+        return self._types
+
+    def failed(self, error: Exception) -> SourceError:
+        """What the driver says, in our words."""
         lost = isinstance(error, self._driver.OperationalError) and self._connection.closed
         timeout = isinstance(error, self._driver.errors.QueryCanceled)
         what = "lost the connection to" if lost else "ran out of time reading" if timeout else "cannot read"
@@ -232,7 +253,7 @@ class PostgresSnapshot(RemoteSnapshot, Closing):
                     found = self._connection.execute(asked).fetchone()
             except self._driver.Error as error:
                 if self._connection.broken:
-                    raise self._failed(error) from None
+                    raise self.failed(error) from None
                 continue  # a type without a hash, or an older server
             rows, total, highest, few, some = found
             return Measured(Mark(rows, int(total), highest), Mark(few, int(some), last))
@@ -278,7 +299,7 @@ class PostgresSnapshot(RemoteSnapshot, Closing):
 
         def describe(error: Exception) -> SourceError:
             if isinstance(error, self._driver.Error):
-                return self._failed(error)
+                return self.failed(error)
             return SourceError(f"cannot read table {table!r}: {self._say(error)}")
 
         return stream(final, batches(), describe)
@@ -291,7 +312,7 @@ class PostgresSnapshot(RemoteSnapshot, Closing):
         try:
             counts = self._connection.execute(f"SELECT {asked} FROM {place}").fetchone()
         except self._driver.Error as error:
-            raise self._failed(error) from None
+            raise self.failed(error) from None
         for name, found in zip(times, counts):
             if found:
                 self.notes.append(f"{table}.{name}: {plural(found, 'infinite time')} read as NULL")

@@ -91,6 +91,11 @@ class SQLiteSnapshot(Closing):
         except sqlite3.Error as error:
             raise self._failed(error) from None
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, in whose transaction all is read."""
+        return self._connection
+
     def _failed(self, error: Exception) -> SourceError:
         text = str(error)
         if "locked" in text or "busy" in text:

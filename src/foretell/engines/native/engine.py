@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant
-from foretell.engines.base import Entities, Keys, Labels, Rows, matrix_of
+from foretell.engines.base import Entities, Keys, Labels, Rows, begun, matrix_of
 from foretell.engines.labelling import Labelling
 from foretell.engines.native import lookup
 from foretell.engines.native.aggregates import aggregate
@@ -63,6 +63,7 @@ class NativeEngine:
         precision: Precision = np.float32,
         most: int = KEPT,
     ) -> None:
+        self.begins: Mapping[str, Instant] = {}
         self._schema = schema
         self._threads = max(1, threads)
         self._progress = progress
@@ -192,7 +193,8 @@ class NativeEngine:
     def span(
         self, table: str, *, until: Instant | None = None, trim: float = 0.0
     ) -> tuple[Instant, Instant] | None:
-        return lookup.span(self._tables, table, until=until, trim=trim)
+        found = lookup.span(self._tables, table, until=until, trim=trim)
+        return found if until is not None or trim else begun(found, self.begins.get(table))
 
     def later_share(self, table: str, column: str, until: Instant) -> float:
         return lookup.later_share(self._tables, self._schema, table, column, until)
