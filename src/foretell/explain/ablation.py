@@ -45,6 +45,10 @@ class Cut(Neighbourhood):
         held = super().take(index)
         return Cut(held.graph, held.entities, held.cutoffs, held.past, self.gone)
 
+    def join(self, other: Neighbourhood) -> Cut:
+        held = super().join(other)
+        return Cut(held.graph, held.entities, held.cutoffs, held.past, self.gone)
+
     def sample(self, fanout: Fanout) -> Sample:
         """The neighbourhoods without the rows of that path."""
         drawn = super().sample(fanout)

@@ -10,6 +10,7 @@ import numpy as np
 from foretell.explain.cost import is_net
 from foretell.features.matrix import Categorical, Floats, Matrix, Numeric, Values
 from foretell.models.base import Context, Contributions, Files
+from foretell.models.choice import Family
 from foretell.models.dataset import Dataset
 from foretell.models.fitted import FittedModel
 from foretell.models.links import to_link
@@ -52,6 +53,20 @@ def settled(fitted: FittedModel, X: Matrix) -> FittedModel:
         return fitted
     members = tuple(Kept(m.name, fitted.kind, m.predict(X)) if is_net(m) else m for m in fitted.members)
     return replace(fitted, members=members)
+
+
+def nets_part(fitted: FittedModel, X: Matrix) -> Floats:
+    """The part of the scores in link space that nets have said: (rows, outputs), 0 without nets."""
+    outputs = len(fitted.classes) if fitted.kind is TaskKind.MULTICLASS else 1
+    found = np.zeros((X.rows, outputs))
+    for member, weight, family in zip(fitted.members, fitted.weights, fitted.families):
+        if family == Family.NET:
+            found += (
+                fitted.calibration.slope
+                * weight
+                * to_link(fitted.kind, member.predict(X)).reshape(-1, outputs)
+            )
+    return found
 
 
 def only(fitted: FittedModel, held: Callable[[str], bool]) -> FittedModel | None:

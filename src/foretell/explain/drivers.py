@@ -91,7 +91,7 @@ def influences(
                     share=sizes[k] / whole,
                     effect=sizes[k],
                     direction=direction(parts, head) if directed else "",
-                    table="" if feature is None else table(feature, task),
+                    table="" if feature is None else table(feature, task.entity.name),
                 )
             )
         return tuple(found)
@@ -108,7 +108,7 @@ def influences(
     return (
         listed(story, of_head, directed=True),
         listed(path, of_path, directed=False),
-        listed(lambda f: table(f, task), lambda key, _: key, directed=False),
+        listed(lambda f: table(f, task.entity.name), lambda key, _: key, directed=False),
     )
 
 

@@ -101,8 +101,9 @@ class Explanation:
 
     `rows` of `entities` were looked at; `measured` is the model's `metric` on them. `stories`, `paths` and
     `tables` are three groupings of the same features, the strongest first. `of` is the class that directions
-    are about, where there are classes. `remarks` say in sentences what a reader should not overlook: stories
-    that the model uses and that do not help.
+    are about, where there are classes. `nets` is the nets' weight in the model, `nets_level` their part of
+    the scores in the mean, in link space, one for each class. `remarks` say in sentences what a reader should
+    not overlook: stories that the model uses and that do not help.
     """
 
     kind: str
@@ -117,6 +118,7 @@ class Explanation:
     tables: tuple[Influence, ...]
     dependence: tuple[Dependence, ...] = ()
     nets: float = 0.0
+    nets_level: tuple[float, ...] = ()
     remarks: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -130,7 +132,8 @@ class Explanation:
         groups = {n: tuple(Influence.of(r) for r in record[n]) for n in ("stories", "paths", "tables")}
         curves = tuple(Dependence.read(r) for r in record["dependence"])
         measured = NONE if record["measured"] is None else record["measured"]
-        rest = {"measured": measured, "remarks": tuple(record["remarks"]), "dependence": curves}
+        rest = {"measured": measured, "dependence": curves}
+        rest |= {n: tuple(record[n]) for n in ("remarks", "nets_level")}
         return cls(**{**record, **groups, **rest})
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from foretell.explain.ablation import ablated
-from foretell.explain.asked import only
+from foretell.explain.asked import nets_part, only
 from foretell.explain.cost import afforded, net_seconds, score_seconds, shap_seconds
 from foretell.explain.dependence import dependence
 from foretell.explain.drivers import (
@@ -123,7 +123,10 @@ def _asked(
     seed: int,
 ) -> _Asked:
     names = fitted.columns
-    by_story, by_table = grouped(names, features, story), grouped(names, features, lambda f: table(f, task))
+    by_story, by_table = (
+        grouped(names, features, story),
+        grouped(names, features, lambda f: table(f, task.entity.name)),
+    )
     groups = {f"{_STORY}{s.key}": by_story[s.key] for s in stories[:CHECKED]}
     groups |= {f"{_TABLE}{t.key}": by_table[t.key] for t in tables[:CHECKED]}
     each = score_seconds(fitted) * (SHUFFLES * len(groups) + 1) + net_seconds(fitted)
@@ -194,5 +197,6 @@ def _with_nets(
         if key not in seen and removed.moved[key] > 1e-9
     ]
     paths = [beside(p) for p in explanation.paths]
+    level = tuple(nets_part(fitted, some.X).mean(axis=0).tolist())
     paths += sorted(new, key=lambda p: -(p.net_share or 0.0))[: max(0, KEPT - len(paths))]
-    return replace(explanation, paths=tuple(paths))
+    return replace(explanation, paths=tuple(paths), nets_level=level)

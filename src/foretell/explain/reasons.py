@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from foretell.explain.stories import grouped, plainness, story
 from foretell.explain.wording import said
-from foretell.features.matrix import Categorical, Floats, Matrix
+from foretell.features.matrix import Floats, Matrix
 from foretell.features.model import FeatureSet
 
 
@@ -63,50 +62,3 @@ def reasons(
             lines.append(Reason(name, said(known.get(name), name, X, row), effect))
         found.append(tuple(lines))
     return found
-
-
-def drivers(
-    importance: Mapping[str, float],
-    features: FeatureSet,
-    *,
-    X: Matrix | None = None,
-    contributions: Floats | None = None,
-    top: int = 8,
-) -> tuple[Driver, ...]:
-    """The stories that move the scores most, each named after its strongest plain feature.
-
-    With a matrix and its contributions (rows, columns) each is given a direction, where there is a plain one.
-    """
-    known = {f.name: f for f in features.features}
-    shares: dict[str, float] = {}
-    heads: dict[str, tuple[str, float]] = {}
-    for name, share in importance.items():
-        key = story(known[name]) if name in known else name
-        shares[key] = shares.get(key, 0.0) + share
-        spoken = share * plainness(known.get(name))
-        if spoken > heads.get(key, ("", -1.0))[1]:
-            heads[key] = (name, spoken)
-    total = sum(shares.values()) or 1.0
-    found = []
-    for key in sorted(shares, key=lambda k: -shares[k])[:top]:
-        name = heads[key][0]
-        text = known[name].description if name in known else name
-        found.append(Driver(name, text, shares[key] / total, _direction(name, X, contributions)))
-    return tuple(found)
-
-
-def _direction(name: str, X: Matrix | None, contributions: Floats | None) -> str:
-    if X is None or contributions is None or contributions.ndim != 2:
-        return ""
-    column = X[name]
-    if isinstance(column, Categorical):
-        return ""
-    values, effects = column.values, contributions[:, X.names.index(name)]
-    usable = np.isfinite(values)
-    if usable.sum() < 20 or np.ptp(values[usable]) == 0 or np.ptp(effects[usable]) == 0:
-        return ""
-    ranks = np.argsort(np.argsort(values[usable], kind="stable"), kind="stable")
-    strength = float(np.corrcoef(ranks, effects[usable])[0, 1])
-    if abs(strength) < 0.3:
-        return ""
-    return "higher values raise it" if strength > 0 else "higher values lower it"

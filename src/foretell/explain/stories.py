@@ -79,12 +79,12 @@ def path_words(hops: Sequence[Hop], task: Task) -> str:
     return said
 
 
-def table(feature: Feature, task: Task) -> str:
-    """The table that a feature is read from, else its group ("past labels", "calendar")."""
+def table(feature: Feature, entity: str = "") -> str:
+    """The table that a feature is read from, by default that of the entity; else its group ("calendar")."""
     hops = hops_of(feature)
     if hops is None:
         return feature.group
-    return hops[-1].end if hops else task.entity.name
+    return hops[-1].end if hops else entity
 
 
 def plainness(feature: Feature | None) -> float:

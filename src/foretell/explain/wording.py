@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from textwrap import shorten
 
-from foretell.features.describe import window_words, words
+from foretell.core.time import Last, Offset
+from foretell.features.describe import value_words, window_words, words
 from foretell.features.matrix import Categorical, Matrix, Text
 from foretell.features.model import Aggregated, Contrast, Feature
 from foretell.plan.measures import MEASURES
 from foretell.plan.nodes import Comparison
 from foretell.task.describe import singular
 
-LAST_OUTCOME = "the last known outcome"
 SHOWN = 60  # characters of a text
 ALL_TIME = window_words(None, "count")
 _SHARES = ("share of", "mean outcome")
+_OUTCOMES = ("the last known outcome", "the outcome of")
 _HEADS = {
     measure: MEASURES[measure].english.partition("{events}")[0] for measure in ("recency", "tenure", "count")
 } | {"sum": MEASURES["count"].english.partition("{events}")[0]}
@@ -24,13 +26,16 @@ _HEADS = {
 
 def said(feature: Feature | None, name: str, X: Matrix, row: int) -> str:
     """What the feature of that name says of a row."""
-    what = feature.description if feature is not None else name
     column = X[name]
-    if isinstance(column, Categorical):
-        code = int(column.codes[row])
-        held = column.categories[code] if code >= 0 else "none"
-        return f"{what}: {shorten(held, SHOWN, placeholder='…') if isinstance(column, Text) else held}"
-    return said_of_number(feature, name, float(column.values[row]))
+    if not isinstance(column, Categorical):
+        return said_of_number(feature, name, float(column.values[row]))
+    what = feature.description if feature is not None else name
+    code = int(column.codes[row])
+    held = column.categories[code] if code >= 0 else "none"
+    if isinstance(column, Text):
+        held = shorten(held, SHOWN, placeholder="…")
+    told = _latest(feature, held if code >= 0 else None) if feature is not None else None
+    return told or f"{what}: {held}"
 
 
 def said_of_number(feature: Feature | None, name: str, value: float) -> str:
@@ -44,46 +49,101 @@ def said_of_number(feature: Feature | None, name: str, value: float) -> str:
         return f"{what}: none"
     if what.startswith(_SHARES):
         return f"{what}: {value:.0%}"
-    if what == LAST_OUTCOME and value in (0.0, 1.0):
+    if what.startswith(_OUTCOMES) and value in (0.0, 1.0):
         return f"{what}: {'yes' if value else 'no'}"
     return f"{what}: {number(value)}"
 
 
 def _phrase(feature: Feature, value: float, known: bool) -> str | None:
     """A phrase of its own for what people count and date; None for any other measure."""
-    match feature.definition:
-        case Aggregated(ago=None) as definition:
-            return _events(definition, feature.description, value, known)
-        case Contrast(how=Comparison.RATIO, left=left, right=right):
-            if known and left.measure == "recency" and right.measure == "gap":
-                events = words(left.down[-1].link.child)
-                return f"{number(value)} times the usual days between {events} have passed"
+    definition = feature.definition
+    if isinstance(definition, Contrast):
+        overdue = (definition.how, definition.left.measure, definition.right.measure)
+        if not known or overdue != (Comparison.RATIO, "recency", "gap"):
             return None
-        case _:
-            return None
-
-
-def _events(definition: Aggregated, description: str, value: float, known: bool) -> str | None:
-    """The description begins with a head and the events; what follows (whose, which, when) is kept."""
-    noun = words(definition.down[-1].link.child)
-    head = _HEADS.get(definition.measure)
-    counts = definition.measure == "count" or (
-        definition.measure == "sum" and definition.value is not None and definition.value.equals is not None
-    )
-    if head is None or not description.startswith(head + noun) or not (counts or definition.window is None):
+        events = words(definition.left.down[-1].link.child)
+        return f"{number(value)} times the usual days between {events} have passed"
+    if not isinstance(definition, Aggregated) or definition.ago is not None:
         return None
-    one, rest = singular(noun), description.removeprefix(head + noun)
-    if not known:
-        return None if counts else f"no {one}{rest}"
-    if counts:
-        whole = value == int(value)
-        return f"{number(value) if value else 'no'} {noun if value > 1 else one}{rest}" if whole else None
-    rest = rest.removesuffix(ALL_TIME)
+    if definition.measure in ("recency", "tenure"):
+        return _dated(feature, definition, value if known else None)
+    if definition.measure == "count" or (
+        definition.value is not None and definition.value.equals is not None
+    ):
+        return _counted(feature, definition, value) if known else None
+    return _latest(feature, number(value) if known else None)
+
+
+def _dated(feature: Feature, definition: Aggregated, days: float | None) -> str | None:
+    """Such as "no order for 61 days"; None of a window of days, which says little."""
+    found = _named(feature, definition)
+    if found is None or isinstance(definition.window, Offset):
+        return None
+    one, many, rest = found
+    if days is None:
+        return f"no {one}{rest} so far"
+    if isinstance(definition.window, Last) and definition.measure == "tenure":
+        return f"the last {definition.window.count} {many}{rest} within {span(days)}"
     if definition.measure == "tenure":
-        return f"the first {one}{rest} {span(value)} ago"
-    if value < 1:
-        return f"the last {one}{rest} only {span(value)} ago"
-    return f"no {one}{rest} for {span(value)}"
+        return f"the first {one}{rest} {span(days)} ago"
+    return f"no {one}{rest} for {span(days)}" if days >= 1 else f"the last {one}{rest} only {span(days)} ago"
+
+
+def _counted(feature: Feature, definition: Aggregated, value: float) -> str | None:
+    """Such as "2 returns in the last 90 days"."""
+    found = _named(feature, definition)
+    if found is None or value != int(value):
+        return None
+    one, many, rest = found
+    when = window_words(definition.window, definition.measure)
+    return f"{number(value) if value else 'no'} {many if value > 1 else one}{rest}{when}"
+
+
+def _latest(feature: Feature, value: str | None) -> str | None:
+    """Such as "days late of the last delivery: 13"; None of any other measure."""
+    definition = feature.definition
+    if not isinstance(definition, Aggregated) or definition.ago is not None or definition.window is not None:
+        return None
+    read = definition.value
+    if definition.measure not in ("last", "last_category") or read is None or read.following is not None:
+        return None
+    noun, what = words(definition.down[-1].link.child), value_words(read, "outcome")
+    head = f"last {what} of {noun}"
+    if not feature.description.startswith(head):
+        return None
+    rest = feature.description.removeprefix(head).removesuffix(ALL_TIME)
+    return f"{what} of the last {singular(noun)}{rest}: {'none' if value is None else value}"
+
+
+def _named(feature: Feature, definition: Aggregated) -> tuple[str, str, str] | None:
+    """The events of a count or a date, one and many, and what the description says of them besides: whose
+    and which they are. None where it begins otherwise.
+    """
+    noun = words(definition.down[-1].link.child)
+    head = _HEADS.get(definition.measure, "") + noun
+    if definition.measure not in _HEADS or not feature.description.startswith(head):
+        return None
+    rest = feature.description.removeprefix(head)
+    return singular(noun), noun, rest.removesuffix(window_words(definition.window, definition.measure))
+
+
+@dataclass(frozen=True)
+class Events:
+    """What a feature counts or dates: one of them, whose and which they are, and the article."""
+
+    one: str
+
+    @property
+    def article(self) -> str:
+        return "an" if self.one[:1] in "aeiou" else "a"
+
+
+def events_of(feature: Feature) -> Events:
+    """The events of a count or of a recency, in the singular: "order", "order of the same shop"."""
+    definition = feature.definition
+    assert isinstance(definition, Aggregated), feature.name
+    one, _, rest = _named(feature, definition) or (feature.description, "", "")
+    return Events(one + rest)
 
 
 def span(days: float) -> str:

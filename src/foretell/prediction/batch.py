@@ -89,7 +89,7 @@ def snapshot(
     return end_of_history(database, task) if at is None and regime.frozen else at
 
 
-def _asked(
+def asked(
     database: OpenDatabase, task: Task, cutoff: Instant, at: Instant | None
 ) -> tuple[Rows, Instants | None]:
     """Who is scored at a cutoff, and until when their history is known. Who they are is settled as of then
@@ -137,11 +137,11 @@ def predict(
     simple rule says.
     """
     at = snapshot(database, task, regime, frozen_at)
-    rows, known = _asked(database, task, cutoff, at)
+    rows, known = asked(database, task, cutoff, at)
     named = ids if ids is not None else _query_ids(task)
     said = [*database.changes, *_stale(database, task, regime, cutoff, at), *notes]
     if named is not None:
-        inside = _only(database, task, rows, named, cutoff, said)
+        inside = named_rows(database, task, rows, named, cutoff, said)
         rows, known = rows.take(inside), None if known is None else known[inside]
     if not len(rows):
         raise DataError(
@@ -228,28 +228,6 @@ def predict_rows(
     return pa.table({**{n: table[n] for n in table.column_names}, **found})
 
 
-def explain(
-    database: OpenDatabase,
-    task: Task,
-    features: FeatureSet,
-    fitted: FittedModel,
-    cutoff: Instant,
-    entity: Any,
-    top: int,
-    *,
-    regime: Regime = SEED_TIME,
-    frozen_at: Instant | None = None,
-) -> tuple[Reason, ...]:
-    """The reasons for one entity."""
-    rows, known = _asked(database, task, cutoff, snapshot(database, task, regime, frozen_at))
-    inside = _only(database, task, rows, [entity], cutoff, [])
-    if not inside.any():
-        raise DataError(f"{entity!r} is not among those that are scored at {format_instant(cutoff)}")
-    rows, known = rows.take(inside), None if known is None else known[inside]
-    matrix = model_matrix(database, task, features, fitted, rows, known)
-    return _reasons(task, features, fitted, matrix, fitted.predict(matrix), top)[0]
-
-
 def _scores(task: Task, fitted: FittedModel, matrix: Matrix, scores: Floats) -> dict[str, pa.Array]:
     returns = task.query.returns
     wanted = returns.kind if returns is not None else None
@@ -317,7 +295,7 @@ def _query_ids(task: Task) -> list[Any] | None:
     return None if values is None else [v.value for v in values]
 
 
-def _only(
+def named_rows(
     database: OpenDatabase, task: Task, rows: Rows, ids: Sequence[Any], cutoff: Instant, notes: list[str]
 ) -> npt.NDArray[np.bool_]:
     """Which rows are the named entities'; unknown names are an error, those not in the population a note."""

@@ -21,7 +21,7 @@ from foretell.engines.base import GRID, Labels
 from foretell.evaluation import audit
 from foretell.evaluation.backtest import MODEL, Backtest, score
 from foretell.evaluation.labels import class_name
-from foretell.explain.reasons import drivers
+from foretell.explain.overall import explained
 from foretell.features.exposure import exposed
 from foretell.features.lower import feature_plan
 from foretell.features.matrix import Floats, Instants, Matrix
@@ -58,7 +58,7 @@ MOST_CLASSES = 50
 OTHER = "(other)"
 LARGE = 1_000_000  # with a table of more rows, an engine that does not sweep gets half as many features
 MANY_ROWS = 50_000  # with more, the model that is released keeps the weights of the one that was judged
-EXPLAINED = 200  # rows whose contributions tell in which direction a driver works
+EXPLAINED = 0.1  # the share of the time limit that the explanation may take
 CROWD = 2_000  # fellows of one parent, beyond which an engine that does not sweep leaves the parent alone
 MATTERS = 0.05  # from this share of the model on, columns that may have changed are worth a second backtest
 
@@ -446,9 +446,16 @@ def release(
             progress=progress,
         )
     features = lesson.features.without(set(lesson.features.names) - set(fitted.columns), WEAK)
-    sample = lesson.dataset(folds.test).select(fitted.columns)
-    sample = sample.take(np.arange(0, sample.rows, max(1, sample.rows // EXPLAINED)))
-    told = drivers(fitted.importance(), features, X=sample.X, contributions=fitted.contributions(sample.X))
+    progress.stage("explaining it")
+    told = explained(
+        measured.fitted,  # it has not seen the test rows
+        lesson.features,
+        lesson.task,
+        lesson.dataset(folds.test),
+        metric=measured.backtest.metric,
+        seconds=EXPLAINED * budget.seconds,
+        seed=budget.seed,
+    )
     rows = lesson.labels.rows.take(folds.train | folds.valid) if lesson.sealed else lesson.labels.rows
     moments = np.unique(rows.cutoffs)
     facts = {
@@ -466,7 +473,8 @@ def release(
         task=lesson.task,
         features=features,
         fitted=fitted,
-        drivers=told,
+        drivers=told.drivers,
+        explanation=told.explanation,
         backtest=measured.backtest.to_dict(),
         facts=facts,
         notes=fitted.notes,

@@ -21,14 +21,15 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import pyarrow as pa
 
 from foretell.core.errors import ModelFileError, UsageError
 from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant, Offset, Unit, parse_instant
-from foretell.explain.reasons import Driver, Reason
+from foretell.explain.explanation import EntityExplanation, Explanation
+from foretell.explain.reasons import Driver
 from foretell.features import model as feature_model
 from foretell.features.describe import left_out_words
 from foretell.features.lower import feature_plan, target_plan
@@ -57,7 +58,8 @@ _LARGEST = 1 << 30  # bytes that a part may hold once unpacked
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model. `backtest` is what was measured before release (JSON-ready), None if nothing could be.
+    """A trained model. `backtest` is what was measured before release (JSON-ready), None if nothing could be;
+    `explanation` is of the model that it judged (files of earlier releases have none).
 
     `facts` tell how it came about: cutoffs, rows, seed, package versions. `regime` says up to when the rows
     that it scores know their history. `home` is the database it was trained on, where that is still open; it
@@ -72,6 +74,7 @@ class Model:
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     regime: Regime = SEED_TIME
+    explanation: Explanation | None = None
     home: OpenDatabase | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -148,6 +151,10 @@ class Model:
                 frozen_at=_instant(frozen_at),
             )
 
+    @overload
+    def explain(self) -> Explanation: ...
+
+    @overload
     def explain(
         self,
         entity: Any,
@@ -156,19 +163,55 @@ class Model:
         as_of: str | Instant | None = None,
         frozen_at: str | Instant | None = None,
         top: int = 8,
-    ) -> tuple[Reason, ...]:
-        """The reasons for one entity's score, strongest first."""
-        with self._opened(target, QUIET) as database:
-            return batch.explain(
+        hints: bool = True,
+        config: str | os.PathLike[str] | None = None,
+        memory: str | int | None = None,
+        cache: bool = False,
+        progress: Progress = QUIET,
+    ) -> EntityExplanation: ...
+
+    def explain(
+        self,
+        entity: Any = None,
+        target: Target | OpenDatabase | Opened | None = None,
+        *,
+        as_of: str | Instant | None = None,
+        frozen_at: str | Instant | None = None,
+        top: int = 8,
+        hints: bool = True,
+        config: str | os.PathLike[str] | None = None,
+        memory: str | int | None = None,
+        cache: bool = False,
+        progress: Progress = QUIET,
+    ) -> Explanation | EntityExplanation:
+        """What the model rests on; or with an `entity` (a key, a tuple for composite ones) why its score is
+        what it is: the `top` strongest reasons, each with the rows behind it.
+
+        Of the whole model no database is needed: it was looked at when it was made. Of an entity, `target`,
+        `as_of`, `frozen_at` and the rest are as in `predict`; `hints` compares it with those who are alike.
+        """
+        if entity is None:
+            if self.explanation is None:
+                raise UsageError(
+                    "this model was saved without an explanation, by an earlier release",
+                    mend="train it again: foretell fit … or foretell retrain …",
+                )
+            return self.explanation
+        from foretell.prediction.explaining import explain_entity
+
+        with self._opened(target, progress, config=config, memory=memory, cache=cache) as database:
+            return explain_entity(
                 database,
                 self.task,
                 self.features,
                 self.fitted,
                 self._cutoff(database, as_of),
                 entity,
-                top,
+                top=top,
                 regime=self.regime,
                 frozen_at=_instant(frozen_at),
+                explanation=self.explanation,
+                hinted=hints,
             )
 
     def _opened(
@@ -239,6 +282,7 @@ class Model:
             "features": feature_model.to_json(self.features),
             "left_out": [[x.why, list(x.names)] for x in self.features.left_out],
             "drivers": [asdict(d) for d in self.drivers],
+            "explanation": None if self.explanation is None else self.explanation.to_dict(),
             "backtest": self.backtest,
             "facts": dict(self.facts),
             "notes": list(self.notes),
@@ -276,6 +320,9 @@ def load(path: str | os.PathLike[str]) -> Model:
                 {n.removeprefix("fitted/"): p for n, p in parts.items() if n.startswith("fitted/")}
             ),
             drivers=tuple(Driver(**d) for d in told["drivers"]),
+            explanation=None
+            if told.get("explanation") is None
+            else Explanation.from_dict(told["explanation"]),
             backtest=told["backtest"],
             facts=told["facts"],
             notes=tuple(told["notes"]),
