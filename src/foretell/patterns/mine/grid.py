@@ -85,8 +85,8 @@ class Grid:
         return np.stack(columns, axis=1) if columns else np.zeros((len(periods), 0))
 
     def _angle(self, periods: Ints) -> Floats:
-        middle: Floats = self.starts(periods) + self.length / 2
-        return 2 * np.pi * (middle / YEAR)
+        middle = self.starts(periods) + self.length / 2
+        return np.asarray(2 * np.pi * (middle / YEAR), np.float64)
 
     def season_sql(self, weights: Floats, period: str) -> str:
         """The season of a period as an expression in DuckDB; `weights` (k,) are those of `design`."""

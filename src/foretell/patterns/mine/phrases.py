@@ -19,7 +19,7 @@ def figure(value: float, share: bool = False) -> str:
     if not math.isfinite(value):
         return "unknown"
     if share:
-        return f"{_round(100 * value)}%"
+        return f"{_round(100 * value, 2)}%"
     return _round(value)
 
 
@@ -33,7 +33,7 @@ def step(value: float, share: bool = False) -> str:
     return f"{text} points" if share else text
 
 
-def _round(value: float) -> str:
+def _round(value: float, digits: int = 3) -> str:
     size = abs(value)
     if size >= 100:
         return f"{value:,.0f}"
@@ -41,7 +41,7 @@ def _round(value: float) -> str:
         return f"{value:.1f}".removesuffix(".0")
     if size >= 1:
         return f"{value:.2f}".rstrip("0").removesuffix(".")
-    return f"{value:.3g}"
+    return f"{value:.{digits}g}"
 
 
 def between(low: float, high: float, share: bool = False) -> str:
