@@ -133,5 +133,5 @@ def describe_version(model: Model, audit: Mapping[str, Any] | None = None) -> di
         "features": list(model.features.names),
         "backtest": None if backtest is None else {k: backtest[k] for k in _TOLD},
         "audit": None if audit is None else dict(audit),
-        **model.facts,
+        **{k: v for k, v in model.facts.items() if k != "health"},  # long, and kept in the file
     }

@@ -39,6 +39,7 @@ from foretell.models.screen import WEAK
 from foretell.prediction import batch
 from foretell.prediction.around import graph_of, surrounded
 from foretell.prediction.database import OpenDatabase, counted_tables, moment_of
+from foretell.prediction.health import health_of
 from foretell.prediction.history import features_at, with_staleness
 from foretell.prediction.margins import margins
 from foretell.prediction.model import Model, package_versions
@@ -468,6 +469,7 @@ def release(
         "database": database.name,
         "snapshot": database.fingerprint,
         "packages": package_versions(),
+        "health": health_of(lesson.task.kind, lesson.labels, folds, lesson.features, database.notes),
     }
     return Model(
         task=lesson.task,
