@@ -230,6 +230,10 @@ def test_labels_of_ones_own(shell: Shell, tmp_path: Path) -> None:
         (["fit", "shop.duckdb", CHURN, "--name", "x", "--window", "7d,30m"], 2, "write 30min or 30mo"),
         (["ask", "nowhere.duckdb", CHURN, "--frozen-at", "yesterday"], 2, "expected a date or a timestamp"),
         (["fit", "shop.duckdb", CHURN, "--name", "x", "--frozen-for", "90d"], 2, "but not when"),
+        (["predict", "nobody", "nowhere.duckdb", "--as-of", "soon"], 2, "expected a date"),
+        (["retrain", "nobody", "nowhere.duckdb", "--promote", "maybe"], 2, "expected if-better"),
+        (["run", "nobody", "nowhere.duckdb", "--every", "often"], 2, "expected a span"),
+        (["run", "nobody", "nowhere.duckdb", "--now", "later"], 2, "expected a date"),
     ],
 )
 def test_slips(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,26 @@ import typer
 
 from foretell.cli.output import Format
 from foretell.core.errors import UsageError
+from foretell.core.time import parse_instant, parse_span
 from foretell.models.choice import Choice
+
+
+def _read_by(read: Callable[[str], object]) -> Callable[[str | None], str | None]:
+    """A callback that lets `read` refuse a slip before any database is read; the text goes on as it is."""
+
+    def check(text: str | None) -> str | None:
+        if text is not None:
+            read(text)
+        return text
+
+    return check
+
+
+def _promotion(text: str) -> object:
+    from foretell.lifecycle.retrain import Promote
+
+    return Promote.of(text)
+
 
 Target = Annotated[
     str,
@@ -85,7 +105,12 @@ Models = Annotated[
 ]
 AsOf = Annotated[
     str | None,
-    typer.Option("--as-of", metavar="TIME", help="Predict as of this time; by default the data's end."),
+    typer.Option(
+        "--as-of",
+        metavar="TIME",
+        callback=_read_by(parse_instant),
+        help="Predict as of this time; by default the data's end.",
+    ),
 ]
 FrozenAt = Annotated[
     str | None,
@@ -99,7 +124,12 @@ FrozenFor = Annotated[
 ]
 SnapshotAt = Annotated[
     str | None,
-    typer.Option("--frozen-at", metavar="TIME", help="See nothing after this time, whatever the cutoff."),
+    typer.Option(
+        "--frozen-at",
+        metavar="TIME",
+        callback=_read_by(parse_instant),
+        help="See nothing after this time, whatever the cutoff.",
+    ),
 ]
 Ids = Annotated[str | None, typer.Option("--ids", metavar="1,2,…", help="Only these entities.")]
 Memory = Annotated[
@@ -119,16 +149,30 @@ Reasons = Annotated[
 ]
 Every = Annotated[
     str | None,
-    typer.Option("--every", metavar="7d", help="Retrain so often; by default every four windows or 28 days."),
+    typer.Option(
+        "--every",
+        metavar="7d",
+        callback=_read_by(parse_span),
+        help="Retrain so often; by default every four windows or 28 days.",
+    ),
 ]
 Promote = Annotated[
     str,
     typer.Option(
-        "--promote", metavar="if-better|never|always", help="When the new version becomes the champion."
+        "--promote",
+        metavar="if-better|never|always",
+        callback=_read_by(_promotion),
+        help="When the new version becomes the champion.",
     ),
 ]
 Now = Annotated[
-    str | None, typer.Option("--now", metavar="TIME", help="Look as of this time; by default the present.")
+    str | None,
+    typer.Option(
+        "--now",
+        metavar="TIME",
+        callback=_read_by(parse_instant),
+        help="Look as of this time; by default the present.",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what each step did and took.")]
