@@ -22,7 +22,7 @@ from foretell.sources.rows import Reader, open_rows
 from foretell.task.model import Task
 from foretell.testing.random_databases import RandomDatabase, make_database, make_task
 
-SEEDS = range(60)
+SEEDS = range(40)
 ENTITIES = 5
 
 
@@ -90,6 +90,9 @@ def differing(seed: int, *, without: bool = False) -> int | None:
                     frames = _without_a_hop(print_, frames)
                 with open_slice(frames, database.schema, begins=begins) as part:
                     own = part.engine.find(task.entity.name, {c: [v] for c, v in zip(task.entity_key, key)})
+                    if own[0] < 0:
+                        differ += 1
+                        continue
                     asked = Rows(own, rows.cutoffs[i : i + 1])
                     known = own[0] in part.engine.population(target_plan(task), [cutoff]).entities
                     found = part.engine.features(plan, asked)

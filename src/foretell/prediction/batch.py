@@ -103,11 +103,8 @@ def asked(
     return rows, np.minimum(rows.cutoffs, at)
 
 
-def _stale(
-    database: OpenDatabase, task: Task, regime: Regime, cutoff: Instant, at: Instant | None
-) -> tuple[str, ...]:
-    """What to say where the known history ends before the cutoff."""
-    until = end_of_history(database, task) if at is None else at
+def stale(task: Task, regime: Regime, cutoff: Instant, until: Instant) -> tuple[str, ...]:
+    """What to say where the known history, which ends at `until`, ends before the cutoff."""
     days = (cutoff - until) / DAY
     if days <= (min(1.0, task.horizon.days) if task.horizon is not None else 0.0):
         return ()
@@ -139,7 +136,8 @@ def predict(
     at = snapshot(database, task, regime, frozen_at)
     rows, known = asked(database, task, cutoff, at)
     named = ids if ids is not None else _query_ids(task)
-    said = [*database.changes, *_stale(database, task, regime, cutoff, at), *notes]
+    until = end_of_history(database, task) if at is None else at
+    said = [*database.changes, *stale(task, regime, cutoff, until), *notes]
     if named is not None:
         inside = named_rows(database, task, rows, named, cutoff, said)
         rows, known = rows.take(inside), None if known is None else known[inside]

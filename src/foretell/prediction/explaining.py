@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ from foretell.engines.base import Rows
 from foretell.explain.ablation import reasons_of_nets
 from foretell.explain.asked import nets_part, only
 from foretell.explain.explanation import EntityExplanation, Explanation, Hint, Told
-from foretell.explain.hints import Peers, hints
+from foretell.explain.hints import Peers
+from foretell.explain.hints import hints as find_hints
 from foretell.explain.reasons import reasons
 from foretell.features.describe import words
 from foretell.features.matrix import Floats, Instants, Matrix
@@ -88,6 +90,31 @@ def explain_entity(
         )
     own = rows.take(inside)
     matrix = model_matrix(database, task, features, fitted, own, None if known is None else known[inside])
+    found: tuple[Hint, ...] = ()
+    if hinted:
+        row = _Row.of(fitted, matrix.take(np.array([0])))
+        found = _hints(database, task, features, fitted, row, rows, known, inside)
+    keys = database.engine.keys(task.entity.name, task.entity_key, own.entities[:1])
+    entity_key = {name: held[0] for name, held in keys.items()}
+    return explain_row(
+        task, features, fitted, matrix, entity_key, cutoff, top, explanation, hints=found, notes=tuple(notes)
+    )
+
+
+def explain_row(
+    task: Task,
+    features: FeatureSet,
+    fitted: FittedModel,
+    matrix: Matrix,
+    entity: Mapping[str, Any],
+    cutoff: Instant,
+    top: int = 8,
+    explanation: Explanation | None = None,
+    *,
+    hints: tuple[Hint, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> EntityExplanation:
+    """Why the score of a matrix's first row, that of `entity` at the cutoff, is what it is."""
     row = _Row.of(fitted, matrix.take(np.array([0])))
     nets = only(fitted, lambda family: family == Family.NET)
     usual = _usual(explanation, row.output)
@@ -95,16 +122,12 @@ def explain_entity(
     by_net = (
         () if nets is None else reasons_of_nets(fitted, nets, row.matrix, features, task, output=row.output)
     )
-    found: tuple[Hint, ...] = ()
-    if hinted:
-        found = _hints(database, task, features, fitted, row, rows, known, inside)
     start = row.base.copy()
     start[row.output] -= moved
     told = _told(row, start, fitted, features, top)
-    keys = database.engine.keys(task.entity.name, task.entity_key, own.entities[:1])
     low, high = _interval(fitted, row.matrix)
     return EntityExplanation(
-        entity={name: held[0] for name, held in keys.items()},
+        entity=entity,
         as_of=format_instant(cutoff),
         kind=str(task.kind),
         prediction=_value(fitted, row.raw, row.output),
@@ -116,10 +139,10 @@ def explain_entity(
         rest=float(row.values[:, row.output].sum()) - sum(t.reason.effect for t in told),
         nets=moved,
         by_net=by_net[:TEN],
-        hints=found,
+        hints=hints,
         low=low,
         high=high,
-        notes=tuple(notes),
+        notes=notes,
     )
 
 
@@ -193,4 +216,4 @@ def _hints(
         is_share=task.kind is not TaskKind.REGRESSION,
         counted=frozenset(counted_tables(task)) if not task.is_static else frozenset(),
     )
-    return hints(peers, features)
+    return find_hints(peers, features)
