@@ -10,11 +10,11 @@ from foretell.server.guard import Guard
 from foretell.server.page import add_page
 from foretell.server.payloads import Fault
 from foretell.server.plain import Plain
-from foretell.server.routes import query, schema
+from foretell.server.routes import jobs, models, query, schema
 from foretell.server.service import Service
 from foretell.server.token import Token
 
-ROUTERS = (schema.router, query.router)
+ROUTERS = (schema.router, query.router, jobs.router, models.router)
 _FAULTS = {
     401: "the token is missing or wrong",
     403: "the request comes from another site",

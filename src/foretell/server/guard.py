@@ -36,23 +36,16 @@ HEADERS = {
 }
 
 
-@dataclass(frozen=True)
 class RefusedError(Exception):
     """A request that goes no further."""
 
-    status: int
-    kind: str
-    message: str
-    mend: str | None = None
+    def __init__(self, status: int, kind: str, message: str, mend: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.told: dict[str, Any] = {"error": kind, "message": message, "mend": mend, "examples": []}
 
     def body(self) -> bytes:
-        told: dict[str, Any] = {
-            "error": self.kind,
-            "message": self.message,
-            "mend": self.mend,
-            "examples": [],
-        }
-        return json.dumps(told).encode()
+        return json.dumps(self.told).encode()
 
 
 @dataclass(frozen=True)
@@ -97,13 +90,13 @@ class Guard:
             scheme, _, secret = given[0].partition(" ")
             if len(given) == 1 and scheme.lower() == "bearer" and self.token.fits(secret.strip()):
                 return False
-            raise _UNKNOWN
+            raise _unknown()
         for header in said.get("cookie", []):
             for pair in header.split(";"):
                 name, _, value = pair.strip().partition("=")
                 if name == self.cookie and self.token.fits_cookie(value):
                     return True
-        raise _UNKNOWN
+        raise _unknown()
 
     def _same_site(self, scope: Scope, said: Mapping[str, list[str]], *, by_cookie: bool) -> None:
         """Refuse what another site's page sends in the user's name."""
@@ -124,12 +117,17 @@ class Guard:
             raise RefusedError(403, "WrongOrigin", "this request does not say which site it comes from")
 
 
-_UNKNOWN = RefusedError(
-    401,
-    "Unauthorized",
-    "the token is missing or wrong",
-    "open the address that `foretell serve` printed, or send Authorization: Bearer and the token",
-)
+def _unknown() -> RefusedError:
+    return RefusedError(
+        401,
+        "Unauthorized",
+        "the token is missing or wrong",
+        "open the address that `foretell serve` printed, or send Authorization: Bearer and the token",
+    )
+
+
+def _too_large() -> RefusedError:
+    return RefusedError(413, "TooLarge", f"the body is larger than {MOST_BODY:,} bytes")
 
 
 def _said(scope: Scope) -> Mapping[str, list[str]]:
@@ -162,7 +160,7 @@ async def _body(scope: Scope, said: Mapping[str, list[str]], receive: Receive) -
     """All of the body, counted as it comes whatever its length was said to be."""
     length = said.get("content-length", ["0"])[0]
     if not length.isascii() or not length.isdigit() or len(length) > 12 or int(length) > MOST_BODY:
-        raise _TOO_LARGE
+        raise _too_large()
     try:
         body = await asyncio.wait_for(_whole(receive), BODY_SECONDS)
     except TimeoutError:
@@ -174,9 +172,6 @@ async def _body(scope: Scope, said: Mapping[str, list[str]], receive: Receive) -
     return body
 
 
-_TOO_LARGE = RefusedError(413, "TooLarge", f"the body is larger than {MOST_BODY:,} bytes")
-
-
 async def _whole(receive: Receive) -> bytes:
     found = bytearray()
     while True:
@@ -185,7 +180,7 @@ async def _whole(receive: Receive) -> bytes:
             raise RefusedError(400, "Gone", "the client left")
         found += message.get("body", b"")
         if len(found) > MOST_BODY:
-            raise _TOO_LARGE
+            raise _too_large()
         if not message.get("more_body", False):
             return bytes(found)
 

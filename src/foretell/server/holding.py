@@ -75,6 +75,11 @@ class Holding:
         self._closed = False
 
     @property
+    def how(self) -> dict[str, Any]:
+        """How the database is opened by those who read it anew."""
+        return {"config": self.config, "memory": self._how["memory"], "cache": self._how["cache"]}
+
+    @property
     def name(self) -> str | None:
         """What the database is called, fit to be told: no path, no password."""
         if self.target is None:
@@ -110,10 +115,12 @@ class Holding:
         finally:
             self._done.set()
 
-    def opened_anew(self, progress: Progress) -> OpenDatabase:
-        """The database read from its source once more."""
+    def opened_anew(self, progress: Progress, config: Path | None = None) -> OpenDatabase:
+        """The database read from its source once more, corrected by `config` or the usual foretell.toml."""
         assert self.target is not None
-        return open_database(self.target, config=self.config, now=self.now, progress=progress, **self._how)
+        return open_database(
+            self.target, config=config or self.config, now=self.now, progress=progress, **self._how
+        )
 
     @property
     def opened(self) -> OpenDatabase:

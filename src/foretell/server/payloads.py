@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,6 +31,97 @@ class QueryAt(Payload):
 
     query: Text
     position: Annotated[int, Field(ge=0, le=MAX_TEXT)]
+
+
+Names = Annotated[list[Name], Field(max_length=64)]
+Id = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+"""A model's name, or a job's id."""
+Seconds = Annotated[float, Field(ge=1, le=3600)]
+Moment = Annotated[str, Field(min_length=1, max_length=40)]
+Number = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Value = (
+    Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+    | Annotated[float, Field()]
+    | Annotated[str, Field(max_length=512)]
+)
+"""A key's value."""
+
+
+class TableCorrection(Payload):
+    """What is set for a table; null takes a setting back: it is found anew. `time` "": it has none."""
+
+    primary_key: Names | None = None
+    time: Annotated[str, Field(max_length=512)] | None = None
+    ignore: bool | None = None
+
+
+class LinkCorrection(Payload):
+    """A link, each side as "table.column" texts. `ignore`: there is none; `forget`: find it anew."""
+
+    child: Annotated[list[Name], Field(min_length=1, max_length=16)]
+    parent: Annotated[list[Name], Field(max_length=16)] = []
+    ignore: bool = False
+    forget: bool = False
+
+
+class Correction(Payload):
+    """What a person says of the schema, beside what foretell.toml says already."""
+
+    tables: Annotated[dict[Name, TableCorrection], Field(max_length=1000)] = {}
+    links: Annotated[list[LinkCorrection], Field(max_length=1000)] = []
+
+
+class Ask(Payload):
+    """Answer a question: labels, backtest, model, reasons, predictions."""
+
+    kind: Literal["ask"]
+    query: Text
+    time_limit: Seconds = 30.0
+    model: Literal["auto", "baseline", "trees", "deep"] = "auto"
+
+
+class OfModel(Payload):
+    """What is done with a registered model: score everybody, compare with what happened, look for harm."""
+
+    kind: Literal["predict", "grade", "monitor"]
+    model: Id
+
+
+class Retrain(Payload):
+    """Train a challenger, and let it replace the champion where it is surely better."""
+
+    kind: Literal["retrain"]
+    model: Id
+    promote: Literal["if-better", "never"] = "if-better"
+
+
+JobAsked = Annotated[Ask | OfModel | Retrain, Field(discriminator="kind")]
+
+
+class Keep(Payload):
+    """Under which name the model of an answer is kept."""
+
+    name: Id
+
+
+class Promote(Payload):
+    """The version that shall answer, and the epoch at which its caller saw the model."""
+
+    version: Number
+    epoch: Annotated[int, Field(ge=0, le=2**53)]
+
+
+class Entity(Payload):
+    """Whom a score is of: the key, a list for a key of several columns. `as_of` is a date or a time."""
+
+    entity: Value | Annotated[list[Value], Field(min_length=1, max_length=16)]
+    as_of: Moment | None = None
+
+
+class Scoring(Entity):
+    """A score, and its reasons where `explain` says so."""
+
+    explain: bool = False
 
 
 class Fault(BaseModel):

@@ -114,5 +114,4 @@ def serve(
     except KeyboardInterrupt:
         pass
     finally:
-        service.holding.close()
-        service.registry.close()
+        service.close()

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, cast
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 
+from foretell.core.text import did_you_mean
 from foretell.lifecycle.registry import Registry
+from foretell.lifecycle.version import Version
+from foretell.prediction.model import Model
+from foretell.server.events import Streams
+from foretell.server.faults import NotFoundError
 from foretell.server.holding import Holding
+from foretell.server.jobs import Job, Jobs
+from foretell.server.preview import Previews
+from foretell.server.shelf import Shelf
+from foretell.server.values import FrequentValues
 from foretell.server.veil import Veil
 
 
@@ -19,6 +29,41 @@ class Service:
     holding: Holding
     registry: Registry
     veil: Veil
+    jobs: Jobs = field(default_factory=Jobs)
+    previews: Previews = field(default_factory=Previews)
+    streams: Streams = field(default_factory=Streams)
+    shelf: Shelf = field(default_factory=Shelf)
+
+    @cached_property
+    def values(self) -> FrequentValues:
+        """What columns with few values hold."""
+        return FrequentValues(self.holding)
+
+    def job(self, job: Job) -> dict[str, Any]:
+        """A job as a client is told of it."""
+        told = job.to_dict()
+        return {
+            **told,
+            "stage": self.veil.text(job.stage),
+            "notes": [self.veil.text(n) for n in told["notes"]],
+            "error": None if job.error is None else self.veil.error(job.error),
+        }
+
+    def model(self, name: str) -> str:
+        """The name, where there is such a model."""
+        if name not in self.registry.names():
+            raise NotFoundError("there is no such model", mend=did_you_mean(name, self.registry.names()))
+        return name
+
+    def loaded(self, version: Version) -> Model:
+        """The model of a version, kept at hand."""
+        return self.shelf.of(version.sha256, lambda: self.registry.load(version.reference))
+
+    def close(self) -> None:
+        """Stop the work and let go of everything."""
+        self.jobs.stop()
+        self.holding.close()
+        self.registry.close()
 
 
 def _service(request: Request) -> Service:

@@ -30,9 +30,10 @@ def _veil(target: str | None, models: Path, config: Path | None) -> Veil:
     names = {tempfile.gettempdir(): "…", str(Path.home()): "…"}
     for place, told in ((models, "the registry"), (config, "foretell.toml")):
         if place is not None:
-            names |= {str(place): told, str(place.resolve()): told}
+            names |= {repr(str(place)): told, str(place.resolve()): told}
     if target is not None and "://" in target:
         names[target] = mask(target)
     elif target is not None:
-        names |= {str(p): Path(target).resolve().name for p in (target, Path(target).resolve())}
-    return Veil({n: t for n, t in names.items() if len(n) > 3})
+        name = Path(target).resolve().name
+        names |= {repr(target): repr(name), str(Path(target).resolve()): name}
+    return Veil(names)

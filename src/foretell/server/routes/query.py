@@ -1,7 +1,8 @@
-"""A query while it is written: what it means, where it is at fault."""
+"""A query while it is written: what it means, where it is at fault, how it may go on, what it counts."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,7 +10,8 @@ from fastapi import APIRouter
 from foretell.prediction.batch import describe_task
 from foretell.query.format import format_expr, format_query
 from foretell.query.parser import parse
-from foretell.server.payloads import Query
+from foretell.server.completion import complete as completed
+from foretell.server.payloads import Query, QueryAt
 from foretell.server.service import Here
 from foretell.task.bind import bind
 
@@ -27,3 +29,16 @@ def check(here: Here, asked: Query) -> dict[str, Any]:
         "entity": format_expr(task.query.entity),
         "warnings": [],
     }
+
+
+@router.post("/complete")
+def complete(here: Here, asked: QueryAt) -> dict[str, Any]:
+    """What may stand at the caret."""
+    found = completed(asked.query, asked.position, here.holding.schema, here.values.of)
+    return {"suggestions": [asdict(s) for s in found]}
+
+
+@router.post("/preview")
+def preview(here: Here, asked: Query) -> dict[str, Any]:
+    """The labels at a glance, of as many of the latest cutoffs as can be counted quickly."""
+    return here.previews.of(here.holding, asked.query)

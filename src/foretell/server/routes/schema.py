@@ -8,6 +8,8 @@ from fastapi import APIRouter
 
 import foretell
 from foretell.schema.model import Column, Evidence, Link, Table
+from foretell.server.correction import can_correct, correct
+from foretell.server.payloads import Correction
 from foretell.server.service import Here, Service
 
 router = APIRouter(tags=["schema"])
@@ -35,6 +37,13 @@ def schema(here: Here) -> dict[str, Any]:
     return shown_schema(here)
 
 
+@router.put("/schema")
+def correct_schema(here: Here, asked: Correction) -> dict[str, Any]:
+    """Correct keys, times and links: written to foretell.toml, and the schema as it is then."""
+    correct(here.holding, asked, here.holding.progress)
+    return shown_schema(here)
+
+
 def shown_schema(here: Service) -> dict[str, Any]:
     found = here.holding.schema
     return {
@@ -43,7 +52,7 @@ def shown_schema(here: Service) -> dict[str, Any]:
         "tables": [_table(t) for t in found.tables],
         "links": [_link(k) for k in found.links],
         "notes": [here.veil.text(n) for n in here.holding.opened.notes],
-        "can_correct": False,
+        "can_correct": can_correct(here.holding),
     }
 
 
