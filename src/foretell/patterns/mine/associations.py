@@ -31,7 +31,7 @@ LEAST_BOTH = 10  # early transactions with both
 LEAST_LIFT = 1.5
 LEAST_Z = 4.0
 SURE = 0.98  # items that are never apart are one thing under two names
-KEPT = 60
+KEPT = 20
 PER_ITEM = 1  # pairs that tell of one item: sets of several would fill the list
 LARGE = 400  # items; baskets beyond are left out of the search for pairs
 

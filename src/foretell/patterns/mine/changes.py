@@ -6,8 +6,9 @@ since then is what the later part can confirm.
 
 The figure is the later level less the level before the date. The date was chosen to make the levels around
 it differ, so the level before it is likely to look further off than it was. What chance could have made of
-it is the figure's null: the distance between the mean over both sides of the date, which the choice of the
-date hardly touches, and the level before it. The later level must lie beyond that mean.
+it is the figure's null: the distance from the level before the date to the mean over both sides of it, which
+the choice of the date hardly touches, but at most three errors of that level. The later level must lie
+beyond.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ LEAST_MOVE = 0.05  # of the level before
 PENALTY = 3.0  # times the noise's variance and the logarithm of the number of periods
 LEAST_BLOCKS = 2  # on each side of the date
 LEAST_PERIODS = 4
+KEPT = 15
+CHOSEN = 3.0  # errors that the choice of a date can put between a level and what is seen of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +47,7 @@ class Change:
     at: int
     block: int
     strength: float
-    mean: float  # of the early level over both sides of the date, its season taken out
+    luck: float  # what the choice of the date may have put into the figure: its null
     kind: Kind = Kind.CHANGE
 
     @property
@@ -83,7 +86,7 @@ class Change:
             columns = np.concatenate([columns, np.pad(error[:, None], ((0, 0), (4, 0)))])
             entities, periods = np.concatenate([entities, of]), np.concatenate([periods, dates])
         sums, entities, blocks = cells(columns, entities, periods // self.block)
-        null = self.mean - self.before if part is Part.LATER else 0.0
+        null = self.luck if part is Part.LATER else 0.0
         return Sample(sums, _moved, entities, blocks, support, level.population(part), null)
 
     def _side(self, start: int, stop: int, place: int) -> tuple[Floats, Ints, Ints, int]:
@@ -105,13 +108,12 @@ class Change:
         level, share = self.level, self.level.is_share
         moved = "rose" if self.after > self.before else "fell"
         grid = level.grid
-        when = date(int(grid.starts(np.array([self.at]))[0]))
         text = (
-            f"{level.title()} {moved} about {when}, from {figure(self.before, share)} to "
+            f"{level.title()} {moved} about {grid.about(self.at)}, from {figure(self.before, share)} to "
             f"{figure(self.after, share)}, and since {date(grid.split)} "
             f"{'are' if level.counts else 'is'} {figure(self.before + measured.value, share)}: "
             f"{step(measured.value, share)} {'more' if measured.value > 0 else 'less'} than before the date "
-            f"{between(measured.low, measured.high, share)}{adjustment(grid)}"
+            f"{between(measured, share)}{adjustment(grid)}"
         )
         return first_upper(text)
 
@@ -149,7 +151,8 @@ def mine_changes(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
         elif not level.among and level.outcome in whole and _alike(change, whole[level.outcome]):
             continue
         found.append(change)
-    return Mined(tuple(found), searched, unadjusted(grid))
+    found.sort(key=lambda c: -c.strength)
+    return Mined(tuple(found[:KEPT]), searched, unadjusted(grid))
 
 
 def _change(early: Early) -> Change | None:
@@ -193,8 +196,9 @@ def _change(early: Early) -> Change | None:
     )
     if abs(z) < LEAST_Z or abs(after - before) < LEAST_MOVE * max(abs(before), 1e-300):
         return None
-    mean = float((w_before * before + w_after * after) / (w_before + w_after))
-    return Change(level, steps, grid.first + since, grid.first + at, block, abs(z), mean)
+    most = CHOSEN * float(np.sqrt(noise / w_before))
+    luck = float(np.clip((after - before) * w_after / (w_before + w_after), -most, most))
+    return Change(level, steps, grid.first + since, grid.first + at, block, abs(z), luck)
 
 
 def partition(values: Floats, weights: Floats, penalty: float, least: int) -> list[int]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from foretell.core.time import DAY, Instant
 from foretell.features.matrix import Floats, Instants
+from foretell.patterns.mine.phrases import date
 from foretell.patterns.mine.statement import number
 from foretell.patterns.sheet import Ints
 
@@ -52,6 +53,11 @@ class Grid:
     def later(self, last: Instant) -> int:
         """How many whole periods there are from the split to the last instant."""
         return int(max(0, (last + self.tick - self.split) // self.length))
+
+    def about(self, period: int) -> str:
+        """When a period begins, as exactly as it is known: a day, a month or a year."""
+        held = date(self.split + period * self.length + (DAY if self.length >= YEAR else 0))
+        return held[:4] if self.length >= YEAR else held[:7] if self.length > 7 * DAY else held
 
     @property
     def early(self) -> int:

@@ -24,6 +24,7 @@ from foretell.patterns.sheet import Bools, Ints, Part, Sheet
 CATEGORIES = 12  # of an attribute, the most frequent ones
 LEAST_ROWS = 200  # early rows of a category
 LEAST_SHARE = 0.01
+FEW = 10  # entities
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class Level:
     def read(self, start: int, stop: int) -> tuple[Ints, Floats, Ints, int]:
         """The rows of periods `start` to `stop`: period, value and entity of each, and the rows it speaks of.
 
-        A number of rows has one row per period, which is its own entity.
+        A number of rows has one row per period, which is its own entity. A level of a few entities speaks
+        of these alone, so that it is only time whose chance is judged: there too, periods take their place.
         """
         sheet = self.sheet
         edges = np.array([start, stop]) * self.grid.length + self.grid.split
@@ -93,7 +95,10 @@ class Level:
         assert self.outcome is not None
         values = sheet.outcome(self.outcome).values[a:b]
         keep = np.isfinite(values) if member is None else np.isfinite(values) & member
-        return periods[keep], values[keep], entities[keep], int(keep.sum())
+        held = entities[keep]
+        if len(np.unique(held)) < FEW:
+            held = periods[keep] - self.grid.first
+        return periods[keep], values[keep], held, int(keep.sum())
 
     def population(self, part: Part) -> int:
         return int(self.sheet.part(part).sum())
@@ -289,9 +294,11 @@ def every_level(sheet: Sheet, grid: Grid) -> Iterator[Early]:
             )
             for o, k, v in zip(sheet.outcomes, known, amounts)
         ]
+        mirrored = len(chosen) == 2 and not counts[2].any()  # one share says what the other does
         for i, code in enumerate(chosen):
             of = replace(whole, attribute=attribute.name, category=values.categories[code])
-            yield Early(replace(of, among=True), everything, counts[i])
+            if not (mirrored and i):
+                yield Early(replace(of, among=True), everything, counts[i])
             for outcome_name, rows_of, sums_of in tables:
                 yield Early(replace(of, outcome=outcome_name), _floats(rows_of[i]), _floats(sums_of[i]))
 

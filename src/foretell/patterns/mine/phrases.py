@@ -6,6 +6,7 @@ import math
 from textwrap import shorten
 
 from foretell.core.time import Instant, to_datetime
+from foretell.patterns.finding import Measured
 
 SHOWN = 48  # characters of a value from the database
 
@@ -44,19 +45,17 @@ def _round(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
-def between(low: float, high: float, share: bool = False) -> str:
-    """An interval in brackets, smaller end first by size; ends of different sign keep their signs.
+def between(measured: Measured, share: bool = False) -> str:
+    """The interval of a difference in brackets, in the direction of the difference itself.
 
-    >>> between(-0.03, -0.01, share=True), between(-1.0, 2.0)
-    ('(95%: 1 to 3 points)', '(95%: -1 to 2)')
+    >>> between(Measured(-0.02, -0.03, 0.01, p=0.2, support=9, population=9, entities=9, early=0), share=True)
+    '(95%: -1 to 3 points)'
     """
+    low, high = (measured.low, measured.high) if measured.value >= 0 else (-measured.high, -measured.low)
     if not (math.isfinite(low) and math.isfinite(high)):
         return "(its interval is unknown)"
-    unit = " points" if share else ""
     scale = 100 if share else 1
-    if low * high > 0:
-        low, high = sorted((abs(low), abs(high)))
-    return f"(95%: {_round(scale * low)} to {_round(scale * high)}{unit})"
+    return f"(95%: {_round(scale * low)} to {_round(scale * high)}{' points' if share else ''})"
 
 
 def date(instant: Instant) -> str:

@@ -31,6 +31,7 @@ LEAST_EVENTS = 50  # early ones of the first type, with whole windows
 LEAST_FOLLOWED = 20
 LEAST_Z = 4.0
 LEAST_MOVE = 0.02  # between the shares after and before
+KEPT = 15
 SURE = 0.98  # what nearly always follows is how the events are defined
 FAR = np.iinfo(np.int64).max
 
@@ -155,7 +156,7 @@ class Sequence:
         text = (
             f"{one} is followed by {other} within {_span(self.window)} in {rate[0]} of {len(times):,} cases, "
             f"and preceded by one in {rate[1]}: {step(measured.value, share=True)} "
-            f"{'more' if measured.value > 0 else 'less'} {between(measured.low, measured.high, share=True)}; "
+            f"{'more' if measured.value > 0 else 'less'} {between(measured, share=True)}; "
             f"at the same {stream.title}' usual rate it would be {rate[2]}; before {date(stream.split)} "
             f"{step(measured.early, share=True)} {'more' if measured.early > 0 else 'less'}"
         )
@@ -216,7 +217,8 @@ def mine_sequences(stream: Stream, *, seconds: float, seed: int) -> Mined:
                     best = Sequence(stream, grid, first, then, window, z)
             if best is not None:
                 found.append(best)
-    return Mined(tuple(found), searched)
+    found.sort(key=lambda c: -c.strength)
+    return Mined(tuple(found[:KEPT]), searched)
 
 
 def _strength(

@@ -27,7 +27,9 @@ from foretell.patterns.sheet import Attribute, Bools, Part
 
 HORIZONS = (1 / 24, 0.25, 1, 2, 3, 7, 14, 30, 60, 90, 180, 365)  # days
 LEAST_ROWS = 50  # early ones in a group, and outside of it
+LEAST_ENTITIES = 10  # errors of fewer cannot be told
 CATEGORIES = 12
+KEPT = 15
 LEAST_Z = 4.0
 LEAST_MOVE = 0.02
 POINTS = 40  # of a curve
@@ -120,10 +122,10 @@ class Sooner:
         more = "more" if measured.value > 0 else "less"
         before = "more" if measured.early > 0 else "less"
         return (
-            f"Of {durations.title} {self.group.title(of)}, {figure(inside, share=True)} see {durations.event} "
-            f"within {days_text(self.days)}, of the others {figure(outside, share=True)}: "
+            f"Of {durations.title} {self.group.title(of)}, {figure(inside, share=True)} see "
+            f"{durations.event} within {days_text(self.days)}, of the others {figure(outside, share=True)}: "
             f"{step(measured.value, share=True)} {more} "
-            f"{between(measured.low, measured.high, share=True)}; before {date(durations.split)} "
+            f"{between(measured, share=True)}; before {date(durations.split)} "
             f"{step(measured.early, share=True)} {before}"
         )
 
@@ -168,7 +170,8 @@ def mine_timing(durations: Durations, *, seconds: float, seed: int) -> Mined:
                 best = Sooner(durations, grid, group, days, float(np.sign(z)), abs(z))
         if best is not None:
             found.append(best)
-    return Mined(tuple(found), searched)
+    found.sort(key=lambda c: -c.strength)
+    return Mined(tuple(found[:KEPT]), searched)
 
 
 def curves(
@@ -200,7 +203,9 @@ def curves(
 
 
 def kaplan_meier(lasted: Floats, happened: Bools, days: Floats) -> Floats:
-    """The share for which it has happened by each day, of `lasted` (rows,) days until it did or was last seen.
+    """The share for which it has happened by each day.
+
+    `lasted` (rows,) are the days until it did, or until it was last seen not to have.
 
     >>> seen = np.array([1.0, 2.0, 2.0, 3.0])
     >>> kaplan_meier(seen, np.array([True, True, False, True]), np.array([0.0, 1.0, 2.5, 3.0])).tolist()
@@ -249,10 +254,20 @@ def _groups(durations: Durations) -> Iterator[tuple[Group, Bools]]:
         else:
             held = values.values[early].astype(np.float64)
             held = held[np.isfinite(held)]
-            cuts = np.unique(np.quantile(held, [0.5, 0.75])) if len(held) else []
-            groups = [Group(attribute.name, least=float(c)) for c in cuts if c > held.min()]
+            cuts = np.unique(np.quantile(held, [0.5, 0.75])) if len(held) else held
+            groups = [Group(attribute.name, least=c) for c in _plain(cuts) if c > held.min()]
+        others: list[Bools] = []
         for group in groups:
-            yield group, group.member(attribute)
+            member = group.member(attribute)
+            if any(np.array_equal(member[early], o) for o in others):
+                continue  # all but one group: its statement is that group's, turned round
+            others.append(~member[early])
+            yield group, member
+
+
+def _plain(cuts: Floats) -> list[float]:
+    """Values of three digits, each once."""
+    return sorted({float(f"{c:.3g}") for c in cuts})
 
 
 def _strength(durations: Durations, inside: Bools, happened: Floats, rows: Bools, days: float) -> float:
@@ -260,13 +275,16 @@ def _strength(durations: Durations, inside: Bools, happened: Floats, rows: Bools
     n, m = int(inside.sum()), int((~inside).sum())
     if n < LEAST_ROWS or m < LEAST_ROWS:
         return 0.0
+    entities = durations.entities[rows]
+    if min(len(np.unique(entities[side])) for side in (inside, ~inside)) < LEAST_ENTITIES:
+        return 0.0
     a, b = happened[inside].mean(), happened[~inside].mean()
     naive = np.sqrt(a * (1 - a) / n + b * (1 - b) / m)
     if abs(a - b) < max(LEAST_MOVE, LEAST_Z * naive):
         return 0.0
     pull = np.where(inside, (happened - a) / n, (b - happened) / m)
     errors = [naive]
-    for of in (durations.entities[rows], durations.times[rows] // round(max(days, 1.0) * DAY)):
+    for of in (entities, durations.times[rows] // round(max(days, 1.0) * DAY)):
         place = np.unique(of, return_inverse=True)[1]
         errors.append(np.sqrt((np.bincount(place, weights=pull) ** 2).sum()))
     return float((a - b) / max(*errors, 1e-300))

@@ -24,6 +24,7 @@ from foretell.patterns.sheet import Bools, Ints, Part, Sheet
 LEAST_Z = 3.0
 LEAST_MOVE = 0.05  # of the level, over the early part
 LEAST_BLOCKS = 6
+KEPT = 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,17 +85,19 @@ class Trend:
         level, share = self.level, self.level.is_share
         goes = "rising" if self.slope > 0 else "falling"
         _, values = self.series()
-        width = max(1, len(values) // 10)
-        first, last = float(np.nanmean(values[:width])), float(np.nanmean(values[-width:]))
+        known = values[np.isfinite(values)]
+        width = max(1, len(known) // 10)
+        first, last = float(known[:width].mean()), float(known[-width:].mean())
         unit = _unit(level.grid)[1]
         split = date(level.grid.split)
         held = f"{level.title()} {'keep' if level.counts else 'keeps'} {goes}"
-        if measured.value * self.slope <= 0:
+        sure = measured.low * measured.high > 0
+        if not sure or measured.value * self.slope <= 0:
             held = f"{level.title()} {'were' if level.counts else 'was'} {goes} until {split}"
         since = step(measured.value, share)
         way = "up" if measured.value > 0 else "down"
         text = (
-            f"{held}: {way} {since} {unit} since {split} {between(measured.low, measured.high, share)}, "
+            f"{held}: {way} {since} {unit} since {split} {between(measured, share)}, "
             f"after {step(self.slope, share)} {unit} before; from {figure(first, share)} at first "
             f"to {figure(last, share)} at last{adjustment(level.grid)}"
         )
@@ -135,7 +138,8 @@ def mine_trends(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
         if level.attribute is not None and level.outcome in whole and _alike(trend, whole[level.outcome]):
             continue
         found.append(trend)
-    return Mined(tuple(found), searched, unadjusted(grid))
+    found.sort(key=lambda c: -c.strength)
+    return Mined(tuple(found[:KEPT]), searched, unadjusted(grid))
 
 
 def adjustment(grid: Grid) -> str:
