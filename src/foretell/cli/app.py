@@ -14,6 +14,7 @@ from rich.console import Console
 from foretell.cli import options as o
 from foretell.cli import upkeep
 from foretell.cli.doctor import doctor
+from foretell.cli.explaining import explain
 from foretell.cli.faults import report
 from foretell.cli.grading import grade
 from foretell.cli.models import models_app
@@ -308,6 +309,7 @@ def predict(
         run.show(Result(lambda: predictions_view(found, top=top), lambda: list(found.rows()), found.to_arrow))
 
 
+app.command()(explain)
 app.command()(write)
 app.command()(grade)
 app.command()(monitor)

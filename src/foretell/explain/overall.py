@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from foretell.explain.ablation import ablated
-from foretell.explain.asked import nets_part, only
+from foretell.explain.asked import nets_part, only, settled
 from foretell.explain.cost import afforded, net_seconds, score_seconds, shap_seconds
 from foretell.explain.dependence import dependence
 from foretell.explain.drivers import (
@@ -74,7 +74,8 @@ def explained(
     speaking = heads(parts, features)
     stories, paths = stories[:KEPT], paths[:KEPT]
     asked = _asked(fitted, features, task, test, stories, tables, seconds, seed)
-    lost = shuffled(fitted, asked.test, asked.groups, used, seed=seed)
+    model = settled(fitted, asked.test.X)
+    lost = shuffled(model, asked.test, asked.groups, used, seed=seed)
     stories = with_losses(
         stories, {k.removeprefix(_STORY): e for k, e in lost.items() if k.startswith(_STORY)}
     )
@@ -84,7 +85,7 @@ def explained(
     explanation = Explanation(
         kind=str(fitted.kind),
         metric=metric,
-        measured=used.score(asked.test.y, fitted.predict(asked.test.X)),
+        measured=used.score(asked.test.y, model.predict(asked.test.X)),
         higher_is_better=used.higher_is_better,
         rows=asked.test.rows,
         entities=len(np.unique(asked.test.groups)),
@@ -145,14 +146,15 @@ def _curves(
     seconds: float,
     seed: int,
 ) -> tuple[Dependence, ...]:
-    each = score_seconds(fitted) * 3 * CURVES + net_seconds(fitted) * CURVES
+    each = score_seconds(fitted) * 3 * CURVES + net_seconds(fitted)
     some = afforded(test, SHARES["curves"] * seconds, each, 4 * FEWEST, MOST_ROWS, seed, "curves")
+    model = settled(fitted, some.X)
     found = []
     for told in stories[:CURVES]:
         if told.key not in speaking:
             continue
         curve = dependence(
-            fitted,
+            model,
             some,
             speaking[told.key],
             text=told.text,
