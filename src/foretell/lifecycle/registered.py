@@ -19,6 +19,7 @@ from foretell.lifecycle.version import Version
 from foretell.lifecycle.writing import PREDICTIONS, Written, write
 from foretell.prediction.database import Target
 from foretell.prediction.model import Model
+from foretell.prediction.online import Scorer
 from foretell.prediction.predictions import Predictions
 
 
@@ -42,6 +43,12 @@ class Registered:
     def model(self) -> Model:
         """The champion itself."""
         return self.registry.load(self.name)
+
+    def scorer(self, target: Target, **how: Any) -> Scorer:
+        """The champion, warm, by the registry's clock: it scores one entity at a time against the live
+        database. Arguments as of `Model.scorer`.
+        """
+        return self.model.scorer(target, **{"clock": self.registry.clock, **how})
 
     def versions(self) -> tuple[Version, ...]:
         """Every version, the oldest first."""

@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import pyarrow as pa
 
@@ -46,6 +46,9 @@ from foretell.task.bind import bind
 from foretell.task.given import given_task, is_given
 from foretell.task.model import Task, TaskKind
 from foretell.task.regime import SEED_TIME, Regime
+
+if TYPE_CHECKING:
+    from foretell.prediction.online import Scorer
 
 FORMAT = 2  # 1 had no parts but text
 _MANIFEST = "manifest.json"
@@ -214,13 +217,26 @@ class Model:
                 hinted=hints,
             )
 
-    def _opened(
-        self, target: Target | OpenDatabase | Opened | None, progress: Progress, **how: Any
-    ) -> AbstractContextManager[OpenDatabase]:
+    def scorer(self, target: Target | OpenDatabase | Opened | None = None, **how: Any) -> Scorer:
+        """A warm object that scores one entity at a time against the live database; see `online.Scorer`.
+
+        Without a `target` it reads the database that the model was trained on, while that is open; `how` are
+        `renew`, `most` and `clock`.
+        """
+        from foretell.prediction.online import Scorer
+
+        return Scorer(self, self._chosen(target), **how)
+
+    def _chosen(self, target: Target | OpenDatabase | Opened | None) -> Target | OpenDatabase | Opened:
         chosen = target if target is not None else self.home
         if chosen is None:
             raise UsageError("which database is to be read?", mend='name it: model.predict("shop.duckdb")')
-        return batch.opened(chosen, self.task, progress, **how)
+        return chosen
+
+    def _opened(
+        self, target: Target | OpenDatabase | Opened | None, progress: Progress, **how: Any
+    ) -> AbstractContextManager[OpenDatabase]:
+        return batch.opened(self._chosen(target), self.task, progress, **how)
 
     def _cutoff(self, database: OpenDatabase, as_of: str | Instant | None) -> Instant:
         return moment_of(database, self.task, _instant(as_of))

@@ -46,7 +46,6 @@ from foretell.sources.rows_duckdb import ends, select
 from foretell.store import Store
 from foretell.store.staging import SQL_TYPES
 from foretell.store.working import StoredTable
-from foretell.task.given import is_given
 from foretell.task.model import Task
 
 MOST = 200_000
@@ -76,11 +75,6 @@ class Footprint:
     begins: tuple[str, ...]
     """Tables with whose first row the entity's earlier labels begin."""
 
-    def without(self, names: frozenset[str]) -> Footprint:
-        """The footprint of the features but for these."""
-        kept = self.features.select(set(self.features.names) - names)
-        return footprint(self.task, kept)
-
 
 def footprint(task: Task, features: FeatureSet, fitted: FittedModel | None = None) -> Footprint:
     """What the features of a task read, and with a fitted model what its nets read as well."""
@@ -90,9 +84,8 @@ def footprint(task: Task, features: FeatureSet, fitted: FittedModel | None = Non
     plans: list[nodes.FeaturePlan | nodes.Target] = [feature_plan(task, near)]
     reach = Reach(task.entity.name)
     reach_of_features(reach, feature_plan(task, near))
-    if not is_given(task):
-        plans.append(target_plan(task))
-        reach_of_target(reach, target_plan(task))
+    plans.append(target_plan(task))
+    reach_of_target(reach, target_plan(task))
     relational = fitted is not None and fitted.is_relational
     for fanout in _fanouts(fitted) if fitted is not None else ():
         ends = [reach]
@@ -101,7 +94,7 @@ def footprint(task: Task, features: FeatureSet, fitted: FittedModel | None = Non
             ends.append(start.walk((branch.hop,)))
     with_times(reach, task.schema)
     begins = {a.events.table for t in looks_back(feature_plan(task, near)) for a in t.aggregates}
-    if relational and not is_given(task):
+    if relational:
         begins |= {a.events.table for a in target_plan(task).aggregates}
     return Footprint(
         task,
@@ -111,6 +104,18 @@ def footprint(task: Task, features: FeatureSet, fitted: FittedModel | None = Non
         far,
         tuple(sorted(begins)),
     )
+
+
+def walking(task: Task, features: FeatureSet, hops: tuple[Hop, ...]) -> frozenset[str]:
+    """The features that read rows along these hops."""
+    found = set()
+    for feature in features.features:
+        reach = Reach(task.entity.name)
+        reach_of_features(reach, feature_plan(task, FeatureSet((feature,))))
+        with_times(reach, task.schema)
+        if hops in reach.paths():
+            found.add(feature.name)
+    return frozenset(found)
 
 
 def _fanouts(fitted: FittedModel) -> Iterator[Any]:
