@@ -101,7 +101,7 @@ export function watch(id, tell, failed = () => {}) {
       }
       if (job && job.state) take(job);
     };
-    for (const name of ["message", "progress", "job", "done", "failed", "cancelled"]) events.addEventListener(name, heard);
+    for (const name of ["message", "progress", "end"]) events.addEventListener(name, heard);
     events.addEventListener("error", () => {
       events?.close();
       if (!ended) timer = setTimeout(poll, 300);

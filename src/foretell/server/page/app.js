@@ -1,8 +1,7 @@
 // The page's frame: which view an address leads to, the state of the database, and what is amiss.
 
-import { call, get } from "./api.js";
+import { get } from "./api.js";
 import { h, say, show } from "./dom.js";
-import { some } from "./format.js";
 import { ask } from "./ask.js";
 import { jobs } from "./jobs.js";
 import { models } from "./models.js";
@@ -165,9 +164,6 @@ window.addEventListener("token", () => {
 
 window.addEventListener("hashchange", go);
 
-state.about = null;
 await about();
 await go();
 running();
-
-export { call, some };

@@ -1,10 +1,11 @@
 // Ask: write a query, see what it means and its labels, run it, and read the answer.
 
-import { call, get, over, part, post, watch } from "./api.js";
+import { get, over, part, post, watch } from "./api.js";
 import { fresh, h, s, say, settled, show } from "./dom.js";
-import { count, day, number, percent, quoted, seconds, some, value } from "./format.js";
+import { count, day, number, percent, quoted, some, value } from "./format.js";
 import { editor, marker } from "./editor.js";
 import { confirm, fault, loading, section, sentence, table, toast } from "./parts.js";
+import { ended, progress } from "./progress.js";
 import { answer } from "./result.js";
 import { settledSchema } from "./schema.js";
 
@@ -78,12 +79,12 @@ function labelBars(cutoffs, binary) {
 }
 
 function previewed(told, checked) {
-  const labels = told.labels ?? told;
-  const binary = labels.kind === "binary" || checked.kind === "binary";
-  const cutoffs = labels.cutoffs && Array.isArray(labels.cutoffs) ? labels.cutoffs : (labels.by_cutoff ?? []);
-  const share = labels.mean ?? labels.positive_share;
-  const size = cutoffs.length || labels.cutoffs;
-  const rows = told.sample ?? told.rows ?? [];
+  const { labels } = told;
+  const binary = (labels.kind ?? checked.kind) === "binary";
+  const cutoffs = labels.cutoffs ?? [];
+  const share = labels.mean;
+  const size = cutoffs.length;
+  const rows = (told.sample ?? []).map((row) => ({ ...row.keys, "as of": row.cutoff, label: row.label }));
   const columns = rows.length ? Object.keys(rows[0]) : [];
   return [
     h(
@@ -104,6 +105,8 @@ function previewed(told, checked) {
     labels.dropped && Object.keys(labels.dropped).length
       ? h("p", { class: "quiet small" }, "Left out: ", Object.entries(labels.dropped).map(([why, n]) => `${count(n)} ${why}`).join("; "))
       : null,
+    told.cutoffs_looked_at < told.cutoffs ? h("p", { class: "quiet small" }, sentence(told.part)) : null,
+    told.warnings?.length ? h("ul", { class: "bullets small" }, told.warnings.map((each) => h("li", {}, sentence(each)))) : null,
   ];
 }
 
@@ -228,73 +231,10 @@ async function write(place, { given, left }) {
   return "Ask";
 }
 
-/** A job's progress, until it is over. */
-export function progress(job, { cancelled = () => {} } = {}) {
-  const id = fresh("progress");
-  const bar = h("span", { class: "fill" });
-  const meter = h("div", { class: "meter unsure", role: "progressbar", "aria-labelledby": id, "aria-valuemin": "0", "aria-valuemax": "100" }, bar);
-  const stage = h("p", { id, class: "strong" }, "Waiting");
-  const clock = h("span", { class: "quiet" });
-  const list = h("ul", { class: "stages", "aria-label": "Stages" });
-  const button = h("button", { type: "button", class: "small" }, "Cancel");
-  const stages = [];
-  let begun = performance.now();
-  let done = false;
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    try {
-      await call("DELETE", `/api/jobs/${part(job)}`);
-      say("Cancelled");
-      cancelled();
-    } catch (told) {
-      button.disabled = false;
-      toast(told.message);
-    }
-  });
-  const ticking = setInterval(() => {
-    if (done || !element.isConnected) {
-      if (done) clearInterval(ticking);
-      return;
-    }
-    show(clock, seconds((performance.now() - begun) / 1000));
-  }, 500);
-  const element = h("div", { class: "card progress" }, h("div", { class: "head" }, stage, h("span", {}, clock, " ", button)), meter, list);
-  return {
-    element,
-    tell(now) {
-      const text = now.state === "queued" ? "Waiting for its turn" : (now.stage || "Starting");
-      if (stages[stages.length - 1] !== text) {
-        stages.push(text);
-        show(list, stages.slice(-12).map((each) => h("li", {}, each)));
-        show(stage, sentence(text));
-        say(text);
-      }
-      if (typeof now.seconds === "number") begun = performance.now() - 1000 * now.seconds;
-      if (typeof now.fraction === "number" && now.fraction > 0) {
-        const share = Math.round(100 * Math.min(1, now.fraction));
-        meter.classList.remove("unsure");
-        meter.setAttribute("aria-valuenow", String(share));
-        bar.style.width = `${share}%`;
-      }
-      done = over(now);
-    },
-    stop() {
-      done = true;
-      clearInterval(ticking);
-    },
-  };
-}
-
-/** What became of a job that gives no result. */
-export function ended(job, { again }) {
-  if (job.state === "cancelled") return h("div", { class: "note" }, h("p", { class: "strong" }, "It was cancelled."), again);
-  const told = typeof job.error === "object" && job.error ? job.error : { message: job.error || "It failed." };
-  return h("div", {}, fault(told), again);
-}
-
-async function follow(place, { path: [id, entity], left }) {
+async function follow(place, { path: [id, ...keys], left }) {
+  const entity = keys.join("/");
   const job = await get(`/api/jobs/${part(id)}`, { signal: left });
-  const query = job.query ?? job.asked?.query ?? job.about ?? "";
+  const query = job.asked?.query ?? "";
   const change = h("a", { class: "button small", href: query ? `#/ask?q=${encodeURIComponent(query)}` : "#/ask" }, "Change the question");
   const body = h("div", {});
   const title = h("h1", { id: "asked", tabindex: "-1" }, "The answer");

@@ -1,8 +1,8 @@
 // The answer to a question: the verdict first, then the scores, plots, drivers and predictions.
 
 import { get, part, post } from "./api.js";
-import { h, say, show } from "./dom.js";
-import { count, family, higherIsBetter, meaning, metric, number, percent, rule, signed, some, time, value } from "./format.js";
+import { h, show } from "./dom.js";
+import { family, higherIsBetter, meaning, metric, number, percent, rule, signed, some, time, value } from "./format.js";
 import { fault, loading, paged, plots, section, sentence, table, whisker } from "./parts.js";
 import { drivers, entityView, told as shownScore } from "./reasons.js";
 
@@ -56,62 +56,47 @@ export function trust(backtest, more = []) {
   return h("ul", { class: "bullets quiet" }, told.map((each) => h("li", {}, sentence(each))));
 }
 
-const SCORES = ["probability", "prediction", "value", "expected", "class"];
+const ASIDE = ["reasons", "cutoff", "baseline"];
+const SAID = ["probability", "prediction", "value", "class"];
 
-/** The columns of predictions: the key, what is said, and the rest; reasons stand apart. */
-function shape(rows) {
-  const names = Object.keys(rows[0] ?? {}).filter((name) => !["reasons", "cutoff"].includes(name));
-  const said = names.filter((name) => SCORES.includes(name));
-  const keys = names.filter((name) => !said.includes(name) && !/^(low|high|q\d|p_)/.test(name) && name !== "entity");
-  return { keys: keys.slice(0, Math.max(1, keys.length)), said, rest: names.filter((name) => !said.includes(name) && !keys.includes(name)) };
+/** How one cell of predictions reads. */
+function cell(name, x) {
+  if (x === null || x === undefined) return "–";
+  if (Array.isArray(x)) return x.map((each) => cell(name, each)).join(", ");
+  if (typeof x === "object") return Object.entries(x).map(([k, v]) => `${k} ${typeof v === "number" ? number(v) : value(v)}`).join(", ");
+  if (typeof x !== "number") return value(x);
+  return name === "probability" || name.startsWith("probability") ? percent(x, 1) : number(x);
 }
 
-function predictionTable(rows, { kind, link, chosen }) {
+function predictionTable(rows, { key, link, chosen }) {
   if (!rows.length) return h("p", { class: "quiet" }, "No predictions here.");
-  const flat = rows.map((row) => (row.entity && typeof row.entity === "object" ? { ...row.entity, ...row, entity: undefined } : row));
-  const { keys, said, rest } = shape(flat.map((row) => Object.fromEntries(Object.entries(row).filter(([, v]) => v !== undefined))));
-  const key = keys[0];
-  const cell = (name, row) => (name === "probability" || /^p_/.test(name) ? percent(row[name], 1) : typeof row[name] === "number" ? number(row[name]) : typeof row[name] === "object" && row[name] ? Object.entries(row[name]).map(([k, v]) => `${k} ${typeof v === "number" ? number(v) : v}`).join(", ") : value(row[name]));
+  const names = Object.keys(rows[0]).filter((name) => !ASIDE.includes(name) && !key.includes(name));
+  const is = (row) => chosen !== undefined && key.map((name) => String(row[name])).join("/") === chosen;
+  const named = (row) => key.map((name) => value(row[name])).join(", ");
   return table(
     "Predictions",
     [
-      { title: key, head: true, cell: (row) => (link ? h("a", { href: link(row[key]), "aria-current": String(row[key]) === chosen ? "true" : null }, value(row[key])) : value(row[key])) },
-      ...keys.slice(1).map((name) => ({ title: name, cell: (row) => value(row[name]) })),
-      ...said.map((name) => ({ title: name, right: true, cell: (row) => h("strong", {}, cell(name, row)) })),
-      ...rest.filter((name) => name !== "entity").map((name) => ({ title: name, right: true, cell: (row) => cell(name, row) })),
-      { title: "Because of", wrap: true, cell: (row) => (Array.isArray(row.reasons) ? row.reasons.map((r) => (typeof r === "string" ? r : r.text ?? r.reason?.text)).filter(Boolean).join("; ") : value(row.reasons ?? "")) },
+      { title: key.join(", "), head: true, cell: (row) => (link ? h("a", { href: link(row), "aria-current": is(row) ? "true" : null }, named(row)) : named(row)) },
+      ...names.map((name) => ({ title: name.replaceAll("_", " "), right: typeof rows[0][name] === "number", cell: (row) => (SAID.includes(name) ? h("strong", {}, cell(name, row[name])) : cell(name, row[name])) })),
+      { title: "Because of", wrap: true, cell: (row) => (row.reasons ?? []).map((each) => (typeof each === "string" ? each : each.text)).join("; ") },
     ],
-    flat,
-    { row: (row) => ({ class: String(row[key]) === chosen ? "here" : null }) },
+    rows,
+    { row: (row) => ({ class: is(row) ? "here" : null }) },
   );
 }
 
-/** Predictions by pages, from what is here or from the server. */
-export function predictions({ all, fetch, link, chosen, kind }) {
-  let held = all;
-  const place = h("div", {});
-  const draw = (rows) => predictionTable(rows, { kind, link, chosen });
-  const pages = () => paged(draw, fetch ?? (async (at, size) => ({ rows: held.slice(at, at + size), total: held.length })));
-  const field = all
-    ? h("input", {
-        type: "search", id: "find-entity", autocomplete: "off", spellcheck: "false",
-        oninput: (event) => {
-          const text = event.target.value.trim().toLowerCase();
-          held = text ? all.filter((row) => Object.entries(row).some(([name, v]) => !["reasons", "cutoff"].includes(name) && !SCORES.includes(name) && String(typeof v === "object" ? JSON.stringify(v) : v).toLowerCase().includes(text))) : all;
-          show(place, pages());
-          say(`${count(held.length)} found`);
-        },
-      })
-    : null;
-  show(place, pages());
-  return [field && all.length > 25 ? h("div", { class: "field" }, h("label", { for: "find-entity" }, "Find one"), field) : null, place];
+/** Predictions by pages, from the server. `link(row)` leads to one's reasons. */
+export function predictions({ key, fetch, link, chosen }) {
+  return paged((rows) => predictionTable(rows, { key, link, chosen }), fetch);
 }
 
 /** The whole answer of a job. */
 export async function answer(body, { id, told, entity, left, query, keep }) {
   const backtest = told.backtest ?? {};
   const kind = backtest.kind ?? told.labels?.kind;
-  const rows = told.predictions ?? [];
+  const first = told.predictions ?? { rows: [], total: 0 };
+  const { rows } = first;
+  const key = told.key ?? [];
   const reasons = h("div", { class: "card", id: "reasons", tabindex: "-1", "aria-live": "polite", hidden: true });
   const drawn = h("div", {});
   const button = h("button", { type: "button", class: "primary" }, "Keep it as a model");
@@ -130,13 +115,12 @@ export async function answer(body, { id, told, entity, left, query, keep }) {
     }
   });
   const warnings = (told.warnings ?? []).map((each) => (typeof each === "string" ? each : each.message));
-  const batch = rows.length || told.total
+  const batch = first.total
     ? predictions({
-        all: Array.isArray(rows) && (!told.total || told.total === rows.length) ? rows : null,
-        fetch: told.total && told.total !== rows.length ? async (at, size) => { const page = await get(`/api/jobs/${part(id)}/predictions?limit=${size}&offset=${at}`, { signal: left }); return { rows: page.rows ?? page.predictions, total: page.total }; } : null,
-        link: (key) => `#/ask/${part(id)}/${part(key)}`,
+        key,
+        fetch: async (at, size) => (at + size <= rows.length || rows.length === first.total ? { rows: rows.slice(at, at + size), total: first.total } : (await get(`/api/jobs/${part(id)}/result?limit=${size}&offset=${at}`, { signal: left })).predictions),
+        link: (row) => `#/ask/${part(id)}/${key.map((name) => part(row[name])).join("/")}`,
         chosen: entity,
-        kind,
       })
     : null;
   show(
@@ -151,10 +135,10 @@ export async function answer(body, { id, told, entity, left, query, keep }) {
       told.backtest ? section("How good it is", h("p", { class: "quiet" }, meaning(backtest.metric) ? `${metric(backtest.metric)}: ${meaning(backtest.metric)}.` : null), leaderboard(backtest), trust(backtest, warnings)) : null,
       drawn,
       told.drivers?.length ? section("What it rests on", h("p", { class: "quiet" }, "The share of what moves the predictions."), drivers(told.drivers)) : null,
-      batch ? section("Predictions", h("p", { class: "quiet" }, `${rows[0]?.cutoff ? `As of ${time(rows[0].cutoff)}. ` : ""}Choose one to see its reasons.`), batch) : null,
+      batch ? section("Predictions", h("p", { class: "quiet" }, [told.meaning ? sentence(told.meaning) : "", rows[0]?.cutoff ? `As of ${time(rows[0].cutoff)}.` : "", "Choose one to see its reasons."].filter(Boolean).join(" ")), batch) : null,
     ),
   );
-  if (entity !== undefined) explain(reasons, { id, entity, rows, kind, left });
+  if (entity) explain(reasons, { id, entity, rows, key, kind, left });
   try {
     const list = await get(`/api/jobs/${part(id)}/plots`, { signal: left });
     const found = list.plots ?? list;
@@ -164,33 +148,23 @@ export async function answer(body, { id, told, entity, left, query, keep }) {
   }
 }
 
-/** The reasons of one entity of an answer: those that came with it, then the rows behind them. */
-async function explain(place, { id, entity, rows, kind, left }) {
+/** The reasons of one entity of an answer: with the rows behind them where they can be read, else those that came with it. */
+async function explain(place, { id, entity, rows, key, kind, left }) {
   place.hidden = false;
-  const has = (row) => Object.entries(row).some(([name, v]) => !["reasons", "cutoff"].includes(name) && !SCORES.includes(name) && String(v) === entity);
-  const row = rows.find(has);
-  const close = h("a", { href: `#/ask/${part(id)}`, class: "small" }, "Close");
-  const title = h("div", { class: "head" }, h("h2", {}, `Why: ${entity}`), close);
+  const row = rows.find((each) => key.map((name) => String(each[name])).join("/") === entity);
+  const title = h("div", { class: "head" }, h("h2", {}, `Why: ${entity}`), h("a", { href: `#/ask/${part(id)}`, class: "small" }, "Close"));
   show(place, title, loading("Looking for the rows behind it"));
   place.focus({ preventScroll: true });
   place.scrollIntoView({ block: "start" });
+  const held = row ? key.map((name) => row[name]) : entity.split("/").map((text) => (/^-?\d{1,15}$/.test(text) ? Number(text) : text));
   try {
-    const found = row && typeof row.entity === "object" ? row.entity : await typed(row, entity);
-    const told = await post(`/api/jobs/${part(id)}/explain`, { entity: found }, { signal: left });
+    const told = await post(`/api/jobs/${part(id)}/explain`, { entity: held.length === 1 ? held[0] : held }, { signal: left });
     show(place, title, entityView(told));
   } catch (fault_) {
     if (fault_.name === "AbortError" || fault_.status === 401) return;
     const known = row?.reasons?.length
-      ? [
-          h("p", { class: "big" }, shownScore(kind, row.probability ?? row.prediction)),
-          section("Reasons", h("ul", { class: "bullets" }, row.reasons.map((each) => h("li", {}, typeof each === "string" ? each : each.text)))),
-        ]
+      ? [h("p", { class: "big" }, shownScore(kind, row.probability ?? row.prediction)), section("Reasons", h("ul", { class: "bullets" }, row.reasons.map((each) => h("li", {}, typeof each === "string" ? each : each.text))))]
       : null;
-    show(place, title, known ?? fault(fault_), known && fault_.status !== 404 && fault_.status !== 405 ? fault(fault_) : null);
+    show(place, title, known, fault(fault_));
   }
-}
-
-async function typed(row, entity) {
-  if (!row) return /^-?\d+$/.test(entity) ? Number(entity) : entity;
-  return Object.entries(row).find(([name, v]) => !["reasons", "cutoff"].includes(name) && !SCORES.includes(name) && String(v) === entity)[1];
 }
