@@ -33,6 +33,7 @@ LEAST_MOVE = 0.05  # of the level before
 PENALTY = 3.0  # times the noise's variance and the logarithm of the number of periods
 LEAST_BLOCKS = 2  # on each side of the date
 LEAST_PERIODS = 4
+PLAINLY = 0.9  # of a line's loss: no more may be left by the steps
 KEPT = 15
 CHOSEN = 3.0  # errors that the choice of a date can put between a level and what is seen of it
 
@@ -136,6 +137,7 @@ def mine_changes(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
     if grid is None:
         return Mined((), 0)
     found: list[Candidate] = []
+    seen: set[int] = set()
     searched = 0
     whole: dict[str | None, Change] = {}
     for early in every_level(sheet, grid):
@@ -150,7 +152,9 @@ def mine_changes(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
             whole[level.outcome] = change
         elif not level.among and level.outcome in whole and _alike(change, whole[level.outcome]):
             continue
-        found.append(change)
+        if early.mark not in seen:  # tables hold one series under two names
+            found.append(change)
+        seen.add(early.mark)
     found.sort(key=lambda c: -c.strength)
     return Mined(tuple(found[:KEPT]), searched, unadjusted(grid))
 
@@ -185,7 +189,7 @@ def _change(early: Early) -> Change | None:
     line = fit(
         adjusted[inside], weights[inside], np.column_stack([np.ones(inside.sum()), np.arange(inside.sum())])
     )
-    if float((weights * steps.residuals**2)[inside].sum()) > line.loss:
+    if float((weights * steps.residuals**2)[inside].sum()) > PLAINLY * line.loss:
         return None
     before, after = steps.coefficients[-2:]
     noise = _noise(adjusted, weights, cuts) * remembered

@@ -88,6 +88,8 @@ class Trend:
         known = values[np.isfinite(values)]
         width = max(1, len(known) // 10)
         first, last = float(known[:width].mean()), float(known[-width:].mean())
+        if share:  # a season taken out can lead a little beyond
+            first, last = min(max(first, 0.0), 1.0), min(max(last, 0.0), 1.0)
         unit = _unit(level.grid)[1]
         split = date(level.grid.split)
         held = f"{level.title()} {'keep' if level.counts else 'keeps'} {goes}"
@@ -123,6 +125,7 @@ def mine_trends(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
     if grid is None:
         return Mined((), 0)
     found: list[Candidate] = []
+    seen: set[int] = set()
     searched = 0
     whole: dict[str, Trend] = {}
     for early in every_level(sheet, grid):
@@ -137,7 +140,9 @@ def mine_trends(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
             whole[level.outcome] = trend
         if level.attribute is not None and level.outcome in whole and _alike(trend, whole[level.outcome]):
             continue
-        found.append(trend)
+        if early.mark not in seen:  # tables hold one series under two names
+            found.append(trend)
+        seen.add(early.mark)
     found.sort(key=lambda c: -c.strength)
     return Mined(tuple(found[:KEPT]), searched, unadjusted(grid))
 
