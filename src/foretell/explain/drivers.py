@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from foretell.core.random import generator
+from foretell.core.text import listing
 from foretell.evaluation.bootstrap import interval, resample
 from foretell.explain.asked import settled, with_rows_of
 from foretell.explain.explanation import Estimate, Influence
@@ -186,18 +187,25 @@ def worse(
 
 
 def remarks(stories: Sequence[Influence], metric: Metric) -> tuple[str, ...]:
-    """The stories that the model uses and that do not help it on these rows, in sentences."""
+    """Where use and help disagree: the stories that the model uses and that do not help it on these rows."""
+    idle = [s for s in stories if s.lost is not None and s.share >= USED and s.lost.low <= 0 <= s.lost.high]
+    worse_with = [s for s in stories if s.lost is not None and s.share >= USED and s.lost.high < 0]
     found = []
-    for told in stories:
-        if told.lost is None or told.share < USED or not told.lost.low <= 0:
-            continue
-        how = "is better" if told.lost.high < 0 else "does no worse"
-        why = "it misleads" if told.lost.high < 0 else "others say the same, or it does not help"
+    if idle:
         found.append(
-            f"{told.share:.0%} of what moves the scores is {told.text!r}, yet with it shuffled the model "
-            f"{how} ({title(metric.name)}): {why}"
+            f"used, yet shuffled the model does no worse for sure ({title(metric.name)}): {_named(idle)}; "
+            "others say the same, or it does not help"
+        )
+    if worse_with:
+        found.append(
+            f"used, yet shuffled the model is better ({title(metric.name)}): {_named(worse_with)}; what it "
+            "has learned of that no longer holds"
         )
     return tuple(found)
+
+
+def _named(stories: Sequence[Influence]) -> str:
+    return listing([f"{s.text!r} ({s.share:.0%})" for s in stories])
 
 
 def main_reasons(stories: Sequence[Influence], heads: Mapping[str, str], top: int = 8) -> tuple[Driver, ...]:

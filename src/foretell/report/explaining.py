@@ -17,6 +17,7 @@ from foretell.explain.explanation import (
     Point,
     Told,
 )
+from foretell.explain.wording import number
 from foretell.models.criteria import title
 from foretell.report.answer import stack, task_view
 from foretell.report.layout import bullets, grid, heading, indented
@@ -98,16 +99,19 @@ def _paths(found: Explanation, shown: int) -> RenderableType:
 
 
 def _curves(found: Explanation) -> RenderableType | None:
-    told = [c for c in found.dependence if _reach(c.points) > 0]
+    widest = max((_reach(c.points) for c in found.dependence), default=0.0)
+    told = [c for c in found.dependence if _reach(c.points) > widest / 10]
     if not told:
         return None
+    every = [p.value for c in told for p in c.points]
     of = f"the probability of {found.of!r}" if found.of else _of(found.kind)
     view = Grid(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     view.add_column(no_wrap=True, style="cyan")
     view.add_column(overflow="fold")
     for curve in told:
         values = [p.value for p in curve.points]
-        view.add_row(sparkline(values), Text(_said(curve, found.kind)))
+        drawn = sparkline(values, low=min(every), high=max(every))  # one scale for all
+        view.add_row(drawn, Text(_said(curve, found.kind)))
     title_ = f"How {of} goes with each, all else as it is"
     return Group(heading(title_), view)
 
@@ -115,18 +119,30 @@ def _curves(found: Explanation) -> RenderableType | None:
 def _said(curve: Dependence, kind: str) -> str:
     """A curve in words: where it begins and ends, and what is predicted there."""
     if curve.how == "pd":
-        each = ", ".join(f"{'none' if p.at is None else p.at} {_shown(p.value, kind)}" for p in curve.points)
-        return f"{curve.text}: {each}"
-    first, last = curve.points[0], curve.points[-1]
-    peak, dip = (f(curve.points, key=lambda p: p.value) for f in (max, min))
-    said = f"{curve.text}: {_at(first, kind)}, {_at(last, kind)}"
-    beyond = [p for p in (peak, dip) if p not in (first, last)]
-    return said + "".join(f"; {_at(p, kind)}" for p in beyond)
+        each = (f"{_ranged(p, kind)} with {'none' if p.at is None else p.at}" for p in curve.points)
+        return f"{curve.text}: {', '.join(each)}"
+    points = curve.points
+    span = max(abs(float(p.at or 0.0)) for p in points)
+    first, last = points[0], points[-1]
+    said = f"{curve.text}: from {_at(first, span, kind)} to {_at(last, span, kind)}"
+    most, least = (f(points, key=lambda p: p.value) for f in (max, min))
+    beyond = [
+        f"{word} {_at(p, span, kind)}"
+        for word, p in (("most", most), ("least", least))
+        if abs(p.value - first.value) > _reach(points) / 4 and abs(p.value - last.value) > _reach(points) / 4
+    ]
+    return "; ".join([said, *beyond])
 
 
-def _at(point: Point, kind: str) -> str:
-    at = amount(point.at) if isinstance(point.at, float | int) else str(point.at)
-    return f"{_shown(point.value, kind)} at {at}"
+def _at(point: Point, span: float, kind: str) -> str:
+    """Such as "53% (52% to 54%) at 14"; a place that is nothing beside the others is 0."""
+    at = float(point.at or 0.0)
+    return f"{_ranged(point, kind)} at {number(0.0 if abs(at) < span / 1000 else at)}"
+
+
+def _ranged(point: Point, kind: str) -> str:
+    low, high = _shown(point.low, kind), _shown(point.high, kind)
+    return _shown(point.value, kind) + (f" ({low} to {high})" if low != high else "")
 
 
 def _reach(points: Sequence[Point]) -> float:
