@@ -20,6 +20,7 @@ from foretell.cli.grading import grade
 from foretell.cli.models import models_app
 from foretell.cli.monitoring import monitor
 from foretell.cli.output import Result, emit, save
+from foretell.cli.reporting import report_file
 from foretell.cli.retraining import retrain
 from foretell.cli.run import Run, connect, load, registry, running
 from foretell.cli.serving import serve
@@ -312,6 +313,7 @@ def predict(
 app.command()(explain)
 app.command()(write)
 app.command()(grade)
+app.command("report")(report_file)
 app.command()(monitor)
 app.command()(retrain)
 app.command()(upkeep.run)

@@ -9,25 +9,27 @@ from foretell.engines.base import Labels
 from foretell.evaluation.labels import report, warnings
 from foretell.features.model import FeatureSet
 from foretell.task.cutoffs import Folds
-from foretell.task.model import TaskKind
+from foretell.task.model import Task
 
 
 def health_of(
-    kind: TaskKind, labels: Labels, folds: Folds, features: FeatureSet, notes: tuple[str, ...]
+    task: Task, labels: Labels, folds: Folds, features: FeatureSet, notes: tuple[str, ...]
 ) -> dict[str, Any]:
-    """JSON-ready: `labels` over time, `folds` with their spans, `warnings` of both, and the data's `notes`."""
+    """JSON-ready: `tables` with their numbers of rows, `labels` over time, `folds` with their spans,
+    `warnings`, and `notes` on features and data.
+    """
     rows = labels.rows
-    told = report(kind, labels.values, rows.cutoffs, rows.entities, labels.dropped)
+    told = report(task.kind, labels.values, rows.cutoffs, rows.entities, labels.dropped)
     spans = {}
     for name, mask in (("train", folds.train), ("valid", folds.valid), ("test", folds.test)):
         held = rows.cutoffs[mask]
         if len(held):
             first, last = format_instant(int(held.min())), format_instant(int(held.max()))
             spans[name] = {"rows": len(held), "first": first, "last": last}
-    remarks = (*warnings(told), *features.remarks, *((folds.note,) if folds.note else ()))
     return {
+        "tables": {t.name: t.rows for t in task.schema.tables if not t.ignored},
         "labels": told.to_dict(),
         "folds": spans,
-        "warnings": list(dict.fromkeys(remarks)),
-        "notes": list(notes),
+        "warnings": [*warnings(told), *((folds.note,) if folds.note else ())],
+        "notes": list(dict.fromkeys((*features.remarks, *notes))),
     }

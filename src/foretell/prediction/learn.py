@@ -469,7 +469,7 @@ def release(
         "database": database.name,
         "snapshot": database.fingerprint,
         "packages": package_versions(),
-        "health": health_of(lesson.task.kind, lesson.labels, folds, lesson.features, database.notes),
+        "health": health_of(lesson.task, lesson.labels, folds, lesson.features, database.notes),
     }
     return Model(
         task=lesson.task,

@@ -59,7 +59,7 @@ y = x  # a vertical one is said in the same words
 
 def when(field: str = "t", title: str | None = None, **how: Any) -> Spec:
     """A position in time, of epoch milliseconds (UTC)."""
-    axis = {"labelOverlap": True, "tickCount": 5, **how.pop("axis", {})}
+    axis = {"labelOverlap": True, "labelSeparation": 6, "tickCount": 4, **how.pop("axis", {})}
     scale = {"type": "utc", **how.pop("scale", {})}
     return {"field": field, "type": "temporal", "title": title, "axis": axis, "scale": scale, **how}
 
@@ -76,8 +76,19 @@ def legend(field: str, names: Sequence[str], colours: Sequence[str] = COLOURS) -
         "type": "nominal",
         "sort": None,
         "scale": {"domain": list(names), "range": [colours[i % len(colours)] for i in range(len(names))]},
-        "legend": {"orient": "top", "title": None, "symbolType": "stroke", "columns": 2, "labelLimit": 260},
+        "legend": {
+            "orient": "top",
+            "title": None,
+            "symbolType": "stroke",
+            "columns": _columns(names),
+            "labelLimit": 300,
+        },
     }
+
+
+def _columns(names: Sequence[str]) -> int:
+    """How many names fit beside one another over a plot."""
+    return 1 if sum(map(len, names)) > 40 else 2
 
 
 def dashes(field: str, names: Sequence[str]) -> Spec:
@@ -88,7 +99,13 @@ def dashes(field: str, names: Sequence[str]) -> Spec:
         "type": "nominal",
         "sort": None,
         "scale": {"domain": list(names), "range": kinds},
-        "legend": {"orient": "top", "title": None, "symbolType": "stroke", "columns": 2, "labelLimit": 260},
+        "legend": {
+            "orient": "top",
+            "title": None,
+            "symbolType": "stroke",
+            "columns": _columns(names),
+            "labelLimit": 300,
+        },
     }
 
 

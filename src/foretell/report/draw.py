@@ -31,7 +31,7 @@ STYLE = (
     "@media print{:root{" + "".join(f"--plot-{n}:{c};" for n, c in LIGHT.items()) + "}}\n"
 )
 """What a page needs in its style sheet for plots of the theme "auto"."""
-FONT = "system-ui, sans-serif"
+FONT = "Arial, Helvetica, sans-serif"  # what its texts were measured by
 _ROOT = re.compile(r"<svg[^>]*>")
 _TAG = re.compile(r"<[a-z][^>]*>")
 _ARIA = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')

@@ -16,7 +16,10 @@ LONGEST = 62  # characters of a driver's text that fit over its bar
 
 def explanation_plots(told: Explanation) -> tuple[Plot, ...]:
     """The drivers, and a curve for each that has one."""
-    return (drivers_plot(told.stories), *(dependence_plot(d, i) for i, d in enumerate(told.dependence)))
+    heights = [v for d in told.dependence for p in d.points for v in (p.low, p.high, p.value) if known(v)]
+    span = (min(heights), max(heights)) if heights else None
+    curves = (dependence_plot(d, i, span) for i, d in enumerate(told.dependence))
+    return (drivers_plot(told.stories), *curves)
 
 
 def drivers_plot(drivers: Sequence[Driver | Influence], *, shown: int = SHOWN) -> Plot:
@@ -56,13 +59,21 @@ def drivers_plot(drivers: Sequence[Driver | Influence], *, shown: int = SHOWN) -
     )
 
 
-def dependence_plot(told: Dependence, number: int = 0) -> Plot:
-    """How the prediction goes with one feature, with its interval, and where it is on average."""
+def dependence_plot(told: Dependence, number: int = 0, span: tuple[float, float] | None = None) -> Plot:
+    """How the prediction goes with one feature, with its interval, and where it is on average.
+
+    `span` is between which predictions it is drawn: what hardly moves them should look so beside others.
+    """
     name = f"dependence_{number}"
-    title = f"{capital(told.of)}, by {told.text}" if told.of else f"By {told.text}"
+    title = f"{capital(told.of)}, by {told.text}" if told.of else f"Prediction, by {told.text}"
     numbers = [p for p in told.points if known(p.at)]
     rest = [p for p in told.points if not known(p.at)]
-    up = y("y", told.of or "prediction", axis={"tickCount": 4}, scale={"zero": False})
+    up = y(
+        "y",
+        told.of or "prediction",
+        axis={"tickCount": 4},
+        scale={"zero": False, **({"domain": span} if span else {})},
+    )
     points = [p for p in told.points if known(p.value)]
     if not points:
         return Plot(name, title, f"{title}: no curve is known.", unit([level(told.average, up)]))
