@@ -23,6 +23,8 @@ INK, DIM, LINE, PAPER = "#1a1a1a", "#595959", "#d9d9d9", "#ffffff"
 MODEL, RULE, THIRD, FOURTH, FIFTH = "#0b62a4", "#a84a00", "#6a3d9a", "#00695c", "#ad1457"
 COLOURS = (MODEL, RULE, THIRD, FOURTH, FIFTH)
 """Told apart by colour-blind people, each with a contrast of at least 4.5 on paper; dashes differ as well."""
+MOST_DATES = 6
+"""Of more moments than these an axis shows round dates, not theirs."""
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [10, 4])
 
 
@@ -62,6 +64,13 @@ def when(field: str = "t", title: str | None = None, **how: Any) -> Spec:
     axis = {"labelOverlap": True, "labelSeparation": 6, "tickCount": 4, **how.pop("axis", {})}
     scale = {"type": "utc", **how.pop("scale", {})}
     return {"field": field, "type": "temporal", "title": title, "axis": axis, "scale": scale, **how}
+
+
+def dates(moments: Sequence[float]) -> Spec:
+    """The axis of a few moments (epoch milliseconds): their own dates."""
+    if len(moments) > MOST_DATES:
+        return {}
+    return {"values": list(moments), "format": "%Y-%m-%d", "labelFlush": True}
 
 
 def shares(**how: Any) -> Spec:

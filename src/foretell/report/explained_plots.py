@@ -11,7 +11,7 @@ from foretell.report.chart import spans as spanned
 from foretell.report.numbers import amount, share
 
 SHOWN = 12
-LONGEST = 62  # characters of a driver's text that fit over its bar
+LONGEST = 52  # characters of a driver's text that fit over its bar
 
 
 def explanation_plots(told: Explanation) -> tuple[Plot, ...]:
@@ -25,7 +25,7 @@ def explanation_plots(told: Explanation) -> tuple[Plot, ...]:
 def drivers_plot(drivers: Sequence[Driver | Influence], *, shown: int = SHOWN) -> Plot:
     """A bar for each driver, the strongest on top, its text above it."""
     rows = [
-        {"i": i, "x": d.share, "zero": 0, "text": _cut(str(d)), "part": share(d.share)}
+        {"i": i, "x": d.share, "zero": 0, "text": _cut(d), "part": share(d.share)}
         for i, d in enumerate(drivers[:shown])
     ]
     place = {"field": "i", "type": "ordinal", "axis": None, "title": None, "scale": {"paddingInner": 0}}
@@ -53,7 +53,7 @@ def drivers_plot(drivers: Sequence[Driver | Influence], *, shown: int = SHOWN) -
     listed = "; ".join(f"{d} ({share(d.share)})" for d in drivers[:shown])
     return Plot(
         "drivers",
-        "What the predictions rest on",
+        "What the predictions rest on (↑ higher values raise it, ↓ lower it)",
         f"The strongest drivers, each with its part of all that moves the scores: {listed}.",
         unit([bars, texts, parts], height={"step": 34}),
     )
@@ -112,5 +112,8 @@ def _at(value: float | str | None) -> str:
     return amount(value) if isinstance(value, int | float) else str(value)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"
+def _cut(driver: Driver | Influence) -> str:
+    """What it is, short enough to stand over a bar, with an arrow for its direction."""
+    arrow = {"higher values raise it": " ↑", "higher values lower it": " ↓"}.get(driver.direction, "")
+    text = driver.text
+    return (text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…") + arrow

@@ -20,6 +20,7 @@ from foretell.report.chart import (
     Spec,
     band,
     capital,
+    dates,
     dots,
     known,
     level,
@@ -330,10 +331,11 @@ def over_time(told: Told) -> Plot | None:
     ]
     rules = [{"t": millis(s["name"]), "y": s["baseline"], "of": rule} for s in held if known(s["baseline"])]
     both = [{**r, "i": i} for i, r in enumerate((*rows, *rules))]
+    across = when(axis=dates([r["t"] for r in rows]))
     marks = [
-        spans(rows, when(), up),
-        lines(both, [THE_MODEL, rule], when(), up),
-        dots(rows, when(), up),
+        spans(rows, across, up),
+        lines(both, [THE_MODEL, rule], across, up),
+        dots(rows, across, up),
     ]
     parts = [
         f"{s['name'].partition(' … ')[0][:10]} {number(s['model'])} against {number(s['baseline'])}"
@@ -351,10 +353,11 @@ def coverage(told: Told) -> Plot | None:
     rows = [{"t": millis(s["name"]), "y": s["coverage"]} for s in held]
     low = min(*(r["y"] for r in rows), told["level"])
     up = y("y", "inside their interval", axis=shares(), scale={"domain": [max(0.0, low - 0.1), 1]})
+    across = when(axis=dates([r["t"] for r in rows]))
     marks = [
         level(told["level"], up),
-        mark("line", rows, {"x": when(), "y": up}, color=MODEL, strokeWidth=2),
-        dots(rows, when(), up),
+        mark("line", rows, {"x": across, "y": up}, color=MODEL, strokeWidth=2),
+        dots(rows, across, up),
     ]
     shown = [r["y"] for r in rows]
     alt = (
