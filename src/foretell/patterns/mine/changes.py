@@ -22,11 +22,11 @@ from foretell.features.matrix import Floats, Instants
 from foretell.patterns.candidate import Candidate, Mined, Sample
 from foretell.patterns.finding import Kind, Measured
 from foretell.patterns.mine.grid import Grid, choose
-from foretell.patterns.mine.levels import Early, Fit, Level, block_of, cells, every_level, fit, memory
+from foretell.patterns.mine.levels import Early, Fit, Level, Read, block_of, cells, every_level, fit, memory
 from foretell.patterns.mine.phrases import between, date, figure, first_upper, step
 from foretell.patterns.mine.statement import statement
 from foretell.patterns.mine.trends import adjustment, as_z, season_error, unadjusted
-from foretell.patterns.sheet import Bools, Ints, Part, Sheet
+from foretell.patterns.sheet import Bools, Part, Sheet
 
 LEAST_Z = 4.0  # the date was chosen among many
 LEAST_MOVE = 0.05  # of the level before
@@ -76,28 +76,28 @@ class Change:
     def sample(self, part: Part) -> Sample:
         level = self.level
         later = (self.at, level.grid.stop) if part is Part.EARLY else level.span(Part.LATER)
-        own, own_entities, own_periods, support = self._side(*later, place=0)
-        old, old_entities, old_periods, _ = self._side(self.since, self.at, place=2)
+        own, now = self._side(*later, place=0)
+        old, then = self._side(self.since, self.at, place=2)
         columns = np.concatenate([own, old])
-        entities = np.concatenate([own_entities, old_entities])
-        periods = np.concatenate([own_periods, old_periods])
-        if len(self.season) and len(own_periods) and len(old_periods):
-            lean = _mean(level.grid, own_periods) - _mean(level.grid, old_periods)
+        entities = np.concatenate([now.entities, then.entities])
+        periods = np.concatenate([now.periods, then.periods])
+        if len(self.season) and len(own) and len(old):
+            lean = _mean(level.grid, now) - _mean(level.grid, then)
             error, of, dates = season_error(level, self.fitted, -lean)
             columns = np.concatenate([columns, np.pad(error[:, None], ((0, 0), (4, 0)))])
             entities, periods = np.concatenate([entities, of]), np.concatenate([periods, dates])
         sums, entities, blocks = cells(columns, entities, periods // self.block)
         null = self.luck if part is Part.LATER else 0.0
-        return Sample(sums, _moved, entities, blocks, support, level.population(part), null)
+        return Sample(sums, _moved, entities, blocks, now.support, level.population(part), null)
 
-    def _side(self, start: int, stop: int, place: int) -> tuple[Floats, Ints, Ints, int]:
-        """Rows and sums in columns `place` and `place` + 1 of five, with entities, periods and support."""
-        periods, values, entities, support = self.level.read(start, stop)
+    def _side(self, start: int, stop: int, place: int) -> tuple[Floats, Read]:
+        """Rows and sums in columns `place` and `place` + 1 of five."""
+        held = self.level.read(start, stop)
         every = np.arange(start, stop)
-        adjusted = values - (self.level.grid.design(every) @ self.season)[periods - start]
-        columns = np.zeros((len(values), 5))
-        columns[:, place], columns[:, place + 1] = 1.0, adjusted
-        return columns, entities, periods, support
+        season = (self.level.grid.design(every) @ self.season)[held.periods - start]
+        columns = np.zeros((len(season), 5))
+        columns[:, place], columns[:, place + 1] = held.rows, held.sums - held.rows * season
+        return columns, held
 
     def rows(self) -> Bools | None:
         return None
@@ -272,10 +272,11 @@ def _alike(part: Change, whole: Change) -> bool:
     return near and move * all_moved > 0 and abs(move - all_moved) < 3 * abs(move) / part.strength
 
 
-def _mean(grid: Grid, periods: Ints) -> Floats:
+def _mean(grid: Grid, held: Read) -> Floats:
     """What the season is a sum of, on average over rows."""
-    every, counts = np.unique(periods, return_counts=True)
-    return np.asarray(np.average(grid.design(every), axis=0, weights=counts))
+    every, place = np.unique(held.periods, return_inverse=True)
+    weights = np.bincount(place, weights=held.rows)
+    return np.asarray(np.average(grid.design(every), axis=0, weights=weights))
 
 
 def _moved(sums: Floats) -> Floats:

@@ -28,6 +28,17 @@ FEW = 10  # entities
 
 
 @dataclass(frozen=True)
+class Read:
+    """Rows of a level, added up per period and entity where that is less to hold."""
+
+    periods: Ints
+    rows: Floats  # how many
+    sums: Floats  # of their values
+    entities: Ints
+    support: int  # rows that the level speaks of
+
+
+@dataclass(frozen=True)
 class Level:
     """One figure per period of a sheet's rows.
 
@@ -72,8 +83,8 @@ class Level:
             return self.grid.first, self.grid.stop
         return 0, self.grid.later(int(self.sheet.times[-1]))
 
-    def read(self, start: int, stop: int) -> tuple[Ints, Floats, Ints, int]:
-        """The rows of periods `start` to `stop`: period, value and entity of each, and the rows it speaks of.
+    def read(self, start: int, stop: int) -> Read:
+        """The rows of periods `start` to `stop`, added up where they are alike.
 
         A number of rows has one row per period, which is its own entity. A level of a few entities speaks
         of these alone, so that it is only time whose chance is judged: there too, periods take their place.
@@ -87,28 +98,27 @@ class Level:
             held = periods if member is None else periods[member]
             counts = np.bincount(held - start, minlength=max(0, stop - start)).astype(np.float64)
             every = np.arange(start, stop)
-            return every, counts, every, len(held)
+            return Read(every, np.ones(len(every)), counts, every, len(held))
         entities = sheet.entities[a:b]
         if self.among:
             assert member is not None
-            return periods, member.astype(np.float64), entities, int(member.sum())
+            return _added_up(periods, member.astype(np.float64), entities, start, stop, int(member.sum()))
         assert self.outcome is not None
         values = sheet.outcome(self.outcome).values[a:b]
         keep = np.isfinite(values) if member is None else np.isfinite(values) & member
-        held = entities[keep]
-        if len(np.unique(held)) < FEW:
-            held = periods[keep] - self.grid.first
-        return periods[keep], values[keep], held, int(keep.sum())
+        return _added_up(periods[keep], values[keep], entities[keep], start, stop, int(keep.sum()))
 
     def population(self, part: Part) -> int:
         return int(self.sheet.part(part).sum())
 
     def per_period(self, start: int, stop: int) -> tuple[Floats, Floats]:
         """Rows and sums of values per period from `start` to `stop`."""
-        periods, values, _, _ = self.read(start, stop)
+        held = self.read(start, stop)
         size = max(0, stop - start)
-        rows = np.bincount(periods - start, minlength=size).astype(np.float64)
-        return rows, np.bincount(periods - start, weights=values, minlength=size).astype(np.float64)
+        rows, sums = (
+            np.bincount(held.periods - start, weights=w, minlength=size) for w in (held.rows, held.sums)
+        )
+        return rows.astype(np.float64), sums.astype(np.float64)
 
     def series(self, season: Floats) -> tuple[Instants, Floats]:
         """The level per period over all of history, its season taken out."""
@@ -170,6 +180,24 @@ class Level:
             f"FROM {'filled' if self.counts else 'read'}"
         )
         return held
+
+
+def _added_up(periods: Ints, values: Floats, entities: Ints, start: int, stop: int, support: int) -> Read:
+    """One entry per period and entity, or per row where these are as many."""
+    rows = np.ones(len(values))
+    if len(values):
+        low, width = int(entities.min()), stop - start
+        people = int(entities.max()) - low + 1
+        if people * width <= max(1_000_000, len(values) // 2):
+            codes = (entities - low) * width + (periods - start)
+            counts = np.bincount(codes)
+            there = np.flatnonzero(counts)
+            values = np.bincount(codes, weights=values)[there].astype(np.float64)
+            rows = counts[there].astype(np.float64)
+            periods, entities = there % width + start, there // width + low
+    if len(np.unique(entities)) < FEW:
+        entities = periods - start
+    return Read(periods, rows, values, entities, support)
 
 
 @dataclass(frozen=True)

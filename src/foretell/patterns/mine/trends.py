@@ -57,23 +57,24 @@ class Trend:
     def sample(self, part: Part) -> Sample:
         level, grid = self.level, self.level.grid
         start, stop = level.span(part)
-        periods, values, entities, support = level.read(start, stop)
+        held = level.read(start, stop)
+        periods, entities, n = held.periods, held.entities, held.rows
         every = np.arange(start, stop)
         t = _clock(every, start, stop, grid)
         design = grid.design(every)
         at = periods - start
-        adjusted = values - (design @ self.season)[at]
+        adjusted = held.sums - n * (design @ self.season)[at]
         x = t[at]
-        columns = np.stack([np.ones(len(x)), x, x * x, adjusted, x * adjusted, np.zeros(len(x))], axis=1)
+        columns = np.stack([n, n * x, n * x * x, adjusted, x * adjusted, np.zeros(len(x))], axis=1)
         if len(self.season) and len(x) > 2:
-            rows = np.bincount(at, minlength=len(every)).astype(np.float64)
+            rows = np.bincount(at, weights=n, minlength=len(every))
             centred = rows * (t - (rows @ t) / rows.sum())
             lean = (centred @ design) / (centred @ t)  # (k,) how the season's weights move the slope
             error, of, dates = season_error(level, self.fitted, -lean)
             columns = np.concatenate([columns, np.pad(error[:, None], ((0, 0), (5, 0)))])
             entities, periods = np.concatenate([entities, of]), np.concatenate([periods, dates])
         sums, entities, blocks = cells(columns, entities, periods // self.block)
-        return Sample(sums, _slope, entities, blocks, support, level.population(part))
+        return Sample(sums, _slope, entities, blocks, held.support, level.population(part))
 
     def rows(self) -> Bools | None:
         return None
@@ -164,15 +165,15 @@ def unadjusted(grid: Grid) -> tuple[str, ...]:
 def season_error(level: Level, fitted: Fit, lean: Floats) -> tuple[Floats, Ints, Ints]:
     """What the early rows' errors do to a figure that moves by `lean` (k,) with the season's weights.
 
-    Gives each early row's share, its entity and its period. The shares sum to zero: least squares leaves
+    Gives each early entry's part, its entity and its period. The parts sum to zero: least squares leaves
     residuals that its design does not explain. They are there for the figure's error alone.
     """
     start, stop = level.span(Part.EARLY)
-    periods, values, entities, _ = level.read(start, stop)
+    held = level.read(start, stop)
     pull = fitted.design @ (fitted.inverse[:, : len(lean)] @ lean)  # (periods,)
     expected = fitted.design @ fitted.coefficients
-    at = periods - start
-    return pull[at] * (values - expected[at]), entities, periods
+    at = held.periods - start
+    return pull[at] * (held.sums - held.rows * expected[at]), held.entities, held.periods
 
 
 def _trend(early: Early) -> Trend | None:
