@@ -2,9 +2,10 @@
 
 A hint compares the entity with others of the same population at the same cutoff. It is about what can change
 and has lately: the entity's own events, whether there were any of late; never about what somebody is. All
-else that the model reads must be alike (ranks of the other paths' columns, weighted as the model uses them),
-enough entities must stand on either side, the difference must be sure and worth telling, and most of it must
-come from those very events by the model's own account. Otherwise there is no hint.
+else that the model reads must be alike (ranks of columns, weighted as the model uses them: those of other
+paths, and those of all history along the same one), enough entities must stand on either side, the difference
+must be sure and worth telling, and most of it must come from those very events by the model's own account.
+Otherwise there is no hint.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from foretell.explain.explanation import Estimate, Hint
 from foretell.explain.stories import PAST_LABELS, grouped, path, table
 from foretell.explain.wording import events_of
 from foretell.features.matrix import Categorical, Floats, Matrix, Numeric
-from foretell.features.model import Aggregated, Feature, FeatureSet
+from foretell.features.model import Aggregated, Attribute, Feature, FeatureSet, OwnLabels
 
 Mask = npt.NDArray[np.bool_]
 
@@ -36,6 +37,8 @@ WORTH = 0.3
 OWN = 0.6
 """This share of a difference in link space must come from the path that the hint is about."""
 THRESHOLDS = (7, 14, 30, 60, 90)
+LASTING = frozenset({"count", "sum", "mean", "tenure", "min", "max", "distinct", "median", "mode"})
+"""Measures that one more event hardly moves, where they are of all history."""
 TRIED, TOLD = 4, 3
 """So many paths are tried, and so many hints told, one of a path."""
 EXPLAINED = 150
@@ -66,13 +69,15 @@ def hints(peers: Peers, features: FeatureSet) -> tuple[Hint, ...]:
     changing = [
         k for k, places in paths.items() if any(_splits(f) for f in _features(peers, places, features))
     ]
+    held = {f.name: f for f in features.features}
     used = {k: sum(peers.weights.get(peers.X.names[i], 0.0) for i in paths[k]) for k in changing}
     found = []
     for key in sorted(changing, key=lambda k: -used[k])[:TRIED]:
         same = [k for k in paths if k == key or k.startswith(f"{key}>")]  # what hangs on the events too
         ends = {table(f) for f in _features(peers, paths[key], features)}
         same += [PAST_LABELS] if ends & peers.counted and PAST_LABELS in paths else []
-        told = _of_path(peers, paths[key], sorted(i for k in same for i in paths[k]), features)
+        moved = sorted(i for k in same for i in paths[k] if not lasting(held.get(peers.X.names[i])))
+        told = _of_path(peers, paths[key], moved, features)
         if told is not None:
             found.append(told)
     return tuple(sorted(found, key=lambda h: -abs(h.difference.value))[:TOLD])
@@ -90,6 +95,14 @@ def alike(X: Matrix, weights: Mapping[str, float], besides: set[int]) -> Mask:
     near = distance <= ALIKE * total if total else np.ones(X.rows, dtype=np.bool_)
     near[0] = False
     return np.asarray(near)
+
+
+def lasting(feature: Feature | None) -> bool:
+    """Whether a feature is of all history, so that what happened lately hardly moves it: it must be alike."""
+    definition = feature.definition if feature is not None else None
+    if not isinstance(definition, Aggregated | OwnLabels):
+        return definition is None or isinstance(definition, Attribute)
+    return definition.window is None and definition.ago is None and definition.measure in LASTING
 
 
 def _apart(X: Matrix, place: int) -> Floats:

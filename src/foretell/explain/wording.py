@@ -9,12 +9,13 @@ from textwrap import shorten
 from foretell.core.time import Last, Offset
 from foretell.features.describe import value_words, window_words, words
 from foretell.features.matrix import Categorical, Matrix, Text
-from foretell.features.model import Aggregated, Contrast, Feature
+from foretell.features.model import Aggregated, Contrast, Feature, OwnLabels
 from foretell.plan.measures import MEASURES
-from foretell.plan.nodes import Comparison
+from foretell.plan.nodes import Comparison, Following
 from foretell.task.describe import singular
 
 SHOWN = 60  # characters of a text
+MOST_TIMES = 100  # beyond it a rhythm is broken, whatever the number
 ALL_TIME = window_words(None, "count")
 _SHARES = ("share of", "mean outcome")
 _OUTCOMES = ("the last known outcome", "the outcome of")
@@ -62,7 +63,10 @@ def _phrase(feature: Feature, value: float, known: bool) -> str | None:
         if not known or overdue != (Comparison.RATIO, "recency", "gap"):
             return None
         events = words(definition.left.down[-1].link.child)
-        return f"{number(value)} times the usual days between {events} have passed"
+        times = number(value) if value <= MOST_TIMES else f"more than {MOST_TIMES}"
+        return f"{times} times the usual days between {events} have passed"
+    if isinstance(definition, OwnLabels) and definition.following is Following.RUN and known:
+        return _run(feature, definition, value)
     if not isinstance(definition, Aggregated) or definition.ago is not None:
         return None
     if definition.measure in ("recency", "tenure"):
@@ -72,6 +76,17 @@ def _phrase(feature: Feature, value: float, known: bool) -> str | None:
     ):
         return _counted(feature, definition, value) if known else None
     return _latest(feature, number(value) if known else None)
+
+
+def _run(feature: Feature, definition: OwnLabels, value: float) -> str | None:
+    """Such as "the last 9 known outcomes: all yes"."""
+    if definition.measure != "last" or definition.ago is not None or not value:
+        return None
+    yes_or_no = "(below 0" in feature.description
+    alike = ("all yes" if value > 0 else "all no") if yes_or_no else "all alike"
+    if abs(value) == 1:
+        return f"the last known outcome: {alike.removeprefix('all ')}" if yes_or_no else None
+    return f"the last {number(abs(value))} known outcomes: {alike}"
 
 
 def _dated(feature: Feature, definition: Aggregated, days: float | None) -> str | None:

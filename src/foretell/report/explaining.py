@@ -252,7 +252,8 @@ def _loss(lost: Estimate | None) -> str:
     """
     if lost is None:
         return "–"
-    digits = 3 if max(abs(lost.low), abs(lost.high)) < 10 else 1
+    most = max(abs(lost.value), abs(lost.low), abs(lost.high))
+    digits = 3 if most < 1 else 2 if most < 10 else 1
     low, high = (f"{v:.{digits}f}".replace("-", "−") for v in (lost.low, lost.high))
     return f"{signed(lost.value, digits)} ({low} to {high})"
 
@@ -265,10 +266,10 @@ def _change(value: float, kind: str) -> str:
     """A change with its sign: points of probability, or units.
 
     >>> _change(0.107, "binary"), _change(-12.345, "regression")
-    ('+11', '−12.35')
+    ('+11', '−12.3')
     """
     if kind == TaskKind.REGRESSION:
-        return ("+" if value > 0 else "−") + amount(abs(value))
+        return ("+" if value > 0 else "−") + number(abs(value))
     return signed(100 * value, 0 if abs(value) >= 0.0095 else 1)
 
 
