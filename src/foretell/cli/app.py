@@ -20,6 +20,7 @@ from foretell.cli.grading import grade
 from foretell.cli.models import models_app
 from foretell.cli.monitoring import monitor
 from foretell.cli.output import Result, emit, save
+from foretell.cli.plotting import PlotFile, draw_backtest, ready
 from foretell.cli.reporting import report_file
 from foretell.cli.retraining import retrain
 from foretell.cli.run import Run, connect, load, registry, running
@@ -139,6 +140,7 @@ def ask(
     frozen_at: o.FrozenAt = None,
     frozen_for: o.FrozenFor = None,
     time_limit: o.TimeLimit = 30,
+    plot: PlotFile = None,
     config: o.Config = None,
     seed: o.Seed = 0,
     memory: o.Memory = None,
@@ -166,6 +168,7 @@ def ask(
             no_cache=no_cache,
             frozen=(frozen_at, frozen_for),
             model=model,
+            plot=plot,
         )
 
 
@@ -185,7 +188,9 @@ def _ask(
     no_cache: bool = False,
     frozen: tuple[str | None, str | None] = (None, None),
     model: Choice = Choice.AUTO,
+    plot: Path | None = None,
 ) -> None:
+    ready(plot)
     DEFAULT.said(features, windows)  # slips are told before the database is read
     Regime.of(*frozen)
     with connect(run, target, config, seed, memory, no_cache) as db:
@@ -193,6 +198,7 @@ def _ask(
         answer = question.ask(
             time_limit=time_limit, model=model, frozen_at=frozen[0], frozen_for=frozen[1], top=top
         )
+        draw_backtest(run, plot, answer.model)
         run.show(
             Result(
                 lambda: answer.view(name=db.name, top=top),
@@ -217,6 +223,7 @@ def fit(
     audited: Annotated[
         bool, typer.Option("--audit/--no-audit", help="Look for leaks on this database as well.")
     ] = True,
+    plot: PlotFile = None,
     now: o.Now = None,
     models: o.Models = Path("models"),
     config: o.Config = None,
@@ -234,6 +241,7 @@ def fit(
     from foretell.report.answer import model_view
 
     with running(format, output, quiet, verbose) as run:
+        ready(plot)
         DEFAULT.said(features, window)
         Regime.of(frozen_at, frozen_for)
         Reference.of(name)
@@ -252,6 +260,7 @@ def fit(
             audit = question.audit(cutoffs=AUDITED).to_dict() if audited else None
             version = held.add(name, fitted, audit=audit)
             champion = held.standing(name).champion
+        draw_backtest(run, plot, fitted)
         for remark in fitted.features.remarks:
             run.say(remark)
         data = {

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from foretell.cli import options as o
-from foretell.cli.output import Result, save
+from foretell.cli.output import Result
+from foretell.cli.plotting import PlotFile, draw, ready
 from foretell.cli.run import registry, running
 
 
 def grade(
     name: o.Name,
     target: o.Target,
-    plot: Annotated[
-        Path | None,
-        typer.Option("--plot", metavar="FILE.svg", help="Draw realised performance over time."),
-    ] = None,
+    plot: PlotFile = None,
     now: o.Now = None,
     models: o.Models = Path("models"),
     config: o.Config = None,
@@ -34,8 +29,9 @@ def grade(
     from foretell.lifecycle.grading import grade as graded
     from foretell.lifecycle.present import present
     from foretell.report.grading import grades_view
-    from foretell.report.grading_plot import grades_svg
+    from foretell.report.upkeep_plots import grades_plot
 
+    ready(plot)
     with (
         running(format, output, quiet, verbose) as run,
         registry(models, now) as held,
@@ -44,7 +40,5 @@ def grade(
         ) as database,
     ):
         found = graded(held, name, database, progress=run.progress)
-        if plot is not None:
-            save(plot, grades_svg(found).encode())
-            run.say(f"drew {plot}")
+        draw(run, plot, lambda: [grades_plot(found)], found.name)
         run.show(Result(lambda: grades_view(found), found.to_dict, found.to_arrow))

@@ -14,6 +14,7 @@ from foretell.core.errors import UsageError
 from foretell.core.lazy import require
 
 if TYPE_CHECKING:
+    from foretell.prediction.model import Model
     from foretell.report.chart import Plot
 
 ENDINGS = (".svg", ".png")
@@ -48,3 +49,15 @@ def draw(run: Run, path: Path | None, plots: Callable[[], Sequence[Plot]], title
     whole = made[0] if len(made) == 1 else drawing.panel("panel", title, made)
     save(path, drawing.image(whole, path))
     run.say(f"drew {path}")
+
+
+def draw_backtest(run: Run, path: Path | None, model: Model) -> None:
+    """Draw a model's backtest and what it rests on."""
+
+    def plots() -> Sequence[Plot]:
+        from foretell.report.explained_plots import drivers_plot
+        from foretell.report.plots import backtest_plots
+
+        return [*backtest_plots(model.backtest), drivers_plot(model.drivers)]
+
+    draw(run, path, plots, model.description)
