@@ -81,9 +81,9 @@ class Ask(Payload):
 
 
 class OfModel(Payload):
-    """What is done with a registered model: score everybody, compare with what happened, look for harm."""
+    """With a registered model: score everybody, compare with what happened, look for harm, or report."""
 
-    kind: Literal["predict", "grade", "monitor"]
+    kind: Literal["predict", "grade", "monitor", "report"]
     model: Id
 
 

@@ -1,62 +1,88 @@
-"""The score of one entity, and why it is what it is."""
+"""The score of one entity, read from the database as it is now; and why it is what it is."""
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from typing import Any
 
-from foretell.core.errors import UsageError
+from foretell.core.errors import ForetellError
 from foretell.core.progress import QUIET
+from foretell.core.time import Instant
+from foretell.lifecycle.registry import Clock
+from foretell.lifecycle.version import Version
+from foretell.prediction.database import end_of_history
 from foretell.prediction.model import Model
+from foretell.prediction.online import Scorer
 from foretell.schema.record import shape
+from foretell.server.faults import NotFoundError
+from foretell.server.holding import Holding
 from foretell.server.payloads import Entity, Scoring
-from foretell.server.service import Service
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 10.0  # seconds that one waits for the database that is held
 TOP = 8  # reasons
+MOST = 4  # warm scorers
 
 
-def score_one(here: Service, name: str, asked: Scoring) -> dict[str, Any]:
-    """The score as one row of predictions; with reasons where they are asked for."""
-    version = here.registry.version(name)
-    model = here.loaded(version)
-    with here.holding.use(QUIET, patience=PATIENCE) as database:
-        target = _target(here, model)
-        found = model.predict(
-            database if target is None else target,
-            ids=[_key(asked)],
-            as_of=asked.as_of,
-            explain=asked.explain,
-            **({} if target is None else here.holding.how),
-        )
-    if not len(found):
-        raise UsageError(
-            "this entity is not among those that are scored", mend="; ".join(found.notes) or None
-        )
-    row = next(found.rows())
-    return {"model": str(version), "meaning": found.meaning, "level": found.level, **row}
+class Desk:
+    """Warm scorers of the models that were asked last, over the database that is served."""
 
+    def __init__(self, holding: Holding, clock: Clock) -> None:
+        self._holding = holding
+        self._clock = clock
+        self._scorers: OrderedDict[str, tuple[Scorer, Instant | None]] = OrderedDict()
+        self._lock = threading.Lock()
 
-def explain_one(here: Service, name: str, asked: Entity) -> dict[str, Any]:
-    """The reasons for one entity's score, strongest first."""
-    version = here.registry.version(name)
-    model = here.loaded(version)
-    with here.holding.use(QUIET, patience=PATIENCE) as database:
-        target = _target(here, model)
-        found = model.explain(
-            _key(asked),
-            database if target is None else target,
-            as_of=asked.as_of,
-            top=TOP,
-            **({} if target is None else here.holding.how),
-        )
-    return {"model": str(version), **found.to_dict()}
+    def score(self, version: Version, model: Model, asked: Scoring) -> dict[str, Any]:
+        """The score, with reasons where they are asked for."""
+        scorer, ended = self._scorer(version, model)
+        moment = asked.as_of if asked.as_of is not None else ended
+        found = scorer.score(_key(asked), as_of=moment, explain=TOP if asked.explain else False)
+        return {"model": str(version), **found.to_dict()}
 
+    def explain(self, version: Version, model: Model, asked: Entity) -> dict[str, Any]:
+        """The reasons for one entity's score, strongest first."""
+        with self._holding.use(QUIET, patience=PATIENCE) as database:
+            held = shape(database.schema) == shape(model.task.schema)
+            found = model.explain(
+                _key(asked),
+                database if held else self._target(),
+                as_of=asked.as_of,
+                top=TOP,
+                **({} if held else self._holding.how),
+            )
+        return {"model": str(version), **found.to_dict()}
 
-def _target(here: Service, model: Model) -> str | None:
-    """The database to be opened for the model; None where the one that is held has its very schema."""
-    if shape(here.holding.schema) == shape(model.task.schema):
-        return None
-    return here.holding.target
+    def close(self) -> None:
+        """Let go of the scorers."""
+        with self._lock:
+            while self._scorers:
+                self._scorers.popitem()[1][0].close()
+
+    def _scorer(self, version: Version, model: Model) -> tuple[Scorer, Instant | None]:
+        """The model's scorer; and when the data ended, where a score as of now would say nothing."""
+        with self._lock:
+            found = self._scorers.pop(version.sha256, None)
+            if found is None:
+                found = Scorer(model, self._target(), clock=self._clock), self._ended(model)
+            self._scorers[version.sha256] = found
+            while len(self._scorers) > MOST:
+                self._scorers.popitem(last=False)
+            return found
+
+    def _ended(self, model: Model) -> Instant | None:
+        horizon = model.task.horizon
+        try:
+            with self._holding.use(QUIET, patience=PATIENCE) as database:
+                end = end_of_history(database.opened, model.task)
+        except ForetellError:
+            return None
+        return end if horizon is None or horizon.after(end) < self._clock() else None
+
+    def _target(self) -> str:
+        if self._holding.target is None:
+            raise NotFoundError("no database is served here", mend="start it as: foretell serve DATABASE")
+        return self._holding.target
 
 
 def _key(asked: Entity) -> Any:

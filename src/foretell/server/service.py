@@ -17,6 +17,7 @@ from foretell.server.faults import NotFoundError
 from foretell.server.holding import Holding
 from foretell.server.jobs import Job, Jobs
 from foretell.server.preview import Previews
+from foretell.server.scoring import Desk
 from foretell.server.shelf import Shelf
 from foretell.server.values import FrequentValues
 from foretell.server.veil import Veil
@@ -38,6 +39,11 @@ class Service:
     def values(self) -> FrequentValues:
         """What columns with few values hold."""
         return FrequentValues(self.holding)
+
+    @cached_property
+    def desk(self) -> Desk:
+        """Where single entities are scored."""
+        return Desk(self.holding, self.registry.clock)
 
     def job(self, job: Job) -> dict[str, Any]:
         """A job as a client is told of it."""
@@ -62,6 +68,7 @@ class Service:
     def close(self) -> None:
         """Stop the work and let go of everything."""
         self.jobs.stop()
+        self.desk.close()
         self.holding.close()
         self.registry.close()
 

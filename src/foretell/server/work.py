@@ -7,6 +7,7 @@ from typing import Any
 
 from foretell.core.progress import Progress
 from foretell.explain.explanation import Explanation
+from foretell.prediction.database import open_database
 from foretell.prediction.model import Model
 from foretell.prediction.predictions import Predictions
 from foretell.report.chart import Plot
@@ -16,6 +17,7 @@ from foretell.report.upkeep_plots import grades_plot, performance_plot
 from foretell.server.faults import NotFoundError
 from foretell.server.jobs import Outcome, Work
 from foretell.server.payloads import Ask, JobAsked, OfModel, Retrain
+from foretell.server.reports import report_of
 from foretell.server.service import Service
 
 REASONS = 50  # how many of the highest scores are told with their reasons
@@ -31,6 +33,8 @@ def work_of(here: Service, asked: JobAsked) -> Work:
             return _retrain(here, asked)
         case OfModel(kind="predict"):
             return _predict(here, asked.model)
+        case OfModel(kind="report"):
+            return _report(here, asked.model)
         case OfModel(kind="grade"):
             return _grade(here, asked.model)
         case OfModel():
@@ -108,6 +112,19 @@ def _retrain(here: Service, asked: Retrain) -> Work:
     def work(progress: Progress) -> Outcome:
         found = held.retrain(target, promote=asked.promote, progress=progress, **here.holding.how)
         return Outcome(found.to_dict())
+
+    return work
+
+
+def _report(here: Service, name: str) -> Work:
+    target, version = _target(here), here.registry.version(here.model(name))
+
+    def work(progress: Progress) -> Outcome:
+        model = here.registry.load(version.reference)
+        schema, now = model.task.schema, here.holding.now
+        with open_database(target, schema=schema, now=now, progress=progress, **here.holding.how) as database:
+            page = report_of(here, version, database)
+        return Outcome({"model": str(version), "size": len(page.encode())}, page=page)
 
     return work
 

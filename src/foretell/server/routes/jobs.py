@@ -12,6 +12,7 @@ from foretell.server.faults import NotFoundError
 from foretell.server.jobs import Outcome
 from foretell.server.paging import Limit, Offset, page_of
 from foretell.server.payloads import JobAsked, Keep
+from foretell.server.reports import download
 from foretell.server.service import Here
 from foretell.server.work import work_of
 
@@ -71,6 +72,15 @@ def plots(here: Here, id: Id) -> dict[str, Any]:
 def plot(here: Here, id: Id, name: Id, theme: Annotated[Theme, Query()] = "light") -> Response:
     """One plot, drawn."""
     return drawing(here.jobs.outcome(id).plots, name, theme, of=id)
+
+
+@router.get("/{id}/report", response_class=Response, responses={200: {"content": {"text/html": {}}}})
+def report(here: Here, id: Id) -> Response:
+    """The report that a job of that kind wrote, to be kept."""
+    found = here.jobs.outcome(id)
+    if found.page is None:
+        raise NotFoundError("this job wrote no report")
+    return download(found.page, f"{found.told['model'].replace('@', '-')}.html")
 
 
 @router.post("/{id}/keep")

@@ -13,7 +13,7 @@ from foretell.lifecycle.version import Reference
 from foretell.server.drawing import Theme, drawing, listed
 from foretell.server.paging import Limit, Offset, page_of
 from foretell.server.payloads import Entity, Promote, Scoring
-from foretell.server.scoring import explain_one, score_one
+from foretell.server.reports import download, report_of
 from foretell.server.service import Here, Service
 from foretell.server.work import explained, plots_of
 
@@ -83,13 +83,15 @@ def explanation(here: Here, name: Name) -> dict[str, Any]:
 @router.post("/{name}/score")
 def score(here: Here, name: Name, asked: Scoring) -> dict[str, Any]:
     """The score of one entity, read from the database as it is now."""
-    return score_one(here, here.model(name), asked)
+    version = here.registry.version(here.model(name))
+    return here.desk.score(version, here.loaded(version), asked)
 
 
 @router.post("/{name}/explain")
 def explain(here: Here, name: Name, asked: Entity) -> dict[str, Any]:
     """Why one entity's score is what it is, with the rows behind each reason."""
-    return explain_one(here, here.model(name), asked)
+    version = here.registry.version(here.model(name))
+    return here.desk.explain(version, here.loaded(version), asked)
 
 
 @router.get("/{name}/predictions")
@@ -127,6 +129,13 @@ def one_plot(here: Here, name: Name, plot: Name, theme: Annotated[Theme, Query()
     """One plot, drawn."""
     champion = here.registry.version(here.model(name))
     return drawing(plots_of(here.loaded(champion)), plot, theme, of=champion.sha256)
+
+
+@router.get("/{name}/report", response_class=Response, responses={200: {"content": {"text/html": {}}}})
+def report(here: Here, name: Name) -> Response:
+    """All that is known of the champion in one HTML file, to be kept."""
+    champion = here.registry.version(here.model(name))
+    return download(report_of(here, champion), f"{name}-{champion.number}.html")
 
 
 def _brief(here: Service, name: str) -> dict[str, Any]:
