@@ -15,6 +15,7 @@ from foretell.server.app import guarded
 from foretell.server.connections import MOST_HEAD, WatchedProtocol, watch
 from foretell.server.service import Service
 from foretell.server.token import Token
+from foretell.sources.duckdb import confine
 
 LOOPBACK = "127.0.0.1"
 KEEP_ALIVE = 5  # seconds
@@ -84,6 +85,7 @@ def serve(
     ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until a signal says stop: SIGINT or SIGTERM."""
+    confine()
     config = uvicorn.Config(
         guarded(service, token, place.hosts(), place.port),
         http=WatchedProtocol,

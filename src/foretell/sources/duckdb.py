@@ -74,10 +74,18 @@ class DuckDBSource:
         return None
 
 
+_settings: dict[str, str] = {}
+
+
+def confine() -> None:
+    """From now on, in this process, no view of a DuckDB file reads any other file: for servers."""
+    _settings.update(enable_external_access="false", lock_configuration="true")
+
+
 def open_read_only(path: Path) -> Any:
     """A connection to a DuckDB file that only reads; a file that is locked is a SourceError."""
     try:
-        return duckdb.connect(str(path), read_only=True)
+        return duckdb.connect(str(path), read_only=True, config=dict(_settings))
     except duckdb.ConnectionException:
         # This very process holds it open for writing: DuckDB then shares the instance, and we only read.
         return duckdb.connect(str(path))
