@@ -1,0 +1,132 @@
+"""A sheet of a table: its rows with what was known of each, and with what happened to them.
+
+Attributes are words and yes/no columns of the row and of its parents up to two links away, numbers of
+parents, parts of the calendar, and how often and how lately the row's entity had been there before. Outcomes
+are the row's own numbers, the shares of its yes/no columns and of its statuses, and what the rows that came
+with it amount to (the lines of an order). Keys, identifiers, free text, ignored columns and those that are
+known only later are left out. Which values are frequent is settled by rows before the split.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from sqlglot import exp
+
+from foretell.core.time import Instant
+from foretell.discovery.names import singular
+from foretell.features.describe import words
+from foretell.patterns.clusters import entity_of, has_repeats, paths_up
+from foretell.patterns.columns import columns_of
+from foretell.patterns.mine.statement import moment
+from foretell.patterns.naming import free
+from foretell.patterns.planned import Planned
+from foretell.patterns.rows import Path, RowsOf, text_of
+from foretell.patterns.settle import numbered, outcomes_of, settled, told_once
+from foretell.patterns.sheet import Sheet
+from foretell.schema.model import Schema
+from foretell.store import Store
+
+ROWS = 300_000  # of a larger table one in so many is read
+OUTCOMES = 14
+ATTRIBUTES = 24
+
+
+def table_sheet(
+    store: Store, schema: Schema, table: str, split: Instant, *, end: Instant | None = None, rows: int = ROWS
+) -> Sheet | None:
+    """The sheet of a timed table with rows on both sides of the split, up to `end`; None where it has none.
+
+    Of a table with more than `rows` rows, one in so many is read, chosen by its key.
+    """
+    cursor = store.cursor()
+    paths = paths_to_one(cursor, schema, table)
+    made = RowsOf(schema, table)
+    about = entity_of(cursor, schema, table, split, paths)
+    one_in = -(-schema.table(table).rows // rows)
+    query = {"entity": made.key(about)} if about else {"entity": exp.Null()}
+    planned = list(columns_of(cursor, schema, made, paths, about, split))
+    inner = _select(made, {**query, **{p.name: p.value for p in planned}}, end, one_in)
+    if about and one_in == 1:
+        inner, facts = _with_facts(inner, schema, table, about)
+        planned += facts
+    found = cursor.sql(f'SELECT * FROM (\n{text_of(inner)}\n) ORDER BY "time", entity').to_arrow_table()
+    times = np.asarray(found["time"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy())
+    early = times < split
+    if not early.any() or early.all():
+        return None
+    shown = [settled(p, found[p.name], early) for p in planned]
+    attributes = [a for p, (a, _) in zip(planned, shown) if a is not None and p.attribute]
+    attributes = told_once(attributes, early)[:ATTRIBUTES]
+    entities = numbered(found["entity"])
+    outcomes = list(outcomes_of(planned, shown, attributes, entities, early))[:OUTCOMES]
+    kept = {a.name for a in attributes}
+    named = {a.name: v for a, v in shown if a is not None and v is not None and a.name in kept}
+    final = {o.name: v for o, v in outcomes}
+    outer = exp.select('"time"', "entity", dialect="duckdb").from_(inner.subquery("s"))
+    for name, value in {**named, **final}.items():
+        outer = outer.select(value.as_(name, quoted=True))
+    titled = words(table)
+    return Sheet(
+        name=table,
+        title=titled if one_in == 1 else f"sampled {titled}",
+        times=times,
+        entities=entities,
+        attributes=tuple(attributes),
+        outcomes=tuple(o for o, _ in outcomes),
+        split=split,
+        source=text_of(outer),
+        preamble=utc(schema),
+    )
+
+
+def utc(schema: Schema) -> str:
+    """What makes times with a zone read as UTC; nothing where there are none."""
+    zoned = any(
+        "zone" in c.native.lower() or "tz" in c.native.lower() for t in schema.tables for c in t.columns
+    )
+    return "SET TimeZone = 'UTC';" if zoned else ""
+
+
+def paths_to_one(cursor: Any, schema: Schema, table: str) -> list[Path]:
+    """The ways up by which a row has one parent at most."""
+    repeated = {
+        k.name for k in schema.active_links if has_repeats(cursor, schema, k.parent, k.parent_columns)
+    }
+    return [p for p in paths_up(schema, table) if not any(k.name in repeated for k in p)]
+
+
+def _select(made: RowsOf, columns: dict[str, exp.Expr], end: Instant | None, one_in: int) -> exp.Select:
+    query = made.select(columns)
+    if end is not None:
+        until: exp.Expr = exp.maybe_parse(moment(end), dialect="duckdb")
+        query = query.where(exp.LTE(this=made.time.copy(), expression=until))
+    return made.sampled(query, one_in) if one_in > 1 else query
+
+
+def _with_facts(
+    inner: exp.Select, schema: Schema, table: str, about: Path
+) -> tuple[exp.Select, list[Planned]]:
+    """The rows with how often and how lately their entity had been there before."""
+    taken = {s.alias_or_name.casefold() for s in inner.selects}
+    who = words(singular(about[-1].parent))
+    many = words(table)
+    *first, last_word = many.split(" ")
+    what = " ".join((*first, singular(last_word)))
+    often, since = free("earlier", taken), free("days since last", taken)
+    known = "CASE WHEN entity IS NOT NULL THEN {} END"
+    window = 'OVER (PARTITION BY entity ORDER BY "time")'
+    last = 'max("time") OVER (PARTITION BY entity ORDER BY "time" RANGE UNBOUNDED PRECEDING EXCLUDE GROUP)'
+    facts = {
+        often: known.format(f"CAST(rank() {window} - 1 AS DOUBLE)"),
+        since: known.format(f'(epoch_us("time") - epoch_us({last})) / 86400000000'),
+    }
+    query = exp.select(exp.Star()).from_(inner.subquery("r"))
+    for name, text in facts.items():
+        query = query.select(exp.maybe_parse(text, dialect="duckdb").as_(name, quoted=True))
+    titles = (f"earlier {many} of the same {who}", f"days since the same {who}'s last {what}")
+    return query, [
+        Planned(name, title, table, exp.Null(), False) for name, title in zip((often, since), titles)
+    ]
