@@ -175,7 +175,7 @@ def _change(early: Early) -> Change | None:
         adjusted = values - season @ steps.coefficients[:width]
         remembered = memory_of_steps(adjusted, weights, cuts)
         noise = _noise(adjusted, weights, cuts) * remembered
-        cuts = partition(adjusted, weights, PENALTY * noise * np.log(n), max(LEAST_PERIODS, n // 20))
+        cuts = partition(adjusted, weights, PENALTY * noise * np.log(n), max(LEAST_PERIODS, n // 12))
         steps = fit(values, weights, np.column_stack([season, _segments(cuts, n)]))
     if not cuts:
         return None
@@ -192,15 +192,14 @@ def _change(early: Early) -> Change | None:
     if float((weights * steps.residuals**2)[inside].sum()) > PLAINLY * line.loss:
         return None
     before, after = steps.coefficients[-2:]
-    noise = _noise(adjusted, weights, cuts) * remembered
+    noise = _noise(adjusted, weights, cuts)
     w_before, w_after = weights[since:at].sum(), weights[at:].sum()
-    z = as_z(
-        (after - before) / np.sqrt(max(noise, 1e-300) * (1 / w_before + 1 / w_after)),
-        n - len(cuts) - 1 - width,
-    )
+    sides = [max(noise, _around(steps, part)) for part in (slice(since, at), slice(at, n))]
+    error = np.sqrt(max(remembered * (sides[0] / w_before + sides[1] / w_after), 1e-300))
+    z = as_z((after - before) / error, round((n - since) / remembered) - 2)
     if abs(z) < LEAST_Z or abs(after - before) < LEAST_MOVE * max(abs(before), 1e-300):
         return None
-    most = CHOSEN * float(np.sqrt(noise / w_before))
+    most = CHOSEN * float(np.sqrt(sides[0] * remembered / w_before))
     luck = float(np.clip((after - before) * w_after / (w_before + w_after), -most, most))
     return Change(level, steps, grid.first + since, grid.first + at, block, abs(z), luck)
 
@@ -257,6 +256,12 @@ def _noise(values: Floats, weights: Floats, cuts: list[int]) -> float:
         return within
     scaled = np.diff(values) * np.sqrt(weights[1:] * weights[:-1] / (weights[1:] + weights[:-1] + 1e-300))
     return min(within, float((1.4826 * np.median(np.abs(scaled))) ** 2) or within)
+
+
+def _around(steps: Fit, part: slice) -> float:
+    """The variance of a value of weight 1 within a part: seasons differ in noise too."""
+    held = steps.weights[part] * steps.residuals[part] ** 2
+    return float(held.sum() / max(1, len(held) - 1))
 
 
 def _segments(cuts: list[int], n: int) -> Floats:

@@ -150,7 +150,9 @@ def mine_trends(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
 
 def adjustment(grid: Grid) -> str:
     """What levels are adjusted for, as the end of a sentence."""
-    return f" (adjusted for {grid.adjusted})" if grid.adjusted else ""
+    if grid.adjusted:
+        return f" (adjusted for {grid.adjusted})"
+    return " (there are too few years to take the time of year out)" if grid.blind else ""
 
 
 def unadjusted(grid: Grid) -> tuple[str, ...]:
@@ -215,7 +217,7 @@ def _stepped(early: Early, season: Floats, loss: float) -> bool:
         s[cut] ** 2 / np.maximum(w[cut], 1e-12),
         (s[-1] - s[cut]) ** 2 / np.maximum(w[-1] - w[cut], 1e-12),
     )
-    return bool((q[-1] - before - after).min() < 0.9 * loss)
+    return bool((q[-1] - before - after).min() < loss)
 
 
 def _alike(part: Trend, whole: Trend) -> bool:
