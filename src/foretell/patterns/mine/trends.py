@@ -217,7 +217,8 @@ def _stepped(early: Early, season: Floats, loss: float) -> bool:
         s[cut] ** 2 / np.maximum(w[cut], 1e-12),
         (s[-1] - s[cut]) ** 2 / np.maximum(w[-1] - w[cut], 1e-12),
     )
-    return bool((q[-1] - before - after).min() < loss)
+    dated = np.exp(-2 * np.log(n) / n)  # what choosing a date gains by chance (Schwarz's criterion)
+    return bool((q[-1] - before - after).min() < dated * loss)
 
 
 def _alike(part: Trend, whole: Trend) -> bool:
