@@ -1,4 +1,4 @@
-"""A hint needs support, sureness and its own cause in the model; beside each refusal stands one that is told."""
+"""A hint needs support, sureness and its own cause in the model; each refusal has one that is told."""
 
 from __future__ import annotations
 

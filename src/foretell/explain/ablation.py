@@ -25,6 +25,7 @@ from foretell.graph import Fanout, Neighbourhood, Sample
 from foretell.graph.past import PastLabels
 from foretell.graph.sample import Reached
 from foretell.graph.tree import Tree
+from foretell.models.choice import Family
 from foretell.models.criteria import Metric
 from foretell.models.dataset import Dataset
 from foretell.models.fitted import FittedModel
@@ -162,7 +163,7 @@ def reasons_of_nets(
 
     `X` has one row. Strongest first; in link space of the whole score.
     """
-    weight = sum(w for w, m in zip(fitted.weights, fitted.members) if any(m is n for n in nets.members))
+    weight = sum(w for w, family in zip(fitted.weights, fitted.families) if family == Family.NET)
 
     def raw(at: Matrix) -> float:
         told = nets.raw(at)
