@@ -162,8 +162,9 @@ def calibration(y: Floats, said: Floats, draws: _Draws) -> Curves:
 
 
 def levels(y: Floats, said: Floats, draws: _Draws) -> Curves:
-    """Groups of about equal size, from the lowest predictions to the highest: the mean of what was said and
-    of what happened with its interval, and between which values the middle 80% of outcomes lay.
+    """Groups of about equal size, from the lowest predictions to the highest: the mean of what was said, that
+    of what happened with its interval, the middle outcome (a model that is judged by its mean absolute error
+    says that one), and between which values the middle 80% of outcomes lay.
     """
     edges = np.unique(np.quantile(said, np.linspace(0, 1, GROUPS + 1)[1:-1]))
     place = np.searchsorted(edges, said, side="right")
@@ -177,6 +178,7 @@ def levels(y: Floats, said: Floats, draws: _Draws) -> Curves:
     return {
         "said": [float(said[place == i].mean()) for i in held],
         "happened": [float(part.mean()) for part in parts],
+        "middle": [float(np.median(part)) for part in parts],
         "tenth": [float(np.quantile(part, 0.1)) for part in parts],
         "ninetieth": [float(np.quantile(part, 0.9)) for part in parts],
         "rows": rows[held].tolist(),

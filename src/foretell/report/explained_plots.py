@@ -53,7 +53,7 @@ def drivers_plot(drivers: Sequence[Driver | Influence], *, shown: int = SHOWN) -
     listed = "; ".join(f"{d} ({share(d.share)})" for d in drivers[:shown])
     return Plot(
         "drivers",
-        "What the predictions rest on (↑ higher values raise it, ↓ lower it)",
+        "What the predictions rest on (↑ raises, ↓ lowers it)",
         f"The strongest drivers, each with its part of all that moves the scores: {listed}.",
         unit([bars, texts, parts], height={"step": 34}),
     )

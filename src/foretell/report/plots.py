@@ -15,6 +15,7 @@ from foretell.report.chart import (
     HEIGHT,
     MODEL,
     PAPER,
+    RULE,
     WIDTH,
     Plot,
     Spec,
@@ -215,9 +216,9 @@ def actual(told: Told) -> Plot | None:
     if held is None:
         return None
     rows = [
-        {"x": a, "y": b, "low": low, "high": high, "tenth": t, "ninetieth": n}
-        for a, b, low, high, t, n in zip(
-            *(held[k] for k in ("said", "happened", "low", "high", "tenth", "ninetieth"))
+        {"x": a, "y": b, "low": low, "high": high, "middle": m, "tenth": t, "ninetieth": n}
+        for a, b, low, high, m, t, n in zip(
+            *(held[k] for k in ("said", "happened", "low", "high", "middle", "tenth", "ninetieth"))
         )
     ]
     seen = [v for r in rows for v in (r["x"], r["tenth"], r["ninetieth"], r["y"])]
@@ -241,14 +242,25 @@ def actual(told: Told) -> Plot | None:
              color=MODEL, strokeWidth=3),
         dots(rows, across, up),
     ]  # fmt: skip
+    marks.append(
+        mark("tick", rows, {"x": across, "y": {**up, "field": "middle"}}, color=RULE, thickness=2.5, size=10)
+    )
     last, first = rows[-1], rows[0]
-    middle = f"the middle 80% between {amount(last['tenth'])} and {amount(last['ninetieth'])}"
+    middle = (
+        f"{amount(last['middle'])} in the middle, and the middle 80% between {amount(last['tenth'])} and "
+        f"{amount(last['ninetieth'])}"
+    )
     alt = (
         f"Predicted and actual values in {len(rows)} groups of about equal size. Where "
-        f"{amount(first['x'])} was said on average, {amount(first['y'])} happened; where "
-        f"{amount(last['x'])} was said, {amount(last['y'])} happened, {middle}."
+        f"{amount(first['x'])} was said on average, {amount(first['y'])} happened on average; where "
+        f"{amount(last['x'])} was said, {amount(last['y'])} happened on average, {middle}."
     )
-    return Plot("actual", "What was said, and what happened", alt, unit(marks, height=WIDTH * 3 // 4))
+    return Plot(
+        "actual",
+        "What was said, and what happened (dot: mean, tick: median)",
+        alt,
+        unit(marks, height=WIDTH * 3 // 4),
+    )
 
 
 def residuals(told: Told) -> Plot | None:
