@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 from foretell.core.errors import SchemaError
 from foretell.core.text import did_you_mean
@@ -170,6 +171,11 @@ class Schema:
             for table, columns in ((link.child, link.child_columns), (link.parent, link.parent_columns)):
                 for column in columns:
                     self.table(table).column(column)
+
+    @cached_property
+    def memo(self) -> dict[Any, Any]:
+        """What others have worked out of this schema and would work out again: it goes with it."""
+        return {}
 
     @cached_property
     def _by_name(self) -> dict[str, Table]:

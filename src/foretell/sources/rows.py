@@ -171,9 +171,9 @@ def open_rows(source: Source) -> Reader:
 
         return MySQLRows(cast(Any, source))
     if kind in ("duckdb", "files", "frames"):
-        from foretell.sources.rows_duckdb import DuckDBRows
+        from foretell.sources.rows_duckdb import DuckDBRows, FilesRows
 
-        return DuckDBRows(cast(Any, source))
+        return DuckDBRows(cast(Any, source)) if kind == "duckdb" else FilesRows(cast(Any, source))
     raise UsageError(f"rows of a {type(source).__name__} cannot be read by their keys")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -92,18 +94,53 @@ def _compared(column: RawColumn, dtype: DType) -> str:
     return f"TRY_CAST({name} AS {_SQL[dtype]})"
 
 
-class DuckDBRows:
-    """Rows of a DuckDB file, of a folder of data files, or of frames.
+class _Placed:
+    """Tables by where they are: what `DuckDBRows` and `FilesRows` share."""
 
-    A DuckDB file is opened for each reading and let go after it, so that others may write meanwhile.
+    def __init__(self) -> None:
+        self.connection: Any = None
+        self.tables: Mapping[str, RawTable] = {}
+        self.places: Mapping[str, str] = {}
+
+    def rows(
+        self, table: Table, columns: Sequence[str], by: Sequence[str], keys: Keys, most: int
+    ) -> pa.Table:
+        raw = {c.name: c for c in self._table(table).columns}
+        return select(self.connection, self.places[table.name], raw, table, columns, by, keys, most)
+
+    def ends(self, table: Table, column: str) -> pa.Table:
+        raw = {c.name: c for c in self._table(table).columns}
+        return ends(self.connection, self.places[table.name], raw, table, column)
+
+    def _table(self, table: Table) -> RawTable:
+        if table.name not in self.tables:
+            raise SchemaError(
+                f"table {table.name!r} is missing: it was there when the model was trained",
+                mend=did_you_mean(table.name, list(self.tables)),
+            )
+        return self.tables[table.name]
+
+    def failed(self, name: str, error: Exception) -> SourceError:
+        """What DuckDB says, in our words. Perhaps the tables have changed: they are looked at again."""
+        self.tables = {}
+        return SourceError(f"cannot read {name}: {str(error).splitlines()[0]}")
+
+
+class DuckDBRows(_Placed):
+    """Rows of a DuckDB file, a transaction for each reading.
+
+    While a file is open no other process can write to it, and opening it takes longer than reading: it stays
+    open for `linger` seconds after a reading, and at most for `longest` in all.
     """
 
-    def __init__(self, source: DuckDBSource | FilesSource | FramesSource) -> None:
+    def __init__(self, source: DuckDBSource, *, linger: float = 0.25, longest: float = 2.0) -> None:
+        super().__init__()
         self._source = source
-        self._raw: dict[str, RawTable] = {}
-        self._places: Mapping[str, str] = {}
-        self._connection: Any = None
-        self._kept: FilesSnapshot | FramesSnapshot | None = None
+        self._linger, self._longest = linger, longest
+        self._lock = threading.RLock()
+        self._opened = self._used = 0.0
+        self._state: object = None
+        self._timer: threading.Timer | None = None
         with self.reading():
             pass
 
@@ -113,72 +150,107 @@ class DuckDBRows:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """One transaction; files that change meanwhile are told apart by what is found in them."""
-        if isinstance(self._source, DuckDBSource):
-            if not self._raw:
-                with DuckDBSnapshot(self._source.path) as snapshot:
-                    self._raw = {t.name: t for t in snapshot.tables}
-                    self._places = snapshot.places
-            self._connection = open_read_only(self._source.path)
-            self._connection.execute("BEGIN TRANSACTION READ ONLY")
-        else:
-            self._look_again()
+        with self._lock:
+            try:
+                self._open()
+                self.connection.execute("BEGIN TRANSACTION READ ONLY")
+                yield
+            except duckdb.Error as error:
+                self._shut()
+                raise self.failed(self.name, error) from None
+            except BaseException:
+                self._shut()
+                raise
+            self.connection.execute("COMMIT")
+            self._used = time.monotonic()
+            if self._used + self._linger - self._opened > self._longest or not self._linger:
+                self._shut()
+            elif self._timer is None:
+                self._wait(self._linger)
+
+    def _open(self) -> None:
+        """The file as it is now: one that was replaced meanwhile is opened anew."""
+        if self.connection is not None and self._source.state() != self._state:
+            self._shut()
+        if self.connection is not None:
+            return
+        self._state = self._source.state()
+        if not self.tables:
+            with DuckDBSnapshot(self._source.path) as snapshot:
+                self.tables, self.places = {t.name: t for t in snapshot.tables}, snapshot.places
+        self.connection = open_read_only(self._source.path)
+        self._opened = time.monotonic()
+
+    def _wait(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._leave)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _leave(self) -> None:
+        """Close the file once nobody has read for a while."""
+        with self._lock:
+            self._timer = None
+            left = self._used + self._linger - time.monotonic()
+            if self.connection is not None and left > 0:
+                self._wait(left)
+            else:
+                self._shut()
+
+    def _shut(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def close(self) -> None:
+        with self._lock:
+            self._shut()
+
+
+class FilesRows(_Placed):
+    """Rows of a folder of data files, or of frames, as they are at each reading."""
+
+    def __init__(self, source: FilesSource | FramesSource) -> None:
+        super().__init__()
+        self._source = source
+        self._kept: FilesSnapshot | FramesSnapshot | None = None
+        self._look()
+
+    @property
+    def name(self) -> str:
+        return self._source.name
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        self._look()
         try:
             yield
         except duckdb.Error as error:
-            self._raw = {}  # perhaps the tables have changed: they are looked at again
-            raise SourceError(f"cannot read {self.name}: {str(error).splitlines()[0]}") from None
-        finally:
-            if isinstance(self._source, DuckDBSource):
-                self._connection.close()
-                self._connection = None
+            raise self.failed(self.name, error) from None
 
-    def _look_again(self) -> None:
+    def _look(self) -> None:
         """Files and frames as they are now."""
         if isinstance(self._source, FilesSource):
-            if self._kept is not None and isinstance(self._kept, FilesSnapshot) and self._kept.is_current():
+            if isinstance(self._kept, FilesSnapshot) and self.tables and self._kept.is_current():
                 return
-            self._let_go()
+            self.close()
             files = FilesSnapshot(self._source.path)
-            self._kept, self._connection = files, files.connection
-            self._raw, self._places = {t.name: t for t in files.tables}, files.scans
-        elif isinstance(self._source, FramesSource):
-            self._let_go()
-            frames = FramesSnapshot(self._source.frames)
-            self._kept, self._connection = frames, duckdb.connect(config={"threads": 1})
-            self._connection.execute("SET TimeZone = 'UTC'")
-            self._raw, places = {}, {}
-            for place, (name, frame) in enumerate(frames.arrow.items()):
-                self._connection.register(f"frame{place}", frame)
-                found = self._connection.execute(f"DESCRIBE frame{place}").fetchall()
-                self._raw[name] = RawTable(name, tuple(RawColumn(r[0], r[1]) for r in found))
-                places[name] = f"frame{place}"
-            self._places = places
-
-    def rows(
-        self, table: Table, columns: Sequence[str], by: Sequence[str], keys: Keys, most: int
-    ) -> pa.Table:
-        raw = {c.name: c for c in self._table(table).columns}
-        return select(self._connection, self._places[table.name], raw, table, columns, by, keys, most)
-
-    def ends(self, table: Table, column: str) -> pa.Table:
-        raw = {c.name: c for c in self._table(table).columns}
-        return ends(self._connection, self._places[table.name], raw, table, column)
-
-    def _table(self, table: Table) -> RawTable:
-        if table.name not in self._raw:
-            raise SchemaError(
-                f"table {table.name!r} is missing: it was there when the model was trained",
-                mend=did_you_mean(table.name, list(self._raw)),
-            )
-        return self._raw[table.name]
-
-    def _let_go(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        if self._kept is not None:
-            self._kept.close()
-        self._connection, self._kept = None, None
+            self._kept, self.connection = files, files.connection
+            self.tables, self.places = {t.name: t for t in files.tables}, files.scans
+            return
+        frames = FramesSnapshot(self._source.frames)
+        if self.connection is None:
+            self.connection = duckdb.connect(config={"threads": 1})
+            self.connection.execute("SET TimeZone = 'UTC'")
+        tables: dict[str, RawTable] = {}
+        for place, (name, frame) in enumerate(frames.arrow.items()):
+            self.connection.register(f"frame{place}", frame)
+            found = self.connection.execute(f"DESCRIBE frame{place}").fetchall()
+            tables[name] = RawTable(name, tuple(RawColumn(r[0], r[1]) for r in found))
+        self.tables, self.places = tables, {name: f"frame{i}" for i, name in enumerate(tables)}
 
     def close(self) -> None:
-        self._let_go()
+        if self._kept is not None:
+            self._kept.close()
+        elif self.connection is not None:
+            self.connection.close()
+        self.connection, self._kept = None, None

@@ -87,6 +87,11 @@ class Tables:
         """The instant from which each row is visible, ascending; None for an untimed table. (rows,)"""
         return self._order(table).times
 
+    def as_loaded(self, table: str, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where rows at these positions lie in the table as it was loaded."""
+        order = self._order(table).places
+        return places if order is None else order[places].astype(np.int64)
+
     def numbers(self, table: str, expr: ast.Expr | str) -> NDArray[np.float64]:
         """A column, or an expression over the table's columns, as numbers: NULL is NaN, TRUE is 1. (rows,)"""
 
@@ -147,7 +152,7 @@ class Tables:
 
     def _column(self, kind: str, table: str, expr: ast.Expr | str, make: Callable[[exp.Expr], T]) -> T:
         value = self._scan.value(table, expr)
-        return self._once((kind, table, value.sql()), lambda: make(value))
+        return self._once((kind, table, self._scan.key(table, expr)), lambda: make(value))
 
     def _once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
         """What `make` gives, made by one thread while others make other things."""

@@ -53,18 +53,32 @@ class Scan:
         return self._store.table(table).rows
 
     def value(self, table: str, expr: ast.Expr | str) -> exp.Expr:
-        """A column or an expression as SQL over a raw row `r`, its times in UTC."""
-        source = self._schema.table(table)
-        if isinstance(expr, str):
-            return read(source.column(expr), self._schema)
-        return to_sql(expr, lambda c: read(source.column(c.name), self._schema))
+        """A column or an expression as SQL over a raw row `r`, its times in UTC: not to be changed."""
+        key = ("value", table, expr)
+        if key not in self._schema.memo:
+            source = self._schema.table(table)
+            if isinstance(expr, str):
+                made = read(source.column(expr), self._schema)
+            else:
+                made = to_sql(expr, lambda c: read(source.column(c.name), self._schema))
+            self._schema.memo[key] = made
+        found: exp.Expr = self._schema.memo[key]
+        return found
+
+    def key(self, table: str, expr: ast.Expr | str) -> str:
+        """The same as text."""
+        key = ("text", table, expr)
+        if key not in self._schema.memo:
+            self._schema.memo[key] = self.value(table, expr).sql()
+        found: str = self._schema.memo[key]
+        return found
 
     def column(self, table: str, value: exp.Expr) -> pa.ChunkedArray:
         """The values of an expression over a raw row `r`; text of a column itself may be a dictionary."""
         held = self._store.arrow(table) if isinstance(value, exp.Column) and value.table == "r" else None
         if held is not None:
             return held[value.name]
-        if self.rows(table) <= _SMALL:
+        if self.rows(table) <= _SMALL and self._store.arrow(table) is None:
             small = self._whole(table).get(value.sql())
             if small is not None:
                 return small

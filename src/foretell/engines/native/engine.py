@@ -85,13 +85,27 @@ class NativeEngine:
 
     def population(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Rows:
         prove(target, self._schema)
+        if target.horizon is not None and target.where is None and target.end_time is None:
+            return self._everyone(target, cutoffs)
         return self._labelling.population(target, cutoffs)
+
+    def _everyone(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Rows:
+        """Who exists at each cutoff, where no condition chooses among them: no SQL is needed to tell."""
+        name = target.population.table
+        times, count = self._tables.times(name), self._tables.rows(name)
+        moments = sorted(set(cutoffs))
+        seen = [count if times is None else int(np.searchsorted(times, c, side="right")) for c in moments]
+        ranks = [np.arange(n, dtype=np.int64) + FIRST_RANK for n in seen]
+        return Rows(
+            np.concatenate([np.empty(0, dtype=np.int64), *ranks]),
+            np.repeat(np.array(moments, dtype=np.int64), seen),
+        )
 
     def features(self, plan: nodes.FeaturePlan, rows: Rows) -> Matrix:
         prove(plan, self._schema)
         self._frames.kept.begin()
         found: dict[str, Values] = {}
-        earlier: dict[tuple[nodes.Target, tuple[Instant, ...]], Labels] = {}
+        earlier = self._earlier(plan, rows)
         if self.reads_ahead and self._threads > 1:
             read_ahead(self._frames, _events(plan), self._threads)
         for block in plan.blocks:
@@ -131,16 +145,12 @@ class NativeEngine:
         block: nodes.Aggregate,
         past: nodes.PastLabels,
         rows: Rows,
-        earlier: dict[tuple[nodes.Target, tuple[Instant, ...]], Labels],
+        earlier: Mapping[nodes.Target, Labels],
     ) -> dict[str, Values]:
         """Aggregates of the labels at earlier cutoffs, which blocks share."""
         seen = moved(rows, block.ago)
         lattice = lattice_of(past, seen, self.span)
-        cutoffs = tuple(sorted({at for at, _, _ in lattice.earlier}))
-        key = (past.target, cutoffs)
-        if cutoffs and key not in earlier:
-            earlier[key] = self.labels(past.target, cutoffs)
-        known = earlier.get(key)
+        known = earlier.get(past.target) if lattice.earlier else None
         if known is not None and not past.everyone:
             known = _of(known, rows)
         part, at = past_part(past_events(past, lattice, known), anchors_of(past, lattice, seen))
@@ -153,6 +163,15 @@ class NativeEngine:
             threads=self._threads,
             precision=self._precision,
         )
+
+    def _earlier(self, plan: nodes.FeaturePlan, rows: Rows) -> dict[nodes.Target, Labels]:
+        """The labels at all earlier cutoffs that the blocks of a plan look back on, made once."""
+        wanted: dict[nodes.Target, set[Instant]] = {}
+        for block in plan.blocks:
+            if isinstance(block, nodes.Aggregate) and isinstance(block.events, nodes.PastLabels):
+                lattice = lattice_of(block.events, moved(rows, block.ago), self.span)
+                wanted.setdefault(block.events.target, set()).update(at for at, _, _ in lattice.earlier)
+        return {target: self.labels(target, sorted(at)) for target, at in wanted.items() if at}
 
     def _entities(self, name: str, columns: frozenset[str]) -> str:
         """A work table of a table's rows, with the columns that formulas read."""

@@ -112,10 +112,11 @@ class Whole:
         if value.dtype is DType.TEXT or equal is not None:
             expr, word = equal or (value.expr, None)
             words = self.frames.tables.words(table, expr)
-            code = None if word is None else code_of(word, words)
-            if code != -1:  # a word that the column does not have is left to the expression itself
-                codes, index = self._arranged(("codes", expr), lambda: words.codes, index)
-                return Column(Codes(codes, words.size, index, code), words)
+            code, size = None if word is None else code_of(word, words), words.size
+            if code == -1:  # a word that the column does not have: a code that no event has
+                code, size = words.size, words.size + 1
+            codes, index = self._arranged(("codes", expr), lambda: words.codes, index)
+            return Column(Codes(codes, size, index, code), words)
 
         def numbers() -> npt.NDArray[np.float64] | npt.NDArray[np.float32]:
             found = self.frames.tables.numbers(table, value.expr)
