@@ -21,7 +21,8 @@ class Sample:
     """What a statement's figure is made of in one part of history.
 
     The figure is `finish(sums.sum(axis=0))`; `finish` takes (…, k) and gives (…), NaN where it is not
-    defined. `null` is the figure where nothing is there. Rows of one entity are alike, and so are rows of one
+    defined. `null` is the figure where nothing is there; `least` is how far from it the figure must lie for a
+    reader to care, settled by the early part. Rows of one entity are alike, and so are rows of one
     period (a day on which everybody orders), so the figure's error is clustered by both.
     """
 
@@ -32,6 +33,7 @@ class Sample:
     support: int  # rows that the statement speaks of
     population: int  # rows that it was looked for among
     null: float = 0.0
+    least: float = 0.0
 
 
 class Candidate(Protocol):

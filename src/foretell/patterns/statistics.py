@@ -1,0 +1,202 @@
+"""Errors and tests of figures that are made of sums over rows which are not independent.
+
+Rows of one entity are alike, and so are rows of one period. The error of a figure is clustered by both
+(Cameron, Gelbach & Miller 2011), each by leaving one cluster out at a time (the jackknife CV3, which stays
+honest where few clusters carry a figure: MacKinnon, Nielsen & Webb 2023), and is never below the larger of
+the two. Many tests are adjusted by Holm (1979) and by Benjamini & Hochberg (1995).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from foretell.core.random import generator
+from foretell.features.matrix import Floats
+from foretell.patterns.candidate import Sample
+from foretell.patterns.sheet import Ints
+
+LEAST_CLUSTERS = 10
+"""Fewer clusters carry no claim. `python benchmarks/patterns/errors.py` shows how often chance alone passes
+for a finding by their number."""
+REPETITIONS = 1000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its error: `freedom` are the degrees of freedom of its t, 0 where nothing can be said.
+
+    `by_entity` and `by_period` are the errors clustered one way; `entities` and `periods` the clusters.
+    """
+
+    value: float
+    error: float
+    freedom: float
+    by_entity: float
+    by_period: float
+    entities: int
+    periods: int
+
+    def p(self, null: float = 0.0) -> float:
+        """Two-sided, 1 where nothing can be said."""
+        if self.freedom <= 0 or not np.isfinite(self.value) or not np.isfinite(self.error):
+            return 1.0
+        if self.error <= 0:
+            return 1.0
+        return float(2 * stats.t.sf(abs(self.value - null) / self.error, self.freedom))
+
+    def z(self, null: float = 0.0) -> float:
+        """The z that is as unlikely as its t, 0 where nothing can be said."""
+        p = self.p(null)
+        if p >= 1.0:
+            return 0.0
+        return float(np.sign(self.value - null) * min(38.0, stats.norm.isf(max(p, 1e-300) / 2)))
+
+    @property
+    def reach(self) -> float:
+        """Half of the 95% interval that the error alone gives."""
+        if self.freedom <= 0 or not np.isfinite(self.error):
+            return float("inf")
+        return float(stats.t.isf((1 - LEVEL) / 2, self.freedom) * self.error)
+
+
+def figure(sample: Sample) -> float:
+    """A sample's figure, NaN where it is not defined."""
+    if not len(sample.sums):
+        return float("nan")
+    with np.errstate(all="ignore"):
+        return float(sample.finish(sample.sums.sum(axis=0)))
+
+
+def clustered(sums: Floats, clusters: Ints) -> Floats:
+    """(clusters, k) sums per cluster, empty ones left out.
+
+    >>> clustered(np.array([[1.0], [2.0], [4.0]]), np.array([5, 0, 5])).tolist()
+    [[2.0], [5.0]]
+    """
+    if not len(sums):
+        return sums
+    low = int(clusters.min())
+    if int(clusters.max()) - low > 4 * len(clusters) + 1000:
+        _, codes = np.unique(clusters, return_inverse=True)
+    else:
+        codes = clusters - low
+    there = np.bincount(codes) > 0
+    columns = [np.bincount(codes, weights=c)[there] for c in sums.T]
+    return np.stack(columns, axis=1)
+
+
+def left_out(sample: Sample, groups: Floats) -> tuple[float, float]:
+    """The figure's variance from leaving out each of `groups` (clusters, k), and its degrees of freedom.
+
+    NaN where one cluster decides whether the figure is defined at all. A variance that a few clusters carry
+    has about as many degrees of freedom as they are: three times (Σ d²)² / Σ d⁴, which is the number of
+    clusters where all weigh alike (d normal).
+    """
+    count = len(groups)
+    if count < 2:
+        return float("nan"), 0.0
+    total = groups.sum(axis=0)
+    with np.errstate(all="ignore"):
+        squares = (sample.finish(total - groups) - sample.finish(total)) ** 2
+        moved = float(squares.sum())
+        alike = 3 * moved**2 / float((squares**2).sum()) if moved > 0 else 0.0
+    return (count - 1) / count * moved, max(1.0, min(count, alike) - 1.0)
+
+
+def estimate(sample: Sample) -> Estimate:
+    """The figure with its error by entities and periods.
+
+    With V = V(entities) + V(periods) - V(both), and degrees of freedom by Satterthwaite (1946) from those of
+    either. A figure that rests on fewer than `LEAST_CLUSTERS` of a kind says nothing.
+    """
+    value = figure(sample)
+    if not np.isfinite(value):
+        return Estimate(value, float("inf"), 0.0, float("inf"), float("inf"), 0, 0)
+    entities, periods = sample.entities, sample.periods
+    people, dates = clustered(sample.sums, entities), clustered(sample.sums, periods)
+    by_entity, one = left_out(sample, people)
+    by_period, other = left_out(sample, dates)
+    width = int(periods.max()) - int(periods.min()) + 1
+    both, _ = left_out(sample, clustered(sample.sums, entities * width + (periods - periods.min())))
+    variance = float(np.max([by_entity + by_period - both, by_entity, by_period]))
+    few = min(len(people), len(dates))
+    if few < LEAST_CLUSTERS or not np.isfinite(variance) or not variance > 0:
+        return Estimate(value, float("inf"), 0.0, by_entity, by_period, len(people), len(dates))
+    freedom = max(variance**2 / (by_entity**2 / one + by_period**2 / other), min(one, other))
+    return Estimate(
+        value,
+        float(np.sqrt(variance)),
+        freedom,
+        float(np.sqrt(by_entity)),
+        float(np.sqrt(by_period)),
+        len(people),
+        len(dates),
+    )
+
+
+def interval(sample: Sample, known: Estimate, *, seed: int, key: str) -> tuple[float, float]:
+    """The figure's 95% interval: by drawing entities anew, and no narrower than the clustered error gives.
+
+    The bootstrap gives its lean (which side is longer), the error by entities and periods its least width.
+    """
+    if known.freedom <= 0:
+        return float("nan"), float("nan")
+    groups = clustered(sample.sums, sample.entities)
+    draws = _drawn(sample, groups, generator(seed, "bootstrap", key))
+    held = draws[np.isfinite(draws)]
+    low = high = known.value
+    if 2 * len(held) >= REPETITIONS:
+        low, high = np.quantile(held, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    reach = known.reach
+    return float(min(low, known.value - reach)), float(max(high, known.value + reach))
+
+
+def _drawn(sample: Sample, groups: Floats, rng: np.random.Generator) -> Floats:
+    """(repetitions,) figures of entities drawn with replacement; of very many, by Poisson weights' sums."""
+    size = len(groups)
+    if size > 20_000:  # sums of so many are normal: draw them from their covariance
+        centre = groups.sum(axis=0)
+        apart = groups - groups.mean(axis=0)
+        cover = apart.T @ apart
+        sums = rng.multivariate_normal(centre, cover, REPETITIONS, method="svd")
+    else:
+        step = max(1, 4_000_000 // size)
+        parts = []
+        for start in range(0, REPETITIONS, step):
+            count = min(step, REPETITIONS - start)
+            weights = rng.multinomial(size, np.full(size, 1 / size), size=count).astype(np.float64)
+            parts.append(weights @ groups)
+        sums = np.concatenate(parts)
+    with np.errstate(all="ignore"):
+        return np.asarray(sample.finish(sums), np.float64)
+
+
+def holm(p: Floats) -> Floats:
+    """Adjusted p-values: at 5%, the chance of any false one among all is at most 5%.
+
+    >>> holm(np.array([0.01, 0.04, 0.03])).round(3).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p, kind="stable")
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    out = np.empty(len(p))
+    out[order] = np.minimum(1.0, steps)
+    return out
+
+
+def benjamini_hochberg(p: Floats) -> Floats:
+    """Adjusted p-values: at 10%, a tenth of those below are expected to be false.
+
+    >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03])).round(3).tolist()
+    [0.03, 0.04, 0.04]
+    """
+    count = len(p)
+    order = np.argsort(p, kind="stable")
+    steps = p[order] * count / np.arange(1, count + 1)
+    out = np.empty(count)
+    out[order] = np.minimum(1.0, np.minimum.accumulate(steps[::-1])[::-1])
+    return out
