@@ -103,10 +103,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Patterns:
-    """All that was looked for and found in a database. `view` lays it out for a terminal.
+    """All that was looked for and found in a database.
 
     `searched` counts the statements that mining looked at, `frozen` those that went to confirmation before
-    the later part was opened. `spans` tell each sheet's early and later part in words.
+    the later part was opened. `spans` tell each sheet's early and later part in words;
+    `splits` are the first instants of the later parts.
     """
 
     title: str
@@ -116,6 +117,7 @@ class Patterns:
     searched: int = 0
     frozen: int = 0
     spans: dict[str, str] = field(default_factory=dict)
+    splits: dict[str, Instant] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def of(self, status: Status) -> tuple[Finding, ...]:
@@ -134,6 +136,7 @@ class Patterns:
                 "searched": self.searched,
                 "frozen": self.frozen,
                 "spans": self.spans,
+                "splits": {name: format_instant(at) for name, at in self.splits.items()},
                 "notes": list(self.notes),
                 "oddities": [
                     {**asdict(o), "at": None if o.at is None else format_instant(o.at)} for o in self.oddities
