@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from foretell.models.links import from_link
 from foretell.prediction import batch
 from foretell.prediction.around import model_matrix
 from foretell.prediction.database import OpenDatabase, counted_tables
+from foretell.prediction.without import cite
 from foretell.task.model import Task, TaskKind
 from foretell.task.regime import SEED_TIME, Regime
 
@@ -96,8 +97,23 @@ def explain_entity(
         found = _hints(database, task, features, fitted, row, rows, known, inside)
     keys = database.engine.keys(task.entity.name, task.entity_key, own.entities[:1])
     entity_key = {name: held[0] for name, held in keys.items()}
-    return explain_row(
+    told = explain_row(
         task, features, fitted, matrix, entity_key, cutoff, top, explanation, hints=found, notes=tuple(notes)
+    )
+    return replace(
+        told,
+        reasons=cite(
+            database,
+            task,
+            features,
+            fitted,
+            matrix.take(np.array([0])),
+            entity_key,
+            int(own.cutoffs[0]),
+            told.reasons,
+            known=None if known is None else int(known[inside][0]),
+            output=fitted.classes.index(told.of) if told.of else 0,
+        ),
     )
 
 

@@ -37,6 +37,7 @@ from foretell.prediction.slices import (
     read_slice,
     walking,
 )
+from foretell.prediction.without import Case, with_rows
 from foretell.sources.open import open_source
 from foretell.sources.rows import Keys, Reader, open_rows
 
@@ -280,16 +281,31 @@ class Scorer:
             for place, row in enumerate(_in_order(made, order)):
                 why = None
                 if explain:
+                    own = matrix.take(np.array([place]))
                     why = explain_row(
                         task,
                         model.features,
                         model.fitted,
-                        matrix.take(np.array([place])),
+                        own,
                         dict(zip(task.entity_key, order[place], strict=True)),
                         cutoff,
                         8 if explain is True else int(explain),
                         model.explanation,
                     )
+                    case = Case(
+                        task,
+                        model.fitted,
+                        model.features,
+                        split.near,
+                        frames,
+                        own,
+                        order[place],
+                        int(rows.cutoffs[place]),
+                        None if known is None else int(known[place]),
+                        model.fitted.classes.index(why.of) if why.of else 0,
+                        begins,
+                    )
+                    why = replace(why, reasons=with_rows(case, why.reasons, self._benches))
                 told.append(
                     Scored(
                         entity=dict(zip(task.entity_key, order[place], strict=True)),
