@@ -229,6 +229,14 @@ class Answer:
     def _repr_html_(self) -> str:
         return _html(self.view())
 
+    def report(self, path: str | os.PathLike[str], *, top: int = 10) -> Path:
+        """Write all of it into one HTML file that loads nothing; needs the extra `report`."""
+        from foretell.report.html import Extras, write_report
+
+        said = self.predictions.head(top)
+        extras = Extras(predictions=tuple(said.rows()), meaning=said.meaning, warnings=self.warnings)
+        return write_report(path, self.model, extras)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "verdict": self.verdict,
