@@ -102,7 +102,8 @@ def test_an_entity_of_an_old_model_is_explained_all_the_same(
 def test_who_is_not_scored_is_an_error(database: foretell.Database, model: Model) -> None:
     with pytest.raises(UsageError, match="not found in 'customers'"):
         model.explain(10_000, database)
-    asked = database.query(f"{QUERY} WHERE COUNT(orders.*, -10, 0, days) > 0").fit(time_limit=2, model="trees")
+    recent = f"{QUERY} WHERE COUNT(orders.*, -10, 0, days) > 0"
+    asked = database.query(recent).fit(time_limit=2, model="trees")
     idle = {*range(1, 61)} - {r["id"] for r in asked.predict(database, as_of=AS_OF).rows()}
     with pytest.raises(DataError, match="not among those that are scored at 2024-10-20"):
         asked.explain(min(idle), database, as_of=AS_OF)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
@@ -191,11 +192,12 @@ def _reasons(told: EntityExplanation) -> RenderableType | None:
     view.add_column(no_wrap=True, style="cyan")
     view.add_column(overflow="fold")
     largest = max(abs(t.change) for t in told.reasons) or 1.0
+    seen: set[str] = set()
     for reason in told.reasons:
         view.add_row(
             _change(reason.change, told.kind),
             meter(abs(reason.change) / largest, BAR),
-            _told(reason, told.kind),
+            _told(reason, told.entity, seen, told.kind),
         )
     scale = _scale(told)
     for text, effect in (
@@ -208,14 +210,18 @@ def _reasons(told: EntityExplanation) -> RenderableType | None:
     return Group(heading(f"Why, in {unit}"), view)
 
 
-def _told(reason: Told, kind: str) -> RenderableType:
-    """A reason; the rows behind it and the score without them under it."""
-    below = [reason.evidence] if reason.evidence else []
-    if reason.without is not None:
-        below.append(f"without {'this row' if reason.count == 1 else f'these {reason.count:,} rows'} "
-                     f"it would be {_shown(reason.without, kind)}")  # fmt: skip
+def _told(reason: Told, entity: Mapping[str, Any], seen: set[str], kind: str) -> RenderableType:
+    """A reason; under it the rows behind it and the score without them, where they were not told already."""
     first = Text(reason.reason.text)
-    return Group(first, Text("; ".join(below), style="dim")) if below else first
+    own = reason.count == 1 and dict(reason.cited[0]["key"]) == dict(entity) if reason.cited else False
+    if not reason.evidence or own:
+        return first
+    below = "the same rows as above" if reason.evidence in seen else reason.evidence
+    if reason.evidence not in seen and reason.without is not None:
+        rows = "this row" if reason.count == 1 else f"these {reason.count:,} rows"
+        below += f"; without {rows} it would be {_shown(reason.without, kind)}"
+    seen.add(reason.evidence)
+    return Group(first, Text(below, style="dim"))
 
 
 def _scale(told: EntityExplanation) -> float:
