@@ -15,6 +15,7 @@ import json
 import os
 import random
 import secrets
+import select
 import signal
 import socket
 import subprocess
@@ -638,8 +639,8 @@ def race(world: World, tally: Tally, rounds: int, racers: int = 8) -> None:
             tally.requests += racers
 
 
-def normal(world: World, tally: Tally, until: threading.Event) -> None:
-    """A client as it should be: what the page asks for, at a page's pace."""
+def normal(world: World) -> dict[str, Any]:
+    """A client as it should be, in a process of its own: what the page asks for, at a page's pace."""
     paths: tuple[tuple[str, str, Any], ...] = (
         ("GET", "/api/about", None),
         ("GET", "/api/schema", None),
@@ -649,22 +650,28 @@ def normal(world: World, tally: Tally, until: threading.Event) -> None:
         ("GET", "/", None),
         ("GET", "/api/jobs", None),
     )
-    while not until.is_set():
+    seconds, faults = [], []
+    while not select.select([sys.stdin], [], [], 0.0)[0]:
         for method, path, body in paths:
             data = None if body is None else json.dumps(body).encode()
             answer = send(world.port, world.request(method, path, data))
-            with tally.lock:
-                tally.normal.append(answer.seconds)
+            seconds.append(answer.seconds)
             if answer.status != 200:
-                tally.fault(f"the normal client: {method} {path} got {answer.status}: {answer.body[:100]!r}")
+                faults.append(
+                    f"the normal client: {method} {path} got {answer.status}: {answer.body[:100]!r}"
+                )
             time.sleep(0.02)
+    return {"seconds": seconds, "faults": faults}
 
 
 def slow(world: World, tally: Tally, kind: str, until: threading.Event) -> None:
     """A client that keeps the server waiting, and comes again once it is cut off."""
     while not until.is_set():
         began = time.monotonic()
-        with suppress(OSError), socket.create_connection((HOST, world.port), timeout=60) as link:
+        with suppress(OSError), socket.socket() as link:
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)  # before it is agreed upon
+            link.settimeout(60)
+            link.connect((HOST, world.port))
             if kind == "headers":
                 link.sendall(b"GET /api/about HTTP/1.1\r\n")
                 _drip(link, b"X-Slow: y\r\n", until)
@@ -685,12 +692,10 @@ def slow(world: World, tally: Tally, kind: str, until: threading.Event) -> None:
                     pass
             elif kind == "never reads":
                 request = world.request("GET", "/api/schema").replace(b"Connection: close\r\n", b"")
-                link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
                 for _ in range(400):
                     link.sendall(request)
                 _drip(link, request, until)
             else:
-                link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
                 job = world.jobs[-1] if world.jobs else "none"
                 link.sendall(world.request("GET", f"/api/jobs/{job}/events"))
                 _drip(link, b"", until)
@@ -705,14 +710,14 @@ def slow(world: World, tally: Tally, kind: str, until: threading.Event) -> None:
 def _drip(link: socket.socket, data: bytes, until: threading.Event) -> None:
     """Send a little now and then, until the other side has had enough."""
     link.settimeout(30)
-    for _ in range(120):
-        if until.is_set():
+    gone = select.poll()
+    gone.register(link, select.POLLRDHUP)
+    for _ in range(240):
+        if until.is_set() or gone.poll(0):
             return
         time.sleep(0.5)
         if data:
             link.sendall(data)
-        elif link.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b"":
-            return
 
 
 SLOW = ("headers", "body", "no token body", "silent", "never reads", "events")
@@ -809,7 +814,8 @@ def battery(
                 threading.Thread(target=slow, args=(world, tally, SLOW[i % len(SLOW)], until), daemon=True)
                 for i in range(slow_clients)
             ]
-            crowd.append(threading.Thread(target=normal, args=(world, tally, until), daemon=True))
+            child = [sys.executable, __file__, "--normal", str(folder), "--port", str(port)]
+            usual = subprocess.Popen(child, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             share = -(-requests // args.threads)
             attackers = [
                 threading.Thread(target=attack, args=(world, tally, share, args.seed * 1000 + i))
@@ -822,8 +828,10 @@ def battery(
             for job in list(world.jobs):
                 send(port, world.request("DELETE", f"/api/jobs/{job}"))
             if not planted:
-                until.wait(max(0.0, args.at_least - 0.0) if slow_clients else 0.0)
+                until.wait(args.at_least if slow_clients else 0.0)
                 race(world, tally, args.races)
+            told = json.loads(usual.communicate(b"\n", timeout=60)[0])
+            tally.normal, tally.faults = told["seconds"], [*tally.faults, *told["faults"]]
             until.set()
             for thread in crowd:
                 thread.join(45)
@@ -858,10 +866,16 @@ def main() -> int:
     parser.add_argument("--at-least", type=float, default=20.0, help="seconds that slow clients go on")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--normal", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--planted", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve is not None:
         serve_here(args.serve, 0, args.planted)
+        return 0
+    if args.normal is not None:
+        token = (args.normal / "token").read_text().strip()
+        print(json.dumps(normal(World(args.port, token, [], [], []))))
         return 0
 
     tally, outside = battery(args, requests=args.requests, slow_clients=args.slow)

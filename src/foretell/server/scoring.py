@@ -19,7 +19,7 @@ from foretell.server.faults import NotFoundError
 from foretell.server.holding import Holding
 from foretell.server.payloads import Entity, Scoring
 
-PATIENCE = 10.0  # seconds that one waits for the database that is held
+PATIENCE = 3.0  # seconds that one waits for the database that is held
 TOP = 8  # reasons
 MOST = 4  # warm scorers
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import uvicorn
+from anyio.to_thread import current_default_thread_limiter
 
 from foretell.core.errors import ConfigError, UsageError
 from foretell.server.app import guarded
@@ -21,6 +22,8 @@ LOOPBACK = "127.0.0.1"
 KEEP_ALIVE = 5  # seconds
 BACKLOG = 512
 STOP_SECONDS = 10
+THREADS = 16
+"""Requests that are worked on at once; of more than that each would take longer."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def serve(
     server = uvicorn.Server(config)
 
     async def run() -> None:
+        current_default_thread_limiter().total_tokens = THREADS
         sweeping = asyncio.create_task(watch(server.server_state.connections))
         try:
             service.holding.start()
