@@ -13,7 +13,7 @@ from typing import Any
 
 from foretell.core.lazy import require
 from foretell.report import draw
-from foretell.report.chart import Plot
+from foretell.report.chart import WIDTH, Plot
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -122,11 +122,14 @@ def drawings(plots: Iterable[Plot | None]) -> Drawings:
     """The plots that there are, drawn for a page."""
     return Drawings(
         tuple(
-            Drawing(p.title, draw.svg(p, "auto", titled=False), p.spec.get("width", 0) > 400)
-            for p in plots
-            if p is not None
+            Drawing(p.title, draw.svg(p, "auto", titled=False), _is_wide(p)) for p in plots if p is not None
         )
     )
+
+
+def _is_wide(plot: Plot) -> bool:
+    width = plot.spec.get("width")
+    return isinstance(width, int) and width > WIDTH
 
 
 def grid(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Grid:
