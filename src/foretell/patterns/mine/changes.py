@@ -21,11 +21,12 @@ import numpy as np
 from foretell.features.matrix import Floats, Instants
 from foretell.patterns.candidate import Candidate, Mined, Sample
 from foretell.patterns.finding import Kind, Measured
-from foretell.patterns.mine.grid import Grid, choose
+from foretell.patterns.mine.grid import choose
 from foretell.patterns.mine.levels import Early, Fit, Level, Read, block_of, cells, every_level, fit, memory
 from foretell.patterns.mine.phrases import between, date, figure, first_upper, step
+from foretell.patterns.mine.season import Season, learn
 from foretell.patterns.mine.statement import statement
-from foretell.patterns.mine.trends import adjustment, as_z, season_error, unadjusted
+from foretell.patterns.mine.trends import adjustment, as_z, unadjusted
 from foretell.patterns.sheet import Bools, Part, Sheet
 
 LEAST_Z = 4.0  # the date was chosen among many
@@ -43,7 +44,9 @@ class Change:
     """A level that moved at the start of period `at`, from what it was since period `since`."""
 
     level: Level
-    fitted: Fit  # of the early part: the season, then one level per segment
+    season: Season
+    before: float  # the early levels on either side of the date, their season taken out
+    after: float
     since: int
     at: int
     block: int
@@ -59,20 +62,6 @@ class Change:
     def about(self) -> str:
         return f"change:{self.level.key}"
 
-    @property
-    def season(self) -> Floats:
-        return self.fitted.coefficients[: self.level.grid.design(np.zeros(1, np.int64)).shape[1]]
-
-    @property
-    def before(self) -> float:
-        """The level before the date, its season taken out."""
-        return float(self.fitted.coefficients[-2])
-
-    @property
-    def after(self) -> float:
-        """The early level after it."""
-        return float(self.fitted.coefficients[-1])
-
     def sample(self, part: Part) -> Sample:
         level = self.level
         later = (self.at, level.grid.stop) if part is Part.EARLY else level.span(Part.LATER)
@@ -81,9 +70,9 @@ class Change:
         columns = np.concatenate([own, old])
         entities = np.concatenate([now.entities, then.entities])
         periods = np.concatenate([now.periods, then.periods])
-        if len(self.season) and len(own) and len(old):
-            lean = _mean(level.grid, now) - _mean(level.grid, then)
-            error, of, dates = season_error(level, self.fitted, -lean)
+        if len(self.season.weights) and len(own) and len(old):
+            sides = [self.season.lean(r, np.full(len(r.rows), 1 / r.rows.sum())) for r in (now, then)]
+            error, of, dates = self.season.error(level, sides[0] - sides[1])
             columns = np.concatenate([columns, np.pad(error[:, None], ((0, 0), (4, 0)))])
             entities, periods = np.concatenate([entities, of]), np.concatenate([periods, dates])
         sums, entities, blocks = cells(columns, entities, periods // self.block)
@@ -93,17 +82,16 @@ class Change:
     def _side(self, start: int, stop: int, place: int) -> tuple[Floats, Read]:
         """Rows and sums in columns `place` and `place` + 1 of five."""
         held = self.level.read(start, stop)
-        every = np.arange(start, stop)
-        season = (self.level.grid.design(every) @ self.season)[held.periods - start]
-        columns = np.zeros((len(season), 5))
-        columns[:, place], columns[:, place + 1] = held.rows, held.sums - held.rows * season
+        columns = np.zeros((len(held.rows), 5))
+        columns[:, place] = held.rows
+        columns[:, place + 1] = self.season.remove(held.periods, held.rows, held.sums)
         return columns, held
 
     def rows(self) -> Bools | None:
         return None
 
     def series(self) -> tuple[Instants, Floats]:
-        return self.level.series(self.season)
+        return self.season.series(self.level)
 
     def sentence(self, measured: Measured) -> str:
         level, share = self.level, self.level.is_share
@@ -121,7 +109,7 @@ class Change:
     def sql(self) -> str:
         level = self.level
         ranges = {"before": (self.since, self.at), "later": level.span(Part.LATER)}
-        steps = level.steps(ranges, self.season)
+        steps = level.steps(ranges, self.season.sql("value", "period"))
         rows = "sum(value)" if level.counts or level.among else "count(*)"
         last = (
             "SELECT avg(level) FILTER (part = 'later') - avg(level) FILTER (part = 'before') AS value,\n"
@@ -165,22 +153,23 @@ def _change(early: Early) -> Change | None:
     grid, n = level.grid, early.level.grid.early
     if (weights > 0).sum() < max(16, n // 2):
         return None
-    values = np.nan_to_num(early.values)
-    season = grid.design(np.arange(grid.first, grid.stop))
-    width = season.shape[1]
+    every = np.arange(grid.first, grid.stop)
+
+    def without(taken: Season) -> Floats:
+        return taken.remove(every, weights, early.sums) / np.maximum(weights, 1e-300)
+
     cuts: list[int] = []
-    steps = fit(values, weights, np.column_stack([season, np.ones(n)]))
-    remembered = 1.0
+    taken = learn(early, np.ones((n, 1)))
     for _ in range(3):  # the season, the dates and the noise depend on one another
-        adjusted = values - season @ steps.coefficients[:width]
-        remembered = memory_of_steps(adjusted, weights, cuts)
-        noise = _noise(adjusted, weights, cuts) * remembered
+        adjusted = without(taken)
+        noise = _noise(adjusted, weights, cuts) * memory_of_steps(adjusted, weights, cuts)
         cuts = partition(adjusted, weights, PENALTY * noise * np.log(n), max(LEAST_PERIODS, n // 12))
-        steps = fit(values, weights, np.column_stack([season, _segments(cuts, n)]))
+        taken = learn(early, _segments(cuts, n))
     if not cuts:
         return None
     at, since = cuts[-1], cuts[-2] if len(cuts) > 1 else 0
-    adjusted = values - season @ steps.coefficients[:width]
+    adjusted = without(taken)
+    steps = fit(adjusted, weights, _segments(cuts, n))
     remembered = memory_of_steps(adjusted, weights, cuts)
     block = block_of(remembered)
     if min(at - since, n - at) < max(LEAST_PERIODS, LEAST_BLOCKS * block):
@@ -191,7 +180,7 @@ def _change(early: Early) -> Change | None:
     )
     if float((weights * steps.residuals**2)[inside].sum()) > PLAINLY * line.loss:
         return None
-    before, after = steps.coefficients[-2:]
+    before, after = (float(c) for c in steps.coefficients[-2:])
     noise = _noise(adjusted, weights, cuts)
     w_before, w_after = weights[since:at].sum(), weights[at:].sum()
     sides = [max(noise, _around(steps, part)) for part in (slice(since, at), slice(at, n))]
@@ -201,7 +190,7 @@ def _change(early: Early) -> Change | None:
         return None
     most = CHOSEN * float(np.sqrt(sides[0] * remembered / w_before))
     luck = float(np.clip((after - before) * w_after / (w_before + w_after), -most, most))
-    return Change(level, steps, grid.first + since, grid.first + at, block, abs(z), luck)
+    return Change(level, taken, before, after, grid.first + since, grid.first + at, block, abs(z), luck)
 
 
 def partition(values: Floats, weights: Floats, penalty: float, least: int) -> list[int]:
@@ -275,13 +264,6 @@ def _alike(part: Change, whole: Change) -> bool:
     move, all_moved = part.after - part.before, whole.after - whole.before
     near = abs(part.at - whole.at) <= max(2, part.block)
     return near and move * all_moved > 0 and abs(move - all_moved) < 3 * abs(move) / part.strength
-
-
-def _mean(grid: Grid, held: Read) -> Floats:
-    """What the season is a sum of, on average over rows."""
-    every, place = np.unique(held.periods, return_inverse=True)
-    weights = np.bincount(place, weights=held.rows)
-    return np.asarray(np.average(grid.design(every), axis=0, weights=weights))
 
 
 def _moved(sums: Floats) -> Floats:

@@ -78,6 +78,11 @@ class Grid:
     def _phases(self) -> int:
         return {DAY: 7, HOUR: 24}.get(self.length, 0)
 
+    @property
+    def width(self) -> int:
+        """How many weights a season has."""
+        return max(0, self._phases - 1) + (2 * _WAVES if self.yearly else 0)
+
     def design(self, periods: Ints) -> Floats:
         """(periods, k) what the season is a sum of: phases of the week or day, and waves of the year."""
         columns: list[npt.NDArray[Any]] = []

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from foretell.features.matrix import Categorical, Codes, Floats, Instants
+from foretell.features.matrix import Categorical, Codes, Floats
 from foretell.patterns.mine.grid import Grid
 from foretell.patterns.mine.statement import equals, moment, name
 from foretell.patterns.sheet import Bools, Ints, Part, Sheet
@@ -120,15 +120,6 @@ class Level:
         )
         return rows.astype(np.float64), sums.astype(np.float64)
 
-    def series(self, season: Floats) -> tuple[Instants, Floats]:
-        """The level per period over all of history, its season taken out."""
-        start, stop = self.grid.first, self.span(Part.LATER)[1]
-        rows, sums = self.per_period(start, stop)
-        every = np.arange(start, stop)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            levels = sums / rows
-        return self.grid.starts(every), levels - self.grid.design(every) @ season
-
     def title(self) -> str:
         """The level in English: "orders per week", "the share of returned among orders with carrier DHL"."""
         sheet = self.sheet
@@ -145,9 +136,9 @@ class Level:
             return f"the share of {outcome.title} among {sheet.title}{of}"
         return f"the mean {outcome.title} of {sheet.title}{of}"
 
-    def steps(self, ranges: dict[str, tuple[int, int]], season: Floats) -> dict[str, str]:
+    def steps(self, ranges: dict[str, tuple[int, int]], level: str) -> dict[str, str]:
         """Queries whose last, `levels`, has the rows that `read` gives: "part" (one per range), "period",
-        "value", and "level", the value without its season.
+        "value", and "level", an expression of "value" and "period".
         """
         grid = self.grid
         start, end = min(a for a, _ in ranges.values()), max(b for _, b in ranges.values())
@@ -174,7 +165,6 @@ class Level:
                 f"SELECT p.period, count(r.period) AS value FROM range({start}, {end}) AS p(period)\n"
                 "LEFT JOIN read AS r ON r.period = p.period GROUP BY p.period"
             )
-        level = f"value - ({grid.season_sql(season, 'period')})" if len(season) else "value"
         held["levels"] = (
             f"SELECT *, CASE {part} END AS part,\n  {level} AS level\n"
             f"FROM {'filled' if self.counts else 'read'}"

@@ -197,7 +197,7 @@ class Segment:
         who = " and ".join(_words(limit, sheet) for limit in self.limits)
         of = f"{members:,} of {len(self.behaviour.entities):,}"
         return (
-            f"Those with {who} until {date(sheet.split)} ({of}) {tell}: "
+            f"{first_upper(sheet.who or 'those')} with {who} until {date(sheet.split)} ({of}) {tell}: "
             f"{step(measured.value, share)} {'more' if measured.value > 0 else 'less'} "
             f"{between(measured, share)}; before, it was {step(measured.early, share)} "
             f"{'more' if measured.early > 0 else 'less'}"

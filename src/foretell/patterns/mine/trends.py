@@ -16,8 +16,9 @@ from foretell.features.matrix import Floats, Instants
 from foretell.patterns.candidate import Candidate, Mined, Sample
 from foretell.patterns.finding import Kind, Measured
 from foretell.patterns.mine.grid import YEAR, Grid, choose
-from foretell.patterns.mine.levels import Early, Fit, Level, block_of, cells, every_level, fit, memory
+from foretell.patterns.mine.levels import Early, Level, block_of, cells, every_level, fit, memory
 from foretell.patterns.mine.phrases import between, date, figure, first_upper, step
+from foretell.patterns.mine.season import Season, learn
 from foretell.patterns.mine.statement import number, statement
 from foretell.patterns.sheet import Bools, Ints, Part, Sheet
 
@@ -29,10 +30,11 @@ KEPT = 15
 
 @dataclass(frozen=True, eq=False)
 class Trend:
-    """A level that goes on rising or falling; `fitted` is the early part's line with its season."""
+    """A level that goes on rising or falling."""
 
     level: Level
-    fitted: Fit
+    season: Season
+    slope: float  # of the early part, per unit of time
     block: int  # periods
     strength: float
     kind: Kind = Kind.TREND
@@ -45,15 +47,6 @@ class Trend:
     def about(self) -> str:
         return self.key
 
-    @property
-    def season(self) -> Floats:
-        return self.fitted.coefficients[:-2]
-
-    @property
-    def slope(self) -> float:
-        """Of the early part, per unit of time."""
-        return float(self.fitted.coefficients[-1])
-
     def sample(self, part: Part) -> Sample:
         level, grid = self.level, self.level.grid
         start, stop = level.span(part)
@@ -61,16 +54,13 @@ class Trend:
         periods, entities, n = held.periods, held.entities, held.rows
         every = np.arange(start, stop)
         t = _clock(every, start, stop, grid)
-        design = grid.design(every)
-        at = periods - start
-        adjusted = held.sums - n * (design @ self.season)[at]
-        x = t[at]
+        x = t[periods - start]
+        adjusted = self.season.remove(periods, n, held.sums)
         columns = np.stack([n, n * x, n * x * x, adjusted, x * adjusted, np.zeros(len(x))], axis=1)
-        if len(self.season) and len(x) > 2:
-            rows = np.bincount(at, weights=n, minlength=len(every))
-            centred = rows * (t - (rows @ t) / rows.sum())
-            lean = (centred @ design) / (centred @ t)  # (k,) how the season's weights move the slope
-            error, of, dates = season_error(level, self.fitted, -lean)
+        if len(self.season.weights) and len(x) > 2:
+            centred = x - (n @ x) / n.sum()
+            lean = self.season.lean(held, centred / (n @ centred**2))
+            error, of, dates = self.season.error(level, lean)
             columns = np.concatenate([columns, np.pad(error[:, None], ((0, 0), (5, 0)))])
             entities, periods = np.concatenate([entities, of]), np.concatenate([periods, dates])
         sums, entities, blocks = cells(columns, entities, periods // self.block)
@@ -80,7 +70,7 @@ class Trend:
         return None
 
     def series(self) -> tuple[Instants, Floats]:
-        return self.level.series(self.season)
+        return self.season.series(self.level)
 
     def sentence(self, measured: Measured) -> str:
         level, share = self.level, self.level.is_share
@@ -109,7 +99,7 @@ class Trend:
     def sql(self) -> str:
         level, grid = self.level, self.level.grid
         start, stop = level.span(Part.LATER)
-        steps = level.steps({"later": (start, stop)}, self.season)
+        steps = level.steps({"later": (start, stop)}, self.season.sql("value", "period"))
         scale = grid.length / _unit(grid)[0]
         x = f"(period - {(start + stop - 1) / 2!r}) * {number(scale)}"
         support = "CAST(sum(value) AS BIGINT)" if level.counts or level.among else "count(*)"
@@ -164,20 +154,6 @@ def unadjusted(grid: Grid) -> tuple[str, ...]:
     )
 
 
-def season_error(level: Level, fitted: Fit, lean: Floats) -> tuple[Floats, Ints, Ints]:
-    """What the early rows' errors do to a figure that moves by `lean` (k,) with the season's weights.
-
-    Gives each early entry's part, its entity and its period. The parts sum to zero: least squares leaves
-    residuals that its design does not explain. They are there for the figure's error alone.
-    """
-    start, stop = level.span(Part.EARLY)
-    held = level.read(start, stop)
-    pull = fitted.design @ (fitted.inverse[:, : len(lean)] @ lean)  # (periods,)
-    expected = fitted.design @ fitted.coefficients
-    at = held.periods - start
-    return pull[at] * (held.sums - held.rows * expected[at]), held.entities, held.periods
-
-
 def _trend(early: Early) -> Trend | None:
     level, grid, weights = early.level, early.level.grid, early.rows
     if (weights > 0).sum() < max(12, grid.early // 2):
@@ -185,12 +161,15 @@ def _trend(early: Early) -> Trend | None:
     every = np.arange(grid.first, grid.stop)
     season = grid.design(every)
     t = _clock(every, grid.first, grid.stop, grid)
-    line = fit(early.values, weights, np.column_stack([season, np.ones(len(t)), t]))
+    base = np.column_stack([np.ones(len(t)), t])
+    taken = learn(early, base)
+    adjusted = taken.remove(every, weights, early.sums) / np.maximum(weights, 1e-300)
+    line = fit(adjusted, weights, np.column_stack([season, base]))
     remembered = memory(line.residuals * np.sqrt(weights), steps=2)
     block = block_of(remembered)
-    if grid.early < LEAST_BLOCKS * block or _stepped(early, season, line.loss):
+    if grid.early < LEAST_BLOCKS * block or _stepped(adjusted, weights, line.loss):
         return None
-    slope = line.coefficients[-1]
+    slope = float(line.coefficients[-1])
     pull = weights * (line.design @ line.inverse[:, -1]) * line.residuals  # (periods,)
     blocks = (every // block) - grid.first // block
     error = np.sqrt((np.bincount(blocks, weights=pull) ** 2).sum())
@@ -201,17 +180,14 @@ def _trend(early: Early) -> Trend | None:
     level_now = abs(np.average(np.nan_to_num(early.values), weights=weights))
     if abs(z) < LEAST_Z or abs(slope) * np.ptp(t) < LEAST_MOVE * max(level_now, 1e-300):
         return None
-    return Trend(level, line, block, abs(z))
+    return Trend(level, taken, slope, block, abs(z))
 
 
-def _stepped(early: Early, season: Floats, loss: float) -> bool:
+def _stepped(values: Floats, weights: Floats, loss: float) -> bool:
     """Whether one step tells the early part better than the line that has lost `loss`."""
-    n = len(early.rows)
+    n = len(values)
     least = max(3, n // 12)
-    clean = fit(early.values, early.rows, np.column_stack([season, np.ones(n), np.arange(n) - n / 2]))
-    width = season.shape[1]
-    values = np.nan_to_num(early.values) - season @ clean.coefficients[:width]
-    w, s, q = (np.cumsum(early.rows * values**k) for k in range(3))
+    w, s, q = (np.cumsum(weights * values**k) for k in range(3))
     cut = np.arange(least, n - least)
     before, after = (
         s[cut] ** 2 / np.maximum(w[cut], 1e-12),
