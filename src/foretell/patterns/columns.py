@@ -100,7 +100,7 @@ def _calendar(made: RowsOf, source: Table, taken: set[str]) -> Iterator[Planned]
     )
     for title, text, is_text in parts:
         value = template(text, t=exp.cast(made.time, "TIMESTAMP"))
-        yield Planned(free(title, taken), title, source.name, value, is_text, whole=is_text)
+        yield Planned(free(title, taken), title, source.name, value, is_text, clock=True)
     for column in source.columns:
         if (
             column.semantic is Semantic.TIME
@@ -110,4 +110,4 @@ def _calendar(made: RowsOf, source: Table, taken: set[str]) -> Iterator[Planned]
         ):
             value = template("CAST(HOUR(t) AS DOUBLE)", t=exp.cast(made.value((), column.name), "TIMESTAMP"))
             title = f"hour of {words(column.name)}"
-            yield Planned(free(title, taken), title, source.name, value, False)
+            yield Planned(free(title, taken), title, source.name, value, False, clock=True)

@@ -22,7 +22,7 @@ class Planned:
     is_text: bool
     outcome: bool = False
     attribute: bool = True
-    whole: bool = False  # none of its values counts as rare
+    clock: bool = False  # a part of the row's time, of which no value counts as rare
 
 
 def kinds_of(column: Column) -> tuple[str, ...]:

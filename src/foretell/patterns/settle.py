@@ -22,6 +22,7 @@ LEAST_COVERED = 0.5  # of early rows with a value, by the frequent categories
 STATUSES = 6  # values of a column that are outcomes each
 SETTLES = 0.5  # of a measure's variance, by a column whose values are measured apart then
 PARTS = 8  # values of such a column
+KNOWN = 0.95  # of the rows, that such a column has a value in
 SAME = 0.98  # of early rows: two columns that go together so often tell the same
 OWN = 0.95  # of early rows, that have what their entity's first row had: it describes the entity
 
@@ -36,15 +37,15 @@ def settled(
         held = numbers[early][np.isfinite(numbers[early])]
         if len(held) < 0.05 * early.sum() or held.min() == held.max():
             return None, None
-        return Attribute(planned.name, planned.title, planned.table, Numeric(numbers)), value
+        return Attribute(planned.name, planned.title, planned.table, Numeric(numbers), planned.clock), value
     encoded = column.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     texts = [str(t) for t in encoded.dictionary.to_pylist()]
     codes = np.asarray(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int32)
     counts = np.bincount(codes[early & (codes >= 0)], minlength=len(texts))
-    if planned.whole:
-        kept = [k for k, text in enumerate(texts)]
+    if planned.clock:
+        kept = list(range(len(texts)))
     else:
         least = max(20, LEAST_SHARE * early.sum())
         order = sorted(range(len(texts)), key=lambda k: (-int(counts[k]), texts[k]))
@@ -59,7 +60,7 @@ def settled(
         chosen = [exp.Literal.string(texts[k]) for k in kept]
         value = exp.Case().when(exp.In(this=value.copy(), expressions=chosen), value)
     held_codes = Categorical(place[codes], tuple(texts[k] for k in kept))
-    return Attribute(planned.name, planned.title, planned.table, held_codes), value
+    return Attribute(planned.name, planned.title, planned.table, held_codes, planned.clock), value
 
 
 def told_once(attributes: list[Attribute], early: Bools) -> list[Attribute]:
@@ -153,7 +154,7 @@ def _measured_apart(
     """The measure for each value of a column that mostly settles it: readings of different things."""
     for attribute in attributes:
         values = attribute.values
-        if not isinstance(values, Categorical) or not 2 <= len(values.categories) <= PARTS:
+        if attribute.clock or not isinstance(values, Categorical) or not 2 <= len(values.categories) <= PARTS:
             continue
         if (
             attribute.title in ("month", "weekday")
@@ -176,6 +177,8 @@ def _measured_apart(
 def _settled_by(numbers: Floats, codes: npt.NDArray[np.int32]) -> float:
     """The share of the variance of a number's ranks that lies between the groups."""
     known = np.isfinite(numbers) & (codes >= 0)
+    if known.sum() < KNOWN * np.isfinite(numbers).sum():
+        return 0.0
     x, of = rankdata(numbers[known]), codes[known]
     if len(x) < 2 or x.var() == 0:
         return 0.0

@@ -36,6 +36,7 @@ class Attribute:
     title: str
     table: str
     values: Values  # (rows,)
+    clock: bool = False  # whether it is a part of the row's time: no level of it can rise or fall
 
     def take(self, rows: Selection) -> Attribute:
         values = self.values
@@ -81,6 +82,7 @@ class Sheet:
     source: str
     preamble: str = ""
     gap: int = 0  # microseconds before the split
+    who: str = ""  # the entities, in the plural: "customers"
 
     def __post_init__(self) -> None:
         assert self.times.shape == self.entities.shape

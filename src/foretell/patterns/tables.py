@@ -16,12 +16,11 @@ import pyarrow as pa
 from sqlglot import exp
 
 from foretell.core.time import Instant
-from foretell.discovery.names import singular
 from foretell.features.describe import words
 from foretell.patterns.clusters import entity_of, has_repeats, paths_up
 from foretell.patterns.columns import columns_of
 from foretell.patterns.mine.statement import moment
-from foretell.patterns.naming import free
+from foretell.patterns.naming import free, plural_of, singular_of, who_of
 from foretell.patterns.planned import Planned
 from foretell.patterns.rows import Path, RowsOf, text_of
 from foretell.patterns.settle import numbered, outcomes_of, settled, told_once
@@ -29,7 +28,7 @@ from foretell.patterns.sheet import Sheet
 from foretell.schema.model import Schema
 from foretell.store import Store
 
-ROWS = 300_000  # of a larger table one in so many is read
+ROWS = 600_000  # of a larger table one in so many is read
 OUTCOMES = 14
 ATTRIBUTES = 24
 
@@ -79,6 +78,7 @@ def table_sheet(
         split=split,
         source=text_of(outer),
         preamble=utc(schema),
+        who=plural_of(who_of(schema, about)) if about else "",
     )
 
 
@@ -111,10 +111,7 @@ def _with_facts(
 ) -> tuple[exp.Select, list[Planned]]:
     """The rows with how often and how lately their entity had been there before."""
     taken = {s.alias_or_name.casefold() for s in inner.selects}
-    who = words(singular(about[-1].parent))
-    many = words(table)
-    *first, last_word = many.split(" ")
-    what = " ".join((*first, singular(last_word)))
+    who, many, what = who_of(schema, about), words(table), singular_of(words(table))
     often, since = free("earlier", taken), free("days since last", taken)
     known = "CASE WHEN entity IS NOT NULL THEN {} END"
     window = 'OVER (PARTITION BY entity ORDER BY "time")'

@@ -42,8 +42,39 @@ def script(
     writer.say(f"{describe_title}\n{_USAGE}")
     writer.line(f"ATTACH ':memory:' AS {SPACE};")
     writer.rows(plan, labels, cutoffs)
-    writer.features(plan, cutoffs)
+    if labels is not None:
+        writer.show_labels(plan, labels)
+    query, values = writer.features(plan, cutoffs)
+    keys = [*(col("e", k) for k in plan.key), col("r", "cutoff")]
+    named = [value.as_(output, quoted=True) for output, value in values.items()]
+    writer.put(query.select(*keys, *named).order_by(col("r", "row")))
     return "\n".join(writer.lines) + "\n"
+
+
+def rows_query(
+    plan: nodes.FeaturePlan,
+    labels: nodes.Target,
+    schema: Schema,
+    cutoffs: Sequence[Instant],
+    descriptions: Mapping[str, str],
+) -> tuple[str, exp.Select]:
+    """The statements that make labels and features at these cutoffs, and the SELECT of them after those.
+
+    Its columns are "time" (the cutoff), entity (a number), label, and f0, f1, … in the order of the plan's
+    outputs. The statements may be run again in the same session.
+    """
+    prove(plan, schema)
+    prove(labels, schema)
+    writer = _Writer(schema, descriptions)
+    writer.line(f"ATTACH IF NOT EXISTS ':memory:' AS {SPACE};")
+    writer.rows(plan, labels, [max(cutoffs)] if labels.horizon is None else cutoffs)
+    query, values = writer.features(plan, cutoffs)
+    on = [exp.EQ(this=col("l", name), expression=col("r", name)) for name in ("entity", "cutoff")]
+    query = query.join(table(writer.all_labels, "l"), on=exp.and_(*on))
+    query = query.select(col("r", "cutoff").as_("time", quoted=True), col("r", "entity"), col("l", "label"))
+    for i, output in enumerate(plan.outputs):
+        query = query.select(values[output].as_(f"f{i}"))
+    return "\n".join(writer.lines) + "\n", query
 
 
 _USAGE = """Run it in DuckDB, with the database attached and in use:
@@ -147,15 +178,15 @@ class _Writer:
                 ).from_(source),
             )
         )
-        if labels is not None:
-            self.say("The labels.")
-            keys = [col("e", k) for k in labels.key]
-            query = exp.select(*keys, col("l", "cutoff"), col("l", "label"))
-            query = query.from_(table(self.all_labels, "l"))
-            on = exp.EQ(this=col("e", "__row"), expression=col("l", "entity"))
-            self.put(
-                query.join(table(plan.entity, "e"), on=on).order_by(col("l", "cutoff"), col("l", "entity"))
-            )
+
+    def show_labels(self, plan: nodes.FeaturePlan, labels: nodes.Target) -> None:
+        """The query of the labels."""
+        self.say("The labels.")
+        keys = [col("e", k) for k in labels.key]
+        query = exp.select(*keys, col("l", "cutoff"), col("l", "label"))
+        query = query.from_(table(self.all_labels, "l"))
+        on = exp.EQ(this=col("e", "__row"), expression=col("l", "entity"))
+        self.put(query.join(table(plan.entity, "e"), on=on).order_by(col("l", "cutoff"), col("l", "entity")))
 
     def labelled(self, plan: nodes.Target, cutoffs: str, name: str) -> str:
         """The table `name` (entity, cutoff, label, …) of kept labels at the cutoffs of a table."""
@@ -180,7 +211,12 @@ class _Writer:
         self.put(create(name, kept.where(exp.and_(col("l", "chosen"), col("l", "assumed"), known))))
         return name
 
-    def features(self, plan: nodes.FeaturePlan, cutoffs: Sequence[Instant]) -> None:
+    def features(
+        self, plan: nodes.FeaturePlan, cutoffs: Sequence[Instant]
+    ) -> tuple[exp.Select, dict[str, exp.Expr]]:
+        """The rows joined with all that is made of them, as a query without columns; and each feature's
+        value.
+        """
         found: list[tuple[str, list[str]]] = []
         for block in plan.blocks:
             self.say("\n".join(self._about(block)))
@@ -202,8 +238,7 @@ class _Writer:
             if isinstance(b, nodes.Aggregate | nodes.Nested)
             for o in b.outputs
         }
-        keys = [col("e", k) for k in plan.key]
-        query = exp.select(*keys, col("r", "cutoff")).from_(table(self.all_rows, "r"))
+        query = exp.Select().from_(table(self.all_rows, "r"))
         query = query.join(
             table(plan.entity, "e"), on=exp.EQ(this=col("e", "__row"), expression=col("r", "entity"))
         )
@@ -222,10 +257,7 @@ class _Writer:
             values[contrast.name] = template(text, l=values[contrast.left], r=values[contrast.right])
             said = self.descriptions.get(contrast.name, "")
             self.say(f"  {contrast.name}: {said}")
-        for output, value in values.items():
-            if output not in plan.passing:
-                query = query.select(value.as_(output, quoted=True))
-        self.put(query.order_by(col("r", "row")))
+        return query, {output: value for output, value in values.items() if output not in plan.passing}
 
     def _about(self, block: nodes.Block) -> list[str]:
         names = nodes.output_names(block)

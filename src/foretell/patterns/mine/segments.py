@@ -24,7 +24,7 @@ from foretell.features.matrix import Floats, Instants
 from foretell.patterns.candidate import Candidate, Mined, Sample
 from foretell.patterns.finding import Kind, Measured
 from foretell.patterns.mine.grid import Grid, choose
-from foretell.patterns.mine.phrases import between, date, figure, step
+from foretell.patterns.mine.phrases import between, date, figure, first_upper, step
 from foretell.patterns.mine.statement import moment, name, number, statement
 from foretell.patterns.sheet import Bools, Ints, Part, Sheet
 
