@@ -277,7 +277,7 @@ class Scorer:
                     raise UsageError("this model has a relational net, which needs the native engine")
                 matrix = surrounded(matrix, graph, rows, known)
             made = batch.scored(part, task, model.features, model.fitted, rows, matrix, cutoff, explain=False)
-            told = []
+            told: dict[int, Scored] = {}
             for place, row in enumerate(_in_order(made, order)):
                 why = None
                 if explain:
@@ -306,19 +306,19 @@ class Scorer:
                         begins,
                     )
                     why = replace(why, reasons=with_rows(case, why.reasons, self._benches))
-                told.append(
-                    Scored(
-                        entity=dict(zip(task.entity_key, order[place], strict=True)),
-                        as_of=int(rows.cutoffs[place]),
-                        values=row,
-                        explanation=why,
-                        notes=(*said, *made.notes),
-                        copied=tuple(copied),
-                        copied_seconds=age,
-                        rows=sum(f.num_rows for f in frames.values()),
-                    )
+                told[int(rows.entities[place])] = Scored(
+                    entity=dict(zip(task.entity_key, order[place], strict=True)),
+                    as_of=int(rows.cutoffs[place]),
+                    values=row,
+                    explanation=why,
+                    notes=(*said, *made.notes),
+                    copied=tuple(copied),
+                    copied_seconds=age,
+                    rows=sum(f.num_rows for f in frames.values()),
                 )
-        return told
+            wanted = {c: [k[i] for k in keys] for i, c in enumerate(task.entity_key)}
+            places = part.engine.find(task.entity.name, wanted).tolist()
+        return [told[p] for p in places if p in told]
 
     def _matrix(
         self,
