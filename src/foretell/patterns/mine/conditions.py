@@ -1,8 +1,9 @@
-"""Conditions on an attribute: a value, a range of numbers, or that nothing is known; in English and in SQL."""
+"""Conditions on an attribute: a value, a range of numbers, or nothing known; in English and in SQL."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -160,7 +161,7 @@ def _edges(numbers: Floats) -> tuple[list[float], list[float] | None]:
     if len(different) <= FEW:
         different = np.unique(known)
     if len(different) <= FEW:
-        return [limit(a, b) for a, b in zip(different[:-1], different[1:])], different.tolist()
+        return [limit(a, b) for a, b in pairwise(different)], different.tolist()
     edges: list[float] = []
     for k in range(1, EDGES):
         b = float(known[len(known) * k // EDGES])

@@ -83,7 +83,8 @@ class Ground:
             there = mask[held.rows].astype(np.float64)
             columns += [there, there * held.values]
         count = len(held.entities)
-        sums = np.stack([np.bincount(held.cell, weights=c, minlength=count) for c in columns], axis=1)
+        tallies = [np.bincount(held.cell, weights=c, minlength=count) for c in columns]
+        sums = np.stack(tallies, axis=1).astype(np.float64)
         support = int(sums[:, 0].sum())
         everybody = len(held.rows) if population is None else population
         return Sample(sums, apart, held.entities, held.periods, support, everybody, least=self.least)

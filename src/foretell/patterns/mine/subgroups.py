@@ -11,13 +11,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from typing import TypeAlias
 
 import numpy as np
 from scipy import stats
 
 from foretell.core.random import derive, generator
 from foretell.core.text import listing
-from foretell.features.matrix import Floats, Instants
+from foretell.features.matrix import Codes, Floats, Instants
 from foretell.patterns.candidate import Candidate, Mined, Sample
 from foretell.patterns.collapse import overlap
 from foretell.patterns.finding import Kind, Measured
@@ -43,6 +44,9 @@ TWINS = 2  # of a kept group
 ROWS = 200_000  # early ones that are searched
 WORK = 150_000_000  # values read per length and outcome: it sets the width of the beam
 WIDEST = 300
+
+
+Picks: TypeAlias = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,9 +157,9 @@ def mine_subgroups(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """A conjunction on the searched rows: pairs of (coded attribute, condition), its mask, difference and z."""
+    """A conjunction on the searched rows; `picks` are pairs of a coded attribute and its condition."""
 
-    picks: tuple[tuple[int, int], ...]
+    picks: Picks
     mask: Bools
     difference: float
     z: float
@@ -184,7 +188,7 @@ def _search(
     searched = 0
     everybody = _Group((), np.ones(len(rows), dtype=np.bool_), 0.0, 0.0)
     beam = [everybody]
-    known: dict[tuple[tuple[int, int], ...], _Group] = {}
+    known: dict[Picks, _Group] = {}
     for depth in range(1, DEPTH + 1):
         extended, looked = _extend(beam, table, contrasts, least, about.least, until)
         searched += looked
@@ -199,7 +203,6 @@ def _search(
         found += [g for g in level if g.quality >= LEAST_Z]
         if depth == 1:  # single conditions that are not sure may be with others
             level = _singles(table, contrasts, least)
-            searched += 0
         width = max(4, min(WIDEST, WORK // max(1, len(rows) * len(table) // 4)))
         beam = sorted(level, key=lambda g: (-abs(g.z), g.picks))[:width]
         if not beam or time.monotonic() > until:
@@ -214,7 +217,7 @@ def contrasts_of(about: Ground, rows: Ints) -> Contrasts:
     return Contrasts(about.outcome.values[rows], entities, periods - periods.min())
 
 
-def _mask(picks: tuple[tuple[int, int], ...], table: Sequence[Coded]) -> Bools:
+def _mask(picks: Picks, table: Sequence[Coded]) -> Bools:
     masks = [(table[a].codes >= table[a].low[k]) & (table[a].codes < table[a].high[k]) for a, k in picks]
     return reduce(np.logical_and, masks)
 
@@ -235,7 +238,7 @@ def _singles(table: Sequence[Coded], contrasts: Contrasts, least: int) -> list[_
     return found
 
 
-def _sums(held: Coded, codes: Floats | Ints, y: Floats) -> tuple[Floats, Floats]:
+def _sums(held: Coded, codes: Codes, y: Floats) -> tuple[Floats, Floats]:
     """(conditions,) rows and sums of an outcome where each condition holds."""
     n = np.concatenate([[0.0], np.cumsum(np.bincount(codes, minlength=held.size))])
     s = np.concatenate([[0.0], np.cumsum(np.bincount(codes, weights=y, minlength=held.size))])
@@ -249,14 +252,14 @@ def _extend(
     least: int,
     smallest: float,
     until: float,
-) -> tuple[list[tuple[tuple[tuple[int, int], ...], float]], int]:
+) -> tuple[list[tuple[Picks, float]], int]:
     """The best extensions of groups by one condition, by a quick z; and how many were looked at.
 
     An extension is passed over where even independent rows would not make it better than its group.
     """
     y = contrasts.y - contrasts.y.mean()
     count, spread = len(y), contrasts.spread
-    best: dict[tuple[tuple[int, int], ...], float] = {}
+    best: dict[Picks, float] = {}
     searched = 0
     for parent in beam:
         if time.monotonic() > until:
@@ -288,8 +291,8 @@ def _extend(
 
 
 def _varied(
-    ranked: Sequence[tuple[tuple[tuple[int, int], ...], float]],
-) -> list[tuple[tuple[tuple[int, int], ...], float]]:
+    ranked: Sequence[tuple[Picks, float]],
+) -> list[tuple[Picks, float]]:
     """The first of the ranked, of each set of attributes only a few."""
     seen: dict[tuple[int, ...], int] = {}
     out = []
@@ -304,10 +307,10 @@ def _varied(
 
 
 def _closely(
-    picks: tuple[tuple[int, int], ...],
+    picks: Picks,
     table: Sequence[Coded],
     contrasts: Contrasts,
-    known: dict[tuple[tuple[int, int], ...], _Group],
+    known: dict[Picks, _Group],
     share: bool,
     tries: float,
 ) -> _Group | None:
