@@ -42,6 +42,7 @@ from foretell.task.model import Task, TaskKind
 from foretell.task.regime import SEED_TIME, Regime
 
 if TYPE_CHECKING:
+    from foretell.patterns.finding import Patterns
     from foretell.report.audit import Audit
 
 
@@ -151,6 +152,23 @@ class Database:
         chosen = TaskKind(kind) if kind is not None else given_kind(table)
         asked = given_task(self.schema, entity, chosen, horizon)
         return Question(self, asked, table, self._opened.features.said(features, windows))
+
+    def patterns(self, table: str | None = None, *, time_limit: float = 60.0) -> Patterns:
+        """What the history of a table, or of the main tables, shows: mined in its early part, confirmed in
+        its later part. `time_limit` is in seconds, for reading and mining; confirmation comes on top.
+        """
+        from foretell.patterns.search import find_patterns
+
+        return find_patterns(
+            self._opened.store,
+            self.schema,
+            title=self.name,
+            end=lambda name: self._opened.end_of_data((name,)),
+            table=table,
+            time_limit=time_limit,
+            seed=self.seed,
+            progress=self.progress,
+        )
 
     def remember(self, path: str | os.PathLike[str]) -> int:
         """Write hashes of the rows as they are now, for a later audit; how many rows they are of."""
@@ -461,6 +479,24 @@ class Question:
             progress=self.database.progress,
         )
         return Audit(self.describe(), found.looked_at, found.cutoffs, found.detections)
+
+    def patterns(self, *, time_limit: float = 60.0) -> Patterns:
+        """What goes along with this question's answer: its labels against the plainer ones of its features,
+        mined at early cutoffs and confirmed at later ones.
+        """
+        from foretell.patterns.search import patterns_of_target
+        from foretell.patterns.targets import target_sheet
+
+        self.database.progress.stage("reading the question's rows")
+        features = self._lesson(self._budget(time_limit)).features
+        asked = target_sheet(self.task, self._labels, features, self._opened.engine)
+        return patterns_of_target(
+            asked,
+            title=self.describe(),
+            time_limit=time_limit,
+            seed=self.database.seed,
+            progress=self.database.progress,
+        )
 
     def sql(self, *, time_limit: float = 30.0) -> str:
         """The labels and features as one commented SQL script, without training; and what was left out."""

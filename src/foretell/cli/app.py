@@ -20,6 +20,7 @@ from foretell.cli.grading import grade
 from foretell.cli.models import models_app
 from foretell.cli.monitoring import monitor
 from foretell.cli.output import Result, emit, save
+from foretell.cli.patterns import patterns
 from foretell.cli.plotting import PlotFile, draw_backtest, ready
 from foretell.cli.reporting import report_file
 from foretell.cli.retraining import retrain
@@ -327,6 +328,7 @@ app.command()(monitor)
 app.command()(retrain)
 app.command()(upkeep.run)
 app.command()(doctor)
+app.command()(patterns)
 app.command()(serve)
 
 
