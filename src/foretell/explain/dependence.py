@@ -63,7 +63,9 @@ def dependence(
             for code in found
         ]
         points = _of_categories(column, found, np.stack(moved, axis=1), own, test.groups, seed)
-        return Dependence(feature, text or feature, story, "pd", of, float(own.mean()), points)
+        return Dependence(
+            feature, text or feature, story, "pd", of, float(own.mean()), _possible(fitted, points)
+        )
     values = np.asarray(column.values, dtype=np.float64)
     edges = bin_edges(values)
     if len(edges) < 2:
@@ -77,7 +79,20 @@ def dependence(
 
     moved_by = at(edges[1:]) - at(edges[:-1])
     points = _of_edges(edges, place_of[known], moved_by[known], own, test.groups[known], seed)
-    return Dependence(feature, text or feature, story, "ale", of, float(own.mean()), points)
+    return Dependence(
+        feature, text or feature, story, "ale", of, float(own.mean()), _possible(fitted, points)
+    )
+
+
+def _possible(fitted: FittedModel, points: tuple[Point, ...]) -> tuple[Point, ...]:
+    """The points within what can be predicted: effects that are added up may lead beyond it."""
+    low, high = (0.0, 1.0) if fitted.kind is not TaskKind.REGRESSION else (fitted.floor, None)
+
+    def within(value: float) -> float:
+        value = value if low is None else max(value, low)
+        return value if high is None else min(value, high)
+
+    return tuple(replace(p, value=within(p.value), low=within(p.low), high=within(p.high)) for p in points)
 
 
 def bin_edges(values: Floats, most: int = BINS) -> Floats:

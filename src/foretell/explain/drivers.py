@@ -28,7 +28,7 @@ from foretell.models.dataset import Dataset
 from foretell.models.fitted import FittedModel
 from foretell.task.model import Task, TaskKind
 
-SHUFFLES = 3
+SHUFFLES = 2
 REPETITIONS = 200
 PLAIN = 0.3
 """From this correlation of ranks on a feature's effect has a plain direction."""

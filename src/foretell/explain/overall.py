@@ -32,13 +32,13 @@ from foretell.task.model import Task, TaskKind
 
 KEPT = 40
 """So many stories and paths are told of; the rest moves next to nothing."""
-CHECKED = 10
+CHECKED, FEWEST_CHECKED = 8, 3
 """So many of the strongest stories are shuffled, and as many tables."""
 CURVES = 6
 """So many of the strongest stories have a curve."""
-FEWEST, SHAP_ROWS, MOST_ROWS = 60, 1_000, 3_000
+FEWEST, SHAP_ROWS, MOST_ROWS = 50, 1_000, 3_000
 NET_ROWS = 500
-SHARES = {"contributions": 0.35, "shuffling": 0.35, "curves": 0.15, "nets": 0.15}
+SHARES = {"contributions": 0.3, "shuffling": 0.5, "curves": 0.1, "nets": 0.1}
 
 
 @dataclass(frozen=True)
@@ -128,12 +128,14 @@ def _asked(
         grouped(names, features, story),
         grouped(names, features, lambda f: table(f, task.entity.name)),
     )
-    groups = {f"{_STORY}{s.key}": by_story[s.key] for s in stories[:CHECKED]}
-    groups |= {f"{_TABLE}{t.key}": by_table[t.key] for t in tables[:CHECKED]}
+    spent = SHARES["shuffling"] * seconds
+    # Where a row is dear (trees of fifty classes), fewer groups are shuffled, not fewer rows.
+    groups_afforded = int(spent / (score_seconds(fitted) * SHUFFLES * 4 * FEWEST) / 2)
+    checked = int(np.clip(groups_afforded, FEWEST_CHECKED, CHECKED))
+    groups = {f"{_STORY}{s.key}": by_story[s.key] for s in stories[:checked]}
+    groups |= {f"{_TABLE}{t.key}": by_table[t.key] for t in tables[:checked]}
     each = score_seconds(fitted) * (SHUFFLES * len(groups) + 1) + net_seconds(fitted)
-    return _Asked(
-        afforded(test, SHARES["shuffling"] * seconds, each, 4 * FEWEST, MOST_ROWS, seed, "shuffling"), groups
-    )
+    return _Asked(afforded(test, spent, each, 4 * FEWEST, MOST_ROWS, seed, "shuffling"), groups)
 
 
 def _curves(
