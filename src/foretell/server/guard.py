@@ -76,7 +76,10 @@ class Guard:
         except RefusedError as no:
             await _refuse(told, no)
             return
-        await self.app(scope, _again(body, receive), told)
+        try:
+            await self.app(scope, _again(body, receive), told)
+        except Exception:  # it was answered with a 500 already; passed on, it would be logged in full
+            return
 
     def _known_host(self, said: Mapping[str, list[str]]) -> None:
         found = said.get("host", [])

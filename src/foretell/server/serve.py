@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from anyio.to_thread import current_default_thread_limiter
 from foretell.core.errors import ConfigError, UsageError
 from foretell.server.app import guarded
 from foretell.server.connections import MOST_HEAD, WatchedProtocol, watch
+from foretell.server.guard import Guard
 from foretell.server.service import Service
 from foretell.server.token import Token
 from foretell.sources.duckdb import confine
@@ -79,6 +81,44 @@ def listen(place: Place, *, allow_remote: bool) -> tuple[socket.socket, Place]:
     return bound, Place(place.host, bound.getsockname()[1], place.names)
 
 
+def make_server(app: Guard) -> uvicorn.Server:
+    """The application on connections that are watched, with nothing of them written down."""
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=WatchedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=MOST_HEAD,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+    )
+
+
+def run_server(
+    server: uvicorn.Server, sockets: Sequence[socket.socket], ready: Callable[[], None] = lambda: None
+) -> None:
+    """Answer at the sockets until the server is told to stop."""
+
+    async def run() -> None:
+        current_default_thread_limiter().total_tokens = THREADS
+        sweeping = asyncio.create_task(watch(server.server_state.connections))
+        try:
+            ready()
+            await server.serve(sockets=list(sockets))
+        finally:
+            sweeping.cancel()
+
+    asyncio.run(run())
+
+
 def serve(
     service: Service,
     token: Token,
@@ -89,34 +129,9 @@ def serve(
 ) -> None:
     """Serve until a signal says stop: SIGINT or SIGTERM."""
     confine()
-    config = uvicorn.Config(
-        guarded(service, token, place.hosts(), place.port),
-        http=WatchedProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        h11_max_incomplete_event_size=MOST_HEAD,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
-    server = uvicorn.Server(config)
-
-    async def run() -> None:
-        current_default_thread_limiter().total_tokens = THREADS
-        sweeping = asyncio.create_task(watch(server.server_state.connections))
-        try:
-            service.holding.start()
-            ready()
-            await server.serve(sockets=list(sockets))
-        finally:
-            sweeping.cancel()
-
+    service.holding.start()
     try:
-        asyncio.run(run())
+        run_server(make_server(guarded(service, token, place.hosts(), place.port)), sockets, ready)
     except KeyboardInterrupt:
         pass
     finally:
