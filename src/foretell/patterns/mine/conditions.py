@@ -164,14 +164,30 @@ def _edges(numbers: Floats) -> tuple[list[float], list[float] | None]:
         return [limit(a, b) for a, b in pairwise(different)], different.tolist()
     edges: list[float] = []
     for k in range(1, EDGES):
-        b = float(known[len(known) * k // EDGES])
-        below = np.searchsorted(known, b)
-        if below == 0:
+        edge = _near(known, len(known) * k // EDGES)
+        if edge is None:
             continue
-        edge = limit(float(known[below - 1]), b)
         if not edges or edge > edges[-1]:
             edges.append(edge)
     return edges, None
+
+
+def _near(known: Floats, place: int) -> float | None:
+    """A short number near a place of sorted ones; None where no smaller number lies before it.
+
+    One that rows have must be exact in single precision too, which some columns are read in.
+    """
+    width = len(known) // 50
+    a, b = float(known[max(0, place - width)]), float(known[min(len(known) - 1, place + width)])
+    if a < b:
+        edge = limit(a, b)
+        k = int(np.searchsorted(known, edge - 1e-6 * abs(edge)))
+        is_met = k < len(known) and abs(known[k] - edge) <= 1e-6 * abs(edge)
+        if not is_met or float(np.float32(edge)) == edge:
+            return edge
+    b = float(known[place])
+    below = int(np.searchsorted(known, b))
+    return limit(float(known[below - 1]), b) if below else None
 
 
 def limit(a: float, b: float) -> float:
