@@ -95,7 +95,16 @@ class Retrain(Payload):
     promote: Literal["if-better", "never"] = "if-better"
 
 
-JobAsked = Annotated[Ask | OfModel | Retrain, Field(discriminator="kind")]
+class Look(Payload):
+    """Look for patterns: behind a query's answer, in a table's history, or in that of the main tables."""
+
+    kind: Literal["patterns"]
+    query: Text | None = None
+    table: Name | None = None
+    time_limit: Seconds = 60.0
+
+
+JobAsked = Annotated[Ask | OfModel | Retrain | Look, Field(discriminator="kind")]
 
 
 class Keep(Payload):

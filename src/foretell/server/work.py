@@ -5,20 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from foretell.core.errors import UsageError
 from foretell.core.progress import Progress
 from foretell.explain.explanation import Explanation
 from foretell.prediction.database import open_database
 from foretell.prediction.model import Model
 from foretell.prediction.predictions import Predictions
+from foretell.query.parser import parse
 from foretell.report.chart import Plot
 from foretell.report.explained_plots import explanation_plots
+from foretell.report.pattern_plots import patterns_plots
 from foretell.report.plots import backtest_plots, labels_plot
 from foretell.report.upkeep_plots import grades_plot, performance_plot
 from foretell.server.faults import NotFoundError
 from foretell.server.jobs import Outcome, Work
-from foretell.server.payloads import Ask, JobAsked, OfModel, Retrain
+from foretell.server.payloads import Ask, JobAsked, Look, OfModel, Retrain
 from foretell.server.reports import report_of
 from foretell.server.service import Service
+from foretell.task.bind import bind
 
 REASONS = 50  # how many of the highest scores are told with their reasons
 AUDITED = 1  # learning cutoffs at which leaks are looked for
@@ -31,6 +35,8 @@ def work_of(here: Service, asked: JobAsked) -> Work:
             return _ask(here, asked)
         case Retrain():
             return _retrain(here, asked)
+        case Look():
+            return _look(here, asked)
         case OfModel(kind="predict"):
             return _predict(here, asked.model)
         case OfModel(kind="report"):
@@ -42,9 +48,6 @@ def work_of(here: Service, asked: JobAsked) -> Work:
 
 
 def _ask(here: Service, asked: Ask) -> Work:
-    from foretell.query.parser import parse
-    from foretell.task.bind import bind
-
     bind(parse(asked.query), here.holding.schema)
 
     def work(progress: Progress) -> Outcome:
@@ -69,6 +72,29 @@ def _ask(here: Service, asked: Ask) -> Work:
             model=model,
             audit=audit,
         )
+
+    return work
+
+
+def _look(here: Service, asked: Look) -> Work:
+    query, table = asked.query, asked.table
+    if query is not None and table is not None:
+        raise UsageError("found a query and a table, expected one of them", mend="leave one out")
+    if query is not None:
+        bind(parse(query), here.holding.schema)
+    elif table is not None:
+        here.holding.schema.table(table)
+
+    def work(progress: Progress) -> Outcome:
+        with here.holding.use(progress) as database:
+            asker = database.query(query) if query is not None else None
+            found = (
+                asker.patterns(time_limit=asked.time_limit)
+                if asker is not None
+                else database.patterns(table, time_limit=asked.time_limit)
+            )
+        found = replace(found, title=here.veil.text(found.title))
+        return Outcome(found.to_dict(), plots=patterns_plots(found))
 
     return work
 
