@@ -18,6 +18,8 @@ SHOWN = 60  # characters of a text
 MOST_TIMES = 100  # beyond it a rhythm is broken, whatever the number
 ALL_TIME = window_words(None, "count")
 _SHARES = ("share of", "mean outcome")
+_OF_ANY = frozenset({"mean", "min", "max", "median", "q10", "q90"})
+"""Measures that one value is enough for."""
 _OUTCOMES = ("the last known outcome", "the outcome of")
 _HEADS = {
     measure: MEASURES[measure].english.partition("{events}")[0] for measure in ("recency", "tenure", "count")
@@ -75,7 +77,7 @@ def _phrase(feature: Feature, value: float, known: bool) -> str | None:
         definition.value is not None and definition.value.equals is not None
     ):
         return _counted(feature, definition, value) if known else None
-    return _latest(feature, number(value) if known else None)
+    return _latest(feature, number(value) if known else None) if known else _nothing(feature, definition)
 
 
 def _run(feature: Feature, definition: OwnLabels, value: float) -> str | None:
@@ -112,6 +114,16 @@ def _counted(feature: Feature, definition: Aggregated, value: float) -> str | No
     one, many, rest = found
     when = window_words(definition.window, definition.measure)
     return f"{number(value) if value else 'no'} {many if value > 1 else one}{rest}{when}"
+
+
+def _nothing(feature: Feature, definition: Aggregated) -> str | None:
+    """Such as "no pages of visits in the last 30 days", of a mean that has nothing to be taken of."""
+    read = definition.value
+    if read is None or read.following is not None or definition.measure not in _OF_ANY:
+        return _latest(feature, None)
+    what = f"{value_words(read, 'outcome')} of "
+    _, there, rest = feature.description.partition(what)
+    return f"no {what}{rest}" if there else None
 
 
 def _latest(feature: Feature, value: str | None) -> str | None:

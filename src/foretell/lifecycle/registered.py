@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from foretell.core.progress import QUIET, Progress
 from foretell.core.time import Instant, parse_span
+from foretell.explain.explanation import EntityExplanation, Explanation
 from foretell.lifecycle.grading import Grades, grade
 from foretell.lifecycle.monitor.record import Monitoring
 from foretell.lifecycle.monitor.watch import monitor
@@ -57,6 +58,18 @@ class Registered:
     def predict(self, target: Target, **how: Any) -> Predictions:
         """Scores, without writing them anywhere; arguments as of `Model.predict`."""
         return self.model.predict(target, **how)
+
+    @overload
+    def explain(self) -> Explanation: ...
+
+    @overload
+    def explain(self, entity: Any, target: Target, **how: Any) -> EntityExplanation: ...
+
+    def explain(
+        self, entity: Any = None, target: Target | None = None, **how: Any
+    ) -> Explanation | EntityExplanation:
+        """What the champion rests on, or why an entity's score is what it is; as of `Model.explain`."""
+        return self.model.explain() if entity is None else self.model.explain(entity, target, **how)
 
     def write(
         self,
