@@ -23,9 +23,9 @@ def serve(
         str,
         typer.Option("--host", metavar="ADDRESS", help="Where it listens; by default this machine alone."),
     ] = "127.0.0.1",
-    name: Annotated[
+    host_name: Annotated[
         list[str] | None,
-        typer.Option("--name", metavar="NAME", help="A host name by which it is reached; may be repeated."),
+        typer.Option("--host-name", metavar="NAME", help="A name by which it is reached; may be repeated."),
     ] = None,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Let other machines reach it, at a --host that they can.")
@@ -59,7 +59,7 @@ def serve(
     with running(None, None, quiet, verbose) as run, registry(models, now) as held:
         token = token_of(token_file)
         service = make_service(target, held, config=config, seed=seed, memory=memory, cache=not no_cache)
-        bound, place = listen(Place(host, port, tuple(name or ())), allow_remote=allow_remote)
+        bound, place = listen(Place(host, port, tuple(host_name or ())), allow_remote=allow_remote)
 
         def tell() -> None:
             run.say(f"serving at {place.url}?token={token.secret}")
