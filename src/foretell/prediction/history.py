@@ -7,6 +7,7 @@ ages counted on to the cutoff, and the staleness itself.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +17,12 @@ from foretell.features.lower import feature_plan
 from foretell.features.matrix import Floats, Instants, Matrix, Numeric, Values
 from foretell.features.model import Attribute, CutoffPart, Feature, FeatureSet, Kind, Staleness
 from foretell.features.texts import with_texts
+from foretell.plan.nodes import FeaturePlan
 from foretell.task.model import Task
 from foretell.task.regime import staleness
+
+KEPT = 8
+"""Of so many feature sets of a schema the plans are kept."""
 
 STALENESS = Feature(
     "staleness",
@@ -33,6 +38,18 @@ def with_staleness(features: FeatureSet) -> FeatureSet:
     return replace(features, features=(*features.features, STALENESS))
 
 
+def plan_of(task: Task, features: FeatureSet) -> FeaturePlan:
+    """The plan of a feature set; it is lowered once for each set that is asked for again."""
+    kept = task.schema.memo.setdefault("plans", OrderedDict())
+    held = kept.get(id(features))
+    if held is None or held[0] is not features or held[1] is not task:
+        held = kept[id(features)] = (features, task, feature_plan(task, features))
+        while len(kept) > KEPT:
+            kept.popitem(last=False)
+    plan: FeaturePlan = held[2]
+    return plan
+
+
 def features_at(
     engine: Engine, task: Task, features: FeatureSet, rows: Rows, known: Instants | None = None
 ) -> Matrix:
@@ -40,7 +57,7 @@ def features_at(
     up to their own cutoffs.
     """
     if known is None:
-        return with_texts(engine.features(feature_plan(task, features), rows), features)
+        return with_texts(engine.features(plan_of(task, features), rows), features)
     days = staleness(rows.cutoffs, known)
     of_history = features.select(f.name for f in features.features if not _of_cutoff(f))
     found = with_texts(engine.features(feature_plan(task, of_history), Rows(rows.entities, known)), features)

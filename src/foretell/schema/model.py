@@ -221,6 +221,12 @@ class Schema:
         parents at the same distance the first link in the schema's order is taken. A table that nothing
         points down from (no time, only a parent) inherits; a table that others point at does so too.
         """
+        if ("time path", table) not in self.memo:
+            self.memo["time path", table] = self._time_path(table)
+        found: tuple[tuple[Hop, ...], str] | None = self.memo["time path", table]
+        return found
+
+    def _time_path(self, table: str) -> tuple[tuple[Hop, ...], str] | None:
         queue: deque[tuple[str, tuple[Hop, ...]]] = deque([(table, ())])
         seen = {table}
         while queue:
