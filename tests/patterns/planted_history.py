@@ -163,6 +163,8 @@ def baskets(
     rng = np.random.default_rng(seed)
     products = 60
     popular = rng.dirichlet(np.full(products, 0.7))
+    popular[[10, 11]] = 0.01
+    popular /= popular.sum()
     sizes = np.minimum(1 + rng.geometric(0.2, transactions) * (1 + 4 * (rng.random(transactions) < 0.1)), 40)
     held: set[tuple[int, int]] = set()
     for transaction, size in enumerate(sizes.tolist()):

@@ -1,8 +1,9 @@
 """Associations: items that come together more often than their popularity lets expect.
 
-The figure is a lift: how many transactions have both items, over how many would have if each item fell into
-transactions as often as it does, and into large ones more readily than into small (the expectation of Chung
-& Lu 2002 for given degrees). Without the sizes, all items of large baskets would seem to belong together.
+The figure is a difference of shares: of the transactions with the rarer item, those that have the other as
+well, less those that would if each item fell into transactions as often as it does, and into large ones more
+readily than into small (the expectation of Chung & Lu 2002 for given degrees). Without the sizes, all items
+of large baskets would seem to belong together.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from foretell.patterns.finding import Kind, Measured
 from foretell.patterns.mine.grid import Grid, choose
 from foretell.patterns.mine.inputs import Baskets
 from foretell.patterns.mine.levels import cells
-from foretell.patterns.mine.phrases import date, figure, first_upper, value
+from foretell.patterns.mine.phrases import between, date, figure, step, value
 from foretell.patterns.mine.statement import moment, statement, text
 from foretell.patterns.sheet import Bools, Ints, Part
 
@@ -78,15 +79,8 @@ class Pair:
         times = self.baskets.times[within]
         periods = self.grid.of(times) if self.grid is not None else np.zeros(len(times), np.int64)
         sums, entities, blocks = cells(columns, self.baskets.entities[within], periods)
-        return Sample(
-            sums,
-            partial(_lift, chance=chance),
-            entities,
-            blocks,
-            int((left * right).sum()),
-            len(sizes),
-            null=1.0,
-        )
+        finish = partial(_excess, chance=chance)
+        return Sample(sums, finish, entities, blocks, int(right.sum()), len(sizes))
 
     def rows(self) -> Bools | None:
         within = in_part(self.baskets, Part.EARLY)
@@ -96,7 +90,7 @@ class Pair:
         if self.grid is None:
             return np.zeros(0, np.int64), np.zeros(0)
         grid, baskets = self.grid, self.baskets
-        width = max(1, grid.early // 12)  # lifts of short periods are mostly noise
+        width = max(1, grid.early // 12)  # shares of short periods are mostly noise
         start, stop = grid.first, grid.later(int(baskets.times[-1]))
         numbers = np.arange(-(-start // width), stop // width)
         at = grid.of(baskets.times) // width - numbers[0]
@@ -106,26 +100,26 @@ class Pair:
         columns = (sizes, sizes**2, left, right, left & right)
         sums = [np.bincount(at[keep], weights=c[keep], minlength=len(numbers)) for c in columns]
         size, square, *held = sums
-        return grid.starts(numbers * width), _lift(
-            np.stack(held, axis=1), square / np.maximum(size, 1.0) ** 2
-        )
+        chance = square / np.maximum(size, 1.0) ** 2
+        return grid.starts(numbers * width), _excess(np.stack(held, axis=1), chance)
 
     def sentence(self, measured: Measured) -> str:
         baskets = self.baskets
         within = in_part(baskets, Part.LATER)
         left, right = (h[within] for h in self._held)
-        both = int((left & right).sum())
         names = [value(n) for n in self._names]
-        of = both / max(1, int(right.sum()))
-        base = left.mean() if len(left) else float("nan")
-        held = (
+        of = float((left & right).sum()) / max(1, int(right.sum()))
+        expected = of - measured.value
+        times = f" ({figure(of / expected)} times as many)" if expected > 0 else ""
+        shown = figure(expected, share=True)
+        before = step(measured.early, share=True)
+        return (
             f"{names[1]} comes with {names[0]}: of {int(right.sum()):,} {baskets.title} with the one, "
-            f"{figure(of, share=True)} have the other, as {figure(float(base), share=True)} of all do; "
-            f"{figure(measured.value)} times as often together as their popularity and the size of "
-            f"{baskets.title} let expect (95%: {figure(measured.low)} to {figure(measured.high)}; "
-            f"{figure(measured.early)} before {date(baskets.split)})"
+            f"{figure(of, share=True)} have the other, where its popularity and the size of "
+            f"{baskets.title} let expect {shown}{times}: {step(measured.value, share=True)} "
+            f"{'more' if measured.value > 0 else 'less'} {between(measured, share=True)}; before "
+            f"{date(baskets.split)} {before} {'more' if measured.early > 0 else 'less'}"
         )
-        return first_upper(held)
 
     def sql(self) -> str:
         one, other = (text(n) for n in self._names)
@@ -137,8 +131,9 @@ class Pair:
             "FROM later GROUP BY transaction",
         }
         last = (
-            "SELECT CAST(sum(a * b) AS DOUBLE) * sum(size) * sum(size) / (sum(a) * sum(b) * "
-            "sum(CAST(size AS DOUBLE) * size)) AS value,\n  CAST(sum(a * b) AS BIGINT) AS support FROM sized"
+            "SELECT sum(a * b) / sum(b)\n"
+            "  - sum(a) * sum(CAST(size AS DOUBLE) * size) / sum(CAST(size AS DOUBLE)) ** 2 AS value,\n"
+            "  CAST(sum(b) AS BIGINT) AS support FROM sized"
         )
         return statement(self.baskets.source, self.baskets.preamble, steps, last)
 
@@ -221,8 +216,8 @@ def _sizes(baskets: Baskets) -> Ints:
     return np.bincount(baskets.transactions, minlength=len(baskets.times))
 
 
-def _lift(sums: Floats, chance: float | Floats) -> Floats:
+def _excess(sums: Floats, chance: float | Floats) -> Floats:
     """`chance` is that of two items of all baskets to share one, which the sizes alone settle."""
     left, right, both = np.moveaxis(sums, -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(both / (left * right * chance))
+        return np.asarray(both / right - left * chance)

@@ -297,7 +297,7 @@ def every_level(sheet: Sheet, grid: Grid) -> Iterator[Early]:
         yield Early(replace(whole, outcome=outcome.name), _floats(rows), _floats(sums))
     for attribute in sheet.attributes:
         values = attribute.values
-        if not isinstance(values, Categorical):
+        if attribute.clock or not isinstance(values, Categorical):
             continue
         codes = values.codes[a:b]
         chosen = _frequent(codes, values.categories)

@@ -24,6 +24,7 @@ ROWS = 5
 LEAST = 5.0  # robust deviations
 NEIGHBOURS = 6  # periods on either side, of the same weekday where they are days
 READ = 200_000  # rows that the forest sees
+FAR = 0.03  # a forest cannot tell how far beyond all others a row lies: this much is added by it
 DIFFERENT = 500  # categories; a column with more names rows
 
 
@@ -148,7 +149,8 @@ def _odd_rows(sheet: Sheet, seed: int) -> list[Oddity]:
     # Rows in the middle of every column are not asked about: the oddest are far out in one at least.
     rare = np.stack([r for _, _, r in columns], axis=1)  # (rows, columns) the share that is as far out
     far = np.argsort(rare.min(axis=1), kind="stable")[:20_000]
-    scores = -forest.score_samples(table[far])
+    away = np.abs(table[far] - np.median(table, axis=0)).max(axis=1)
+    scores = -forest.score_samples(table[far]) + FAR * away
     found: list[Oddity] = []
     told: set[tuple[str, ...]] = set()
     for place in np.argsort(-scores, kind="stable"):

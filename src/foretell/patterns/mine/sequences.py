@@ -32,6 +32,7 @@ LEAST_FOLLOWED = 20
 LEAST_Z = 4.0
 LEAST_MOVE = 0.02  # between the shares after and before
 KEPT = 15
+SPANS = 16  # windows in the early part, at least: errors of fewer cannot be told
 SURE = 0.98  # what nearly always follows is how the events are defined
 FAR = np.iinfo(np.int64).max
 
@@ -196,7 +197,7 @@ def mine_sequences(stream: Stream, *, seconds: float, seed: int) -> Mined:
     codes = stream.codes[known][walk.order]
     grid = choose(stream.times, stream.split, stream.gap)
     step_of = DAY if not (stream.times[known] % DAY).any() else 1
-    windows = [w for w in WINDOWS if w >= step_of and w <= (stop - start) / 6]
+    windows = [w for w in WINDOWS if w >= step_of and w * SPANS <= stop - start]
     places = [np.flatnonzero(codes == k) for k in range(len(stream.types))]
     found: list[Candidate] = []
     searched = 0

@@ -30,6 +30,7 @@ LEAST_ROWS = 50  # early ones in a group, and outside of it
 LEAST_ENTITIES = 10  # errors of fewer cannot be told
 CATEGORIES = 12
 KEPT = 15
+SPANS = 16  # of the days asked about in the early part: errors of fewer cannot be told
 LEAST_Z = 4.0
 LEAST_MOVE = 0.02
 POINTS = 40  # of a curve
@@ -153,7 +154,7 @@ def mine_timing(durations: Durations, *, seconds: float, seed: int) -> Mined:
     if not len(times):
         return Mined((), 0)
     span = (durations.split - durations.gap - int(times[0])) / DAY
-    early = [(d, whole(durations, Part.EARLY, d)) for d in HORIZONS if d <= span / 4]
+    early = [(d, whole(durations, Part.EARLY, d)) for d in HORIZONS if d * SPANS <= span]
     known = [(d, rows, _happened(durations.days[rows], d)) for d, rows in early]
     known = [(d, rows, y) for d, rows, y in known if len(y) and 0.05 <= y.mean() <= 0.95]
     found: list[Candidate] = []

@@ -24,7 +24,7 @@ from foretell.patterns.sheet import Bools, Ints, Part, Sheet
 
 LEAST_Z = 3.0
 LEAST_MOVE = 0.05  # of the level, over the early part
-LEAST_BLOCKS = 6
+LEAST_BLOCKS = 12
 KEPT = 15
 
 
