@@ -8,7 +8,7 @@ from typing import Any
 from foretell.core.text import plural
 from foretell.models.criteria import METRICS
 from foretell.report.backtest import FAMILIES, READ, RULES
-from foretell.report.chart import known, number
+from foretell.report.chart import capital, known, number
 from foretell.report.numbers import amount, moment, share, signed
 from foretell.report.page import Fold, Grid, Points, Section, Words, drawings, grid
 from foretell.report.plots import backtest_plots
@@ -33,7 +33,7 @@ def backtest_section(told: Told | None) -> Section:
         _scores(told, name),
     ]
     if meaning:
-        blocks.append(Words(f"{name}: {meaning}.", "dim"))
+        blocks.append(Words(capital(f"{name}: {meaning}."), "dim"))
     trust = _trust(told)
     if trust:
         blocks.append(Points(trust))
@@ -64,7 +64,7 @@ def _scores(told: Told, name: str) -> Grid:
     lift = told["lift"]
     better = signed(lift["value"]) if known(lift["value"]) else "–"
     rows.append(("the model is better than the best simple rule by", better, _span(lift)))
-    return grid(f"{name} of the model and of simple rules", ("by", f"{name}:", "95% interval"), rows)
+    return grid(capital(f"{name} of the model and of simple rules"), ("by", f"{name}:", "95% interval"), rows)
 
 
 def _trust(told: Told) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ def _slices(told: Told, slices: Any, name: str) -> Grid:
         cells += ["–" if not known(s.get(key)) else show(s[key]) for _, key, show in extra]
         rows.append(cells)
     columns = ("at", "rows:", "the model:", "95% interval", "best simple rule:", *(e[0] for e in extra))
-    return grid(f"{name} at each time", columns, rows)
+    return grid(capital(f"{name} at each time"), columns, rows)
 
 
 def _metrics(told: Told) -> Grid:

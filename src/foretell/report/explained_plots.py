@@ -16,10 +16,16 @@ LONGEST = 52  # characters of a driver's text that fit over its bar
 
 def explanation_plots(told: Explanation) -> tuple[Plot, ...]:
     """The drivers, and a curve for each that has one."""
-    heights = [v for d in told.dependence for p in d.points for v in (p.low, p.high, p.value) if known(v)]
-    span = (min(heights), max(heights)) if heights else None
-    curves = (dependence_plot(d, i, span) for i, d in enumerate(told.dependence))
+    spans = [_span(d) for d in told.dependence]
+    least = max((high - low for low, high in spans), default=0.0) / 10
+    curves = (dependence_plot(d, i, least) for i, d in enumerate(told.dependence))
     return (drivers_plot(told.stories), *curves)
+
+
+def _span(told: Dependence) -> tuple[float, float]:
+    """Between which predictions a curve and its interval lie."""
+    heights = [v for p in told.points for v in (p.low, p.high, p.value) if known(v)]
+    return min(heights, default=0.0), max(heights, default=0.0)
 
 
 def drivers_plot(drivers: Sequence[Driver | Influence], *, shown: int = SHOWN) -> Plot:
@@ -59,20 +65,22 @@ def drivers_plot(drivers: Sequence[Driver | Influence], *, shown: int = SHOWN) -
     )
 
 
-def dependence_plot(told: Dependence, number: int = 0, span: tuple[float, float] | None = None) -> Plot:
+def dependence_plot(told: Dependence, number: int = 0, least: float = 0.0) -> Plot:
     """How the prediction goes with one feature, with its interval, and where it is on average.
 
-    `span` is between which predictions it is drawn: what hardly moves them should look so beside others.
+    Its scale spans at least `least`: what hardly moves predictions should look so beside others.
     """
     name = f"dependence_{number}"
     title = f"{capital(told.of)}, by {told.text}" if told.of else f"Prediction, by {told.text}"
     numbers = [p for p in told.points if known(p.at)]
     rest = [p for p in told.points if not known(p.at)]
+    bottom, top = _span(told)
+    room = max(0.04 * (top - bottom), (least - (top - bottom)) / 2)
     up = y(
         "y",
         told.of or "prediction",
         axis={"tickCount": 4},
-        scale={"zero": False, **({"domain": span} if span else {})},
+        scale={"zero": False, "domain": [bottom - room, top + room]},
     )
     points = [p for p in told.points if known(p.value)]
     if not points:
@@ -87,7 +95,7 @@ def dependence_plot(told: Dependence, number: int = 0, span: tuple[float, float]
         rows = [
             {"i": i, "x": p.at, "y": p.value, "low": p.low, "high": p.high} for i, p in enumerate(numbers)
         ]
-        across = x("x", None, axis={"tickCount": 5, "format": "~s"}, scale={"zero": False, "nice": False})
+        across = x("x", None, axis={"tickCount": 5, "format": ",~g"}, scale={"zero": False, "nice": False})
         line = mark(
             "line",
             rows,

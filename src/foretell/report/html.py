@@ -43,7 +43,7 @@ from foretell.report.page import (
 from foretell.report.patterns_page import patterns_section
 from foretell.report.plots import labels_plot
 from foretell.report.schema import guesses, headline
-from foretell.report.schema_graph import schema_svg
+from foretell.report.schema_graph import MANY, schema_svg
 
 OLD = "this model was made by an earlier release that did not keep it: fit it again to see it here"
 
@@ -175,6 +175,7 @@ def _data(model: Model, more: Extras) -> Section:
         Words(
             f"{headline(schema, model.facts.get('database') or 'The database')}. Arrows lead from a row to "
             "the one it points at; dashed ones are guesses. The table in the thick frame holds the entities."
+            + (" Faint lines: reached over another table as well." if len(schema.active_links) > MANY else "")
         ),
         Drawings((Drawing("Tables and links", schema_svg(schema, entity, counts), wide=True),)),
     ]

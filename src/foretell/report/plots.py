@@ -6,6 +6,7 @@ None where that does not hold what it draws: a model of an older release has no 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -42,6 +43,8 @@ __all__ = ["Plot", "backtest_plots", "labels_plot"]
 
 Told = Mapping[str, Any]
 THE_MODEL = "the model"
+SKEWED = 8
+"""So many times the usual value are the largest where a scale shrinks them."""
 
 
 def backtest_plots(told: Told | None) -> tuple[Plot, ...]:
@@ -171,7 +174,7 @@ def calibration(told: Told) -> Plot | None:
         held,
         {
             "x": x("x", "said", axis=axis, scale=within),
-            "y": y("rows", "rows", axis={"tickCount": 2, "format": "~s"}),
+            "y": y("rows", "rows", axis={"tickCount": 2, "format": ",~g"}),
         },
         color=MODEL,
         size=9,
@@ -223,9 +226,9 @@ def actual(told: Told) -> Plot | None:
     ]
     seen = [v for r in rows for v in (r["x"], r["tenth"], r["ninetieth"], r["y"])]
     floor, top = min(seen), max(seen)
-    within = {"domain": [floor, top], "nice": True}
-    across = x("x", "said", axis={"tickCount": 5, "format": "~s"}, scale=within)
-    up = y("y", "happened", axis={"tickCount": 5, "format": "~s"}, scale=within)
+    within, ticks = _scale(floor, top, sorted(r["ninetieth"] for r in rows)[len(rows) // 2])
+    across = x("x", "said", axis={**ticks, "format": ",~g"}, scale=within)
+    up = y("y", "happened", axis={**ticks, "format": ",~g"}, scale=within)
     points = _curve(told, "sample")
     some = [
         {"x": a, "y": b}
@@ -263,6 +266,17 @@ def actual(told: Told) -> Plot | None:
     )
 
 
+def _scale(floor: float, top: float, middle: float) -> tuple[Spec, Spec]:
+    """A scale of numbers and its ticks: where a few are far larger than most, one that shrinks large ones."""
+    if top <= SKEWED * max(middle, 1e-9) or top <= 0:
+        return {"domain": [floor, top], "nice": True}, {"tickCount": 5}
+    first = math.floor(math.log10(max(middle, top / 10_000)))
+    powers = [10.0**k for k in range(first, math.floor(math.log10(top)) + 1)]
+    values = [0.0, *powers] if floor >= 0 else [*(-p for p in powers if -p >= floor), 0.0, *powers]
+    scale = {"type": "symlog", "constant": powers[0], "domain": [floor, top], "nice": False}
+    return scale, {"values": values}
+
+
 def residuals(told: Told) -> Plot | None:
     """Numbers: by how much outcomes lay above or below what was said."""
     held = _curve(told, "residuals")
@@ -270,14 +284,14 @@ def residuals(told: Told) -> Plot | None:
         return None
     edges, counts = held["edges"], held["rows"]
     rows = [{"low": a, "high": b, "y": n, "zero": 0} for a, b, n in zip(edges, edges[1:], counts)]
-    across = x("low", "happened less what was said", axis={"format": "~s"}, scale={"nice": False})
+    across = x("low", "happened less what was said", axis={"format": ",~g"}, scale={"nice": False})
     bars = mark(
         "rect",
         rows,
         {
             "x": across,
             "x2": {"field": "high"},
-            "y": y("zero", "rows", axis={"tickCount": 4, "format": "~s"}),
+            "y": y("zero", "rows", axis={"tickCount": 4, "format": ",~g"}),
             "y2": {"field": "y"},
         },
         color=MODEL,
@@ -395,7 +409,7 @@ def labels_plot(told: Told) -> Plot | None:
         **mark(
             "bar",
             rows,
-            {"x": when(), "y": y("rows", "rows", axis={"tickCount": 2, "format": "~s"})},
+            {"x": when(), "y": y("rows", "rows", axis={"tickCount": 2, "format": ",~g"})},
             color=DIM,
             size=max(1, min(12, WIDTH // len(rows) - 1)),
         ),

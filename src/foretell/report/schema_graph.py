@@ -18,6 +18,8 @@ MOST_ACROSS = 4
 """Boxes beside one another: more go into a row of their own, so that four fill a page."""
 LONGEST = 22
 SWEEPS = 6
+MANY = 12
+"""Of more links than these, those to a table that is reached over another one as well are drawn faintly."""
 
 Place = tuple[float, float]
 
@@ -39,7 +41,8 @@ def schema_svg(schema: Schema, entity: str | None = None, rows: Mapping[str, int
         indent = (width - len(row) * BOX - (len(row) - 1) * ACROSS) / 2
         for i, name in enumerate(row):
             places[name] = (indent + i * (BOX + ACROSS), EDGE + depth * (HIGH + DOWN))
-    drawn = [_arrow(k, places) for k in links]
+    faint = _implied(links) if len(links) > MANY else set()
+    drawn = [_arrow(k, places, k in faint) for k in sorted(links, key=lambda k: k not in faint)]
     drawn += [_box(schema, t, places[t.name], t.name == entity) for t in tables]
     ink = _colour("dim")
     head = (
@@ -104,11 +107,31 @@ def _depths(names: Sequence[str], links: Sequence[Link]) -> dict[str, int]:
     return depths
 
 
+def _implied(links: Sequence[Link]) -> set[Link]:
+    """The links whose parent is reached from the child over other tables too."""
+    up: dict[str, set[str]] = {}
+    for link in links:
+        up.setdefault(link.child, set()).add(link.parent)
+
+    def reached(start: str, skipped: str) -> set[str]:
+        """What lies above a table, not going by the link to `skipped`."""
+        found: set[str] = set()
+        queue = [p for p in up.get(start, ()) if p != skipped]
+        while queue:
+            name = queue.pop()
+            if name not in found and name != start:
+                found.add(name)
+                queue += up.get(name, ())
+        return found
+
+    return {k for k in links if k.parent in reached(k.child, k.parent)}
+
+
 def _middle(spots: Sequence[float], own: float) -> float:
     return sum(spots) / len(spots) if spots else own
 
 
-def _arrow(link: Link, places: Mapping[str, Place]) -> str:
+def _arrow(link: Link, places: Mapping[str, Place], faint: bool) -> str:
     """From the child's upper edge to the parent's lower one; a guess is dashed."""
     (x1, y1), (x2, y2) = places[link.child], places[link.parent]
     x1, x2 = x1 + BOX / 2, x2 + BOX / 2
@@ -119,20 +142,23 @@ def _arrow(link: Link, places: Mapping[str, Place]) -> str:
     else:
         side = 1 if x2 > x1 else -1
         x1, x2, start = x1 + side * BOX / 2, x2 - side * BOX / 2, y1 + HIGH / 2
-        return _path(f"M{x1:.0f} {start:.0f}L{x2:.0f} {start:.0f}", link)
+        return _path(f"M{x1:.0f} {start:.0f}L{x2:.0f} {start:.0f}", link, faint)
     lean = max(-BOX * 0.3, min(BOX * 0.3, (x1 - x2) * 0.15))  # links of one parent end beside one another
     return _path(
         f"M{x1:.0f} {start:.0f}C{x1:.0f} {start - bend:.0f} {x2 + lean:.0f} {end + bend:.0f} "
         f"{x2 + lean:.0f} {end:.0f}",
         link,
+        faint,
     )
 
 
-def _path(line: str, link: Link) -> str:
+def _path(line: str, link: Link, faint: bool) -> str:
+    end = ' marker-end="url(#to-parent)"'
     dash = ' stroke-dasharray="5 4"' if link.evidence.origin is Origin.INFERRED else ""
+    colour = _colour("line" if faint else "dim")
     return (
-        f'<path d="{line}" fill="none" stroke="{_colour("dim")}" stroke-width="1.3"{dash}'
-        f' marker-end="url(#to-parent)"><title>{escape(str(link))}</title></path>'
+        f'<path d="{line}" fill="none" stroke="{colour}" stroke-width="1.3"{dash}{"" if faint else end}>'
+        f"<title>{escape(str(link))}</title></path>"
     )
 
 
