@@ -49,7 +49,7 @@ LAST = Aggregated("last", DOWN, value=Value("days_late"))
         (LAST, 13.0, "days late of the last order: 13"),
         (LAST, NAN, "days late of the last order: none"),
         (Aggregated("mean", DOWN, value=Value("amount"), window=Offset(30)), NAN,
-         "no amount of orders in the last 30 days"),
+         "no order with amount known in the last 30 days"),
         (Aggregated("mean", DOWN, value=Value("amount")), 3.5, "mean amount of orders so far: 3.5"),
         (Aggregated("count", DOWN, window=Offset(30), ago=Offset(335)), 2.0,
          "number of orders in the 30 days up to 335 days ago: 2"),

@@ -314,7 +314,7 @@ def _said(found: _Found, shown: tuple[CitedRow, ...], count: int, *, is_own: boo
     if keyed:
         told = [str(row) if found.times is not None else _bare(row) for row in shown]
     else:
-        told = [f"on {day(row.time)}" for row in shown if row.time is not None]
+        told = [day(row.time) for row in shown if row.time is not None]
     if not told:
         return f"{count:,} {noun}"
     if count <= len(shown):

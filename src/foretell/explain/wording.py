@@ -117,13 +117,14 @@ def _counted(feature: Feature, definition: Aggregated, value: float) -> str | No
 
 
 def _nothing(feature: Feature, definition: Aggregated) -> str | None:
-    """Such as "no pages of visits in the last 30 days", of a mean that has nothing to be taken of."""
+    """Such as "no visit with pages known in the last 30 days", of a mean that has nothing to be taken of."""
     read = definition.value
     if read is None or read.following is not None or definition.measure not in _OF_ANY:
         return _latest(feature, None)
-    what = f"{value_words(read, 'outcome')} of "
-    _, there, rest = feature.description.partition(what)
-    return f"no {what}{rest}" if there else None
+    what, noun = value_words(read, "outcome"), words(definition.down[-1].link.child)
+    _, there, rest = feature.description.partition(f"{what} of {noun}")
+    when = window_words(definition.window, definition.measure)
+    return f"no {singular(noun)}{rest.removesuffix(when)} with {what} known{when}" if there else None
 
 
 def _latest(feature: Feature, value: str | None) -> str | None:
