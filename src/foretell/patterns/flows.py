@@ -104,10 +104,13 @@ def _article(what: str) -> str:
     return f"{'an' if what[:1] in 'aeiou' else 'a'} {what}"
 
 
-def durations_of(sheet: Sheet, cursor: Any, who: str, what: str, end: Instant) -> Durations | None:
+def durations_of(
+    sheet: Sheet, cursor: Any, who: str, what: str, end: Instant, busy: frozenset[str] = frozenset()
+) -> Durations | None:
     """How long until the next row of the same entity, from each row on; None where that says little.
 
-    `who` and `what` are an entity and a row in English. The sheet must have all rows of its table.
+    `who` and `what` are an entity and a row in English. The sheet must have all rows of its table. `busy` are
+    attributes that tell how often an entity comes: that those who come often come again soon is no news.
     """
     wait = f'(epoch_us({NEXT}) - epoch_us("time")) / 86400000000'
     asked = f'SELECT "time", entity, {wait} AS "days"\nFROM (\n{sheet.source}\n)'
@@ -125,7 +128,7 @@ def durations_of(sheet: Sheet, cursor: Any, who: str, what: str, end: Instant) -
         times=sheet.times[has_entity],
         entities=sheet.entities[has_entity],
         days=days,
-        attributes=tuple(a.take(has_entity) for a in sheet.attributes),
+        attributes=tuple(a.take(has_entity) for a in sheet.attributes if a.name not in busy),
         split=sheet.split,
         end=end,
         source=f'SELECT *, {wait} AS "days"\nFROM (\n{sheet.source}\n)\nWHERE entity IS NOT NULL',

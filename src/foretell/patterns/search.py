@@ -38,7 +38,7 @@ from foretell.patterns.mine.trends import mine_trends
 from foretell.patterns.naming import singular_of, who_of
 from foretell.patterns.rows import RowsOf, text_of
 from foretell.patterns.sheet import Part, Sheet
-from foretell.patterns.tables import paths_to_one, table_sheet
+from foretell.patterns.tables import OFTEN, SINCE, paths_to_one, table_sheet
 from foretell.patterns.targets import Asked
 from foretell.schema.model import Schema
 from foretell.store import Store
@@ -49,7 +49,9 @@ EARLY = 0.6  # of a table's rows
 MINING = 0.6  # of what time is left once everything is read
 FROZEN = 60
 ODDITIES = 9
-MINERS = (mine_subgroups, mine_drivers, mine_segments)
+KEPT = 40  # of a miner's candidates, the strongest
+SLOW = 5.0  # times what other miners get, for the one that tries conditions on conditions
+OVER_ROWS = (mine_drivers, mine_segments)
 OVER_TIME = (mine_trends, mine_changes)
 
 
@@ -147,7 +149,8 @@ def read(
         about = entity_of(cursor, schema, name, split, paths)
         if about and not sheet.title.startswith("sampled"):
             who, what = who_of(schema, about), singular_of(words(name))
-            found = durations_of(sheet, cursor, who, what, ends[name])
+            busy = frozenset({OFTEN, SINCE})
+            found = durations_of(sheet, cursor, who, what, ends[name], busy)
             made.durations += [found] if found is not None else []
     if streams:
         parents = {k.parent for t in tables for p in paths_up(schema, t, 1) for k in p}
@@ -180,16 +183,19 @@ def patterns_in(
 ) -> Patterns:
     """Mine all that was read, confirm what was found as one family, and add what is only for the eye."""
     tasks = _tasks(material)
-    progress.stage("looking for patterns", total=float(len(tasks)))
+    progress.stage("looking for patterns", total=float(sum(t.weight for t in tasks)))
     mined: list[tuple[Any, Mined]] = []
     until = time.monotonic() + max(1.0, MINING * time_limit)
     notes = list(material.notes)
-    for place, (of, miner) in enumerate(tasks):
-        share = max(0.5, (until - time.monotonic()) / (len(tasks) - place))
-        found = miner(seconds=share, seed=seed)
-        mined.append((of, found))
+    left = sum(t.weight for t in tasks)
+    for task in tasks:
+        share = max(0.5, (until - time.monotonic()) * task.weight / left)
+        found = task.miner(seconds=share, seed=seed)
+        left -= task.weight
+        best = sorted(found.candidates, key=lambda c: (-c.strength, c.key))[:KEPT]
+        mined.append((task.of, replace(found, candidates=tuple(best))))
         notes += found.notes
-        progress.advance()
+        progress.advance(task.weight)
     progress.stage("confirming")
     findings, searched, frozen = confirm(_once(mined), most=FROZEN, seed=seed)
     odd = [o for s in material.sheets for o in oddities(s, seed=seed)]
@@ -209,17 +215,26 @@ def patterns_in(
     )
 
 
-def _tasks(material: Material) -> list[tuple[Any, Callable[..., Mined]]]:
-    """What is looked at, and by whom."""
-    tasks: list[tuple[Any, Callable[..., Mined]]] = []
+@dataclass(frozen=True)
+class _Task:
+    """What is looked at, by whom, and how much of the time that deserves."""
+
+    of: Any
+    miner: Callable[..., Mined]
+    weight: float = 1.0
+
+
+def _tasks(material: Material) -> list[_Task]:
+    tasks: list[_Task] = []
     for sheet in material.sheets:
-        tasks += [(sheet, partial(miner, sheet)) for miner in MINERS]
+        tasks += [_Task(sheet, partial(miner, sheet)) for miner in OVER_ROWS]
         still = replace(sheet, attributes=tuple(a for a in sheet.attributes if not a.clock))
-        tasks += [(sheet, partial(miner, still)) for miner in OVER_TIME]
-    tasks += [(b, partial(mine_associations, b)) for b in material.baskets]
-    tasks += [(s, partial(mine_sequences, s)) for s in material.streams]
-    tasks += [(d, partial(mine_timing, d)) for d in material.durations]
-    return tasks
+        tasks += [_Task(sheet, partial(miner, still)) for miner in OVER_TIME]
+        tasks.append(_Task(sheet, partial(mine_subgroups, sheet), SLOW))
+    tasks += [_Task(b, partial(mine_associations, b)) for b in material.baskets]
+    tasks += [_Task(s, partial(mine_sequences, s)) for s in material.streams]
+    tasks += [_Task(d, partial(mine_timing, d)) for d in material.durations]
+    return sorted(tasks, key=lambda t: t.weight)
 
 
 def _once(mined: Iterable[tuple[Any, Mined]]) -> list[tuple[Any, Mined]]:

@@ -22,6 +22,8 @@ LEAST_COVERED = 0.5  # of early rows with a value, by the frequent categories
 STATUSES = 6  # values of a column that are outcomes each
 SETTLES = 0.5  # of a measure's variance, by a column whose values are measured apart then
 PARTS = 8  # values of such a column
+PROPERTY = 0.95  # of a number's variance, by a column of words: then it describes the row
+HALF = 0.5  # of early rows, that such a column has a frequent value in
 KNOWN = 0.95  # of the rows, that such a column has a value in
 SAME = 0.98  # of early rows: two columns that go together so often tell the same
 OWN = 0.95  # of early rows, that have what their entity's first row had: it describes the entity
@@ -104,8 +106,9 @@ def outcomes_of(
 ) -> Iterator[tuple[Outcome, exp.Expr]]:
     """What the sheet's patterns speak of, with its value in the SELECT."""
     taken = {"time", "entity", *(p.name.casefold() for p in planned)}
+    known = {a.name for a in attributes}
     for plan, (found, value) in zip(planned, shown):
-        if found is None or value is None or not plan.outcome:
+        if found is None or value is None or not plan.outcome or (not plan.attribute and plan.name in known):
             continue
         if isinstance(found.values, Numeric):
             numbers = np.asarray(found.values.values, dtype=np.float64)
@@ -113,6 +116,41 @@ def outcomes_of(
             yield from _measured_apart(whole, attributes, early, taken) or [(whole, value)]
         elif not _describes(found, entities, early):
             yield from _statuses(found, early, taken)
+
+
+def are_properties(
+    planned: list[Planned], shown: list[tuple[Attribute | None, exp.Expr | None]], early: Bools
+) -> set[str]:
+    """Numbers that a column of words settles: what a row is (the length of a route), not what happened."""
+    texts = [
+        a.values for a, _ in shown if a is not None and not a.clock and isinstance(a.values, Categorical)
+    ]
+    found = set()
+    for plan, (number, _) in zip(planned, shown):
+        if number is None or not plan.outcome or not isinstance(number.values, Numeric):
+            continue
+        numbers = number.values.values[early].astype(np.float64)
+        for text in texts:
+            known = text.codes[early] >= 0
+            if (
+                len(text.categories) >= 3
+                and known.mean() >= HALF
+                and _told(numbers[known], text.codes[early][known]) >= PROPERTY
+            ):
+                found.add(plan.name)
+                break
+    return found
+
+
+def _told(numbers: Floats, codes: npt.NDArray[np.int32]) -> float:
+    """The share of a number's variance that lies between the groups."""
+    held = np.isfinite(numbers)
+    x, of = numbers[held], codes[held]
+    if len(x) < 2 or x.var() == 0:
+        return 0.0
+    counts = np.bincount(of)
+    means = np.bincount(of, weights=x) / np.maximum(counts, 1)
+    return float((counts * (means - x.mean()) ** 2).sum() / (len(x) * x.var()))
 
 
 def _describes(found: Attribute, entities: Ints, early: Bools) -> bool:
@@ -179,12 +217,7 @@ def _settled_by(numbers: Floats, codes: npt.NDArray[np.int32]) -> float:
     known = np.isfinite(numbers) & (codes >= 0)
     if known.sum() < KNOWN * np.isfinite(numbers).sum():
         return 0.0
-    x, of = rankdata(numbers[known]), codes[known]
-    if len(x) < 2 or x.var() == 0:
-        return 0.0
-    counts = np.bincount(of)
-    means = np.bincount(of, weights=x) / np.maximum(counts, 1)
-    return float((counts * (means - x.mean()) ** 2).sum() / (len(x) * x.var()))
+    return _told(np.asarray(rankdata(numbers[known]), np.float64), codes[known])
 
 
 def numbered(column: pa.ChunkedArray) -> Ints:

@@ -23,13 +23,14 @@ from foretell.patterns.mine.statement import moment
 from foretell.patterns.naming import free, plural_of, singular_of, who_of
 from foretell.patterns.planned import Planned
 from foretell.patterns.rows import Path, RowsOf, text_of
-from foretell.patterns.settle import numbered, outcomes_of, settled, told_once
+from foretell.patterns.settle import are_properties, numbered, outcomes_of, settled, told_once
 from foretell.patterns.sheet import Sheet
 from foretell.schema.model import Schema
 from foretell.store import Store
 
 ROWS = 600_000  # of a larger table one in so many is read
 OUTCOMES = 14
+OFTEN, SINCE = "earlier", "days since last"  # columns of facts about the row's entity
 ATTRIBUTES = 24
 
 
@@ -57,7 +58,10 @@ def table_sheet(
     if not early.any() or early.all():
         return None
     shown = [settled(p, found[p.name], early) for p in planned]
-    attributes = [a for p, (a, _) in zip(planned, shown) if a is not None and p.attribute]
+    properties = are_properties(planned, shown, early)
+    attributes = [
+        a for p, (a, _) in zip(planned, shown) if a is not None and (p.attribute or p.name in properties)
+    ]
     attributes = told_once(attributes, early)[:ATTRIBUTES]
     entities = numbered(found["entity"])
     outcomes = list(outcomes_of(planned, shown, attributes, entities, early))[:OUTCOMES]
@@ -112,7 +116,7 @@ def _with_facts(
     """The rows with how often and how lately their entity had been there before."""
     taken = {s.alias_or_name.casefold() for s in inner.selects}
     who, many, what = who_of(schema, about), words(table), singular_of(words(table))
-    often, since = free("earlier", taken), free("days since last", taken)
+    often, since = free(OFTEN, taken), free(SINCE, taken)
     known = "CASE WHEN entity IS NOT NULL THEN {} END"
     window = 'OVER (PARTITION BY entity ORDER BY "time")'
     last = 'max("time") OVER (PARTITION BY entity ORDER BY "time" RANGE UNBOUNDED PRECEDING EXCLUDE GROUP)'

@@ -68,8 +68,8 @@ def card(found: Finding, number: int, split: Instant | None) -> RenderableType:
         lines.append(indented(Text(picture), 3))
     lines.append(indented(Text(sure(found), style="dim"), 3))
     if found.also:
-        more = f" (and {len(found.also) - 1} more like it)" if len(found.also) > 1 else ""
-        lines.append(indented(Text(f"nearly the same rows: {found.also[0]}{more}", style="dim"), 3))
+        stands = plural(len(found.also), "other statement")
+        lines.append(indented(Text(f"stands for {stands} of nearly the same rows", style="dim"), 3))
     return Group(*lines)
 
 
