@@ -22,8 +22,8 @@ from foretell.sources.rows import Reader, open_rows
 from foretell.task.model import Task
 from foretell.testing.random_databases import RandomDatabase, make_database, make_task
 
-SEEDS = range(40)
-ENTITIES = 5
+SEEDS = range(18)
+ENTITIES = 3
 
 
 def shown(matrix: Matrix, row: int) -> list[Any]:
@@ -113,6 +113,6 @@ def test_a_slice_gives_what_the_whole_database_gives(seed: int) -> None:
 
 
 def test_a_missing_hop_is_seen() -> None:
-    found = [n for seed in range(30) if (n := differing(seed, without=True)) is not None]
-    assert len(found) >= 10
+    found = [n for seed in range(16) if (n := differing(seed, without=True)) is not None]
+    assert len(found) >= 5
     assert sum(n > 0 for n in found) >= 0.7 * len(found)
