@@ -95,7 +95,7 @@ def dependence_plot(told: Dependence, number: int = 0, least: float = 0.0) -> Pl
         rows = [
             {"i": i, "x": p.at, "y": p.value, "low": p.low, "high": p.high} for i, p in enumerate(numbers)
         ]
-        across = x("x", None, axis={"tickCount": 5, "format": ",~g"}, scale={"zero": False, "nice": False})
+        across = x("x", None, axis={"tickCount": 5, "format": ",~f"}, scale={"zero": False, "nice": False})
         line = mark(
             "line",
             rows,

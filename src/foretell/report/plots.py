@@ -174,7 +174,7 @@ def calibration(told: Told) -> Plot | None:
         held,
         {
             "x": x("x", "said", axis=axis, scale=within),
-            "y": y("rows", "rows", axis={"tickCount": 2, "format": ",~g"}),
+            "y": y("rows", "rows", axis={"tickCount": 2, "format": ",~f"}),
         },
         color=MODEL,
         size=9,
@@ -227,8 +227,8 @@ def actual(told: Told) -> Plot | None:
     seen = [v for r in rows for v in (r["x"], r["tenth"], r["ninetieth"], r["y"])]
     floor, top = min(seen), max(seen)
     within, ticks = _scale(floor, top, sorted(r["ninetieth"] for r in rows)[len(rows) // 2])
-    across = x("x", "said", axis={**ticks, "format": ",~g"}, scale=within)
-    up = y("y", "happened", axis={**ticks, "format": ",~g"}, scale=within)
+    across = x("x", "said", axis={**ticks, "format": ",~f"}, scale=within)
+    up = y("y", "happened", axis={**ticks, "format": ",~f"}, scale=within)
     points = _curve(told, "sample")
     some = [
         {"x": a, "y": b}
@@ -246,7 +246,15 @@ def actual(told: Told) -> Plot | None:
         dots(rows, across, up),
     ]  # fmt: skip
     marks.append(
-        mark("tick", rows, {"x": across, "y": {**up, "field": "middle"}}, color=RULE, thickness=2.5, size=10)
+        mark(
+            "tick",
+            rows,
+            {"x": across, "y": {**up, "field": "middle"}},
+            color=RULE,
+            thickness=2.5,
+            size=10,
+            orient="horizontal",
+        )
     )
     last, first = rows[-1], rows[0]
     middle = (
@@ -284,14 +292,14 @@ def residuals(told: Told) -> Plot | None:
         return None
     edges, counts = held["edges"], held["rows"]
     rows = [{"low": a, "high": b, "y": n, "zero": 0} for a, b, n in zip(edges, edges[1:], counts)]
-    across = x("low", "happened less what was said", axis={"format": ",~g"}, scale={"nice": False})
+    across = x("low", "happened less what was said", axis={"format": ",~f"}, scale={"nice": False})
     bars = mark(
         "rect",
         rows,
         {
             "x": across,
             "x2": {"field": "high"},
-            "y": y("zero", "rows", axis={"tickCount": 4, "format": ",~g"}),
+            "y": y("zero", "rows", axis={"tickCount": 4, "format": ",~f"}),
             "y2": {"field": "y"},
         },
         color=MODEL,
@@ -409,7 +417,7 @@ def labels_plot(told: Told) -> Plot | None:
         **mark(
             "bar",
             rows,
-            {"x": when(), "y": y("rows", "rows", axis={"tickCount": 2, "format": ",~g"})},
+            {"x": when(), "y": y("rows", "rows", axis={"tickCount": 2, "format": ",~f"})},
             color=DIM,
             size=max(1, min(12, WIDTH // len(rows) - 1)),
         ),

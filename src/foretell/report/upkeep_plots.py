@@ -185,7 +185,7 @@ def feed_plot(feed: Feed) -> Plot:
         "axis": {"labelOverlap": True, "labelAngle": 0},
     }
     bars = mark(
-        "bar", rows, {"x": across, "y": y("y", "rows", axis={"tickCount": 3, "format": ",~g"})}, color=MODEL
+        "bar", rows, {"x": across, "y": y("y", "rows", axis={"tickCount": 3, "format": ",~f"})}, color=MODEL
     )
     newest = "" if feed.newest is None else f" The newest row is of {format_instant(feed.newest)[:10]}."
     last = f"{feed.counts[-1]:,}" if feed.counts else "none"
