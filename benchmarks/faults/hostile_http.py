@@ -200,7 +200,7 @@ class World:
 
     def filled(self, path: str, value: str) -> str:
         """A route's address with every parameter set to a value."""
-        out = path
+        out = path.replace("{number}", "1" if value == self.model else value)
         while "{" in out:
             left, _, rest = out.partition("{")
             out = left + value + rest.partition("}")[2]

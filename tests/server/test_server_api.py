@@ -106,7 +106,7 @@ def test_one_entity_is_scored_as_in_the_batch(world: Served) -> None:
     assert page["rows"] == rows[1:3] and page["total"] == len(rows)
 
 
-def test_plots_and_reports_load_nothing(world: Served) -> None:
+def test_plots_and_reports_load_nothing_and_tell_no_path(world: Served, shop: Path) -> None:
     listed = world.get("/api/models/churn/plots")["plots"]
     assert listed and all(p["alt"] for p in listed)
     drawn = world.client.get(f"/api/models/churn/plots/{listed[0]['name']}.svg?theme=dark")
@@ -114,6 +114,8 @@ def test_plots_and_reports_load_nothing(world: Served) -> None:
     assert "default-src 'none'" in drawn.headers["content-security-policy"]
     assert world.get("/api/models/churn/plots/nothing.svg", 404)
     report = world.client.get("/api/models/churn/report")
+    assert str(shop.parent) not in report.text and "shop.duckdb" in report.text
+    assert world.get("/api/models/churn/versions/1")["database"] == "shop.duckdb"
     assert report.headers["content-disposition"] == 'attachment; filename="churn-1.html"'
     assert (
         report.text.lower().startswith("<!doctype html")

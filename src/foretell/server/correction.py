@@ -77,7 +77,6 @@ def merged(text: str, asked: Correction) -> str:
     >>> from foretell.server.payloads import Correction
     >>> print(merged("# mine", Correction(tables={"orders": {"time": "placed"}})).strip())
     # mine
-    <BLANKLINE>
     [tables.orders]
     time = "placed"
     """

@@ -16,7 +16,7 @@ from foretell.pipeline import Database
 from foretell.prediction.database import OpenDatabase, open_database
 from foretell.schema.model import Schema
 from foretell.server.faults import ConflictError, NotFoundError
-from foretell.sources.naming import mask
+from foretell.server.veil import called
 
 
 class State(StrEnum):
@@ -84,7 +84,7 @@ class Holding:
         """What the database is called, fit to be told: no path, no password."""
         if self.target is None:
             return None
-        return mask(self.target) if "://" in self.target else Path(self.target).resolve().name
+        return called(self.target if "://" in self.target else str(Path(self.target).resolve()))
 
     def start(self) -> None:
         """Open it, in a thread of its own."""

@@ -11,6 +11,7 @@ from foretell.lifecycle.version import Version
 from foretell.prediction.database import OpenDatabase
 from foretell.report.html import kept, model_report, scored
 from foretell.server.service import Service
+from foretell.server.veil import called
 
 HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"}
 _lock = threading.Lock()
@@ -19,6 +20,8 @@ _lock = threading.Lock()
 def report_of(here: Service, version: Version, database: OpenDatabase | None = None) -> str:
     """All that is known of a version; with a database, its highest scores and their reasons too."""
     model = here.loaded(version)
+    facts = {**model.facts, "database": called(str(model.facts.get("database") or ""))}
+    model = replace(model, facts=facts)
     extras = kept(here.registry, version.reference)
     extras = replace(extras, meaning=here.veil.text(extras.meaning))
     if database is not None:

@@ -16,6 +16,7 @@ from foretell.server.events import Streams
 from foretell.server.faults import NotFoundError
 from foretell.server.holding import Holding
 from foretell.server.jobs import Job, Jobs
+from foretell.server.lanes import Lane
 from foretell.server.preview import Previews
 from foretell.server.scoring import Desk
 from foretell.server.shelf import Shelf
@@ -34,6 +35,8 @@ class Service:
     previews: Previews = field(default_factory=Previews)
     streams: Streams = field(default_factory=Streams)
     shelf: Shelf = field(default_factory=Shelf)
+    drawing: Lane = field(default_factory=lambda: Lane(1, 64))  # the drawing tool is one
+    asking: Lane = field(default_factory=lambda: Lane(4, 64))  # scores, reasons, previews, corrections
 
     @cached_property
     def values(self) -> FrequentValues:

@@ -5,12 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from foretell.core.errors import ForetellError
+from foretell.sources.naming import mask
 
 _LOGIN = re.compile(r"(?<=://)[^\s/@'\"]*:[^\s@'\"]*(?=@)")
 _PATH = re.compile(r"(?<![\w:/.])(?:~|[A-Za-z]:)?(?:[/\\][^\s'\"/\\:,;()<>|]+){2,}[/\\]?")
+
+
+def called(target: str) -> str:
+    """What a database is called where its path and its password are nobody's business.
+
+    >>> called("/srv/data/shop.duckdb"), called("postgresql://ann:s3cret@db/shop")
+    ('shop.duckdb', 'postgresql://ann:***@db/shop')
+    """
+    return mask(target) if "://" in target else Path(target).name or target
 
 
 @dataclass(frozen=True)

@@ -69,9 +69,10 @@ def plots(here: Here, id: Id) -> dict[str, Any]:
 
 
 @router.get("/{id}/plots/{name}.svg", responses={200: {"content": {"image/svg+xml": {}}}})
-def plot(here: Here, id: Id, name: Id, theme: Annotated[Theme, Query()] = "light") -> Response:
+async def plot(here: Here, id: Id, name: Id, theme: Annotated[Theme, Query()] = "light") -> Response:
     """One plot, drawn."""
-    return drawing(here.jobs.outcome(id).plots, name, theme, of=id)
+    found = here.jobs.outcome(id).plots
+    return await here.drawing.run(lambda: drawing(found, name, theme, of=id))
 
 
 @router.get("/{id}/report", response_class=Response, responses={200: {"content": {"text/html": {}}}})

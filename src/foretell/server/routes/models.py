@@ -15,6 +15,7 @@ from foretell.server.paging import Limit, Offset, page_of
 from foretell.server.payloads import Entity, Promote, Scoring
 from foretell.server.reports import download, report_of
 from foretell.server.service import Here, Service
+from foretell.server.veil import called
 from foretell.server.work import explained, plots_of
 
 router = APIRouter(tags=["models"], prefix="/models")
@@ -50,7 +51,8 @@ def model(here: Here, name: Name) -> dict[str, Any]:
 @router.get("/{name}/versions/{number}")
 def version(here: Here, name: Name, number: Number) -> dict[str, Any]:
     """All that the registry says of a version."""
-    return here.registry.version(Reference(here.model(name), number)).to_dict()
+    told = here.registry.version(Reference(here.model(name), number)).to_dict()
+    return {**told, "database": called(str(told.get("database") or ""))}
 
 
 @router.post("/{name}/promote")
@@ -81,17 +83,25 @@ def explanation(here: Here, name: Name) -> dict[str, Any]:
 
 
 @router.post("/{name}/score")
-def score(here: Here, name: Name, asked: Scoring) -> dict[str, Any]:
+async def score(here: Here, name: Name, asked: Scoring) -> dict[str, Any]:
     """The score of one entity, read from the database as it is now."""
-    version = here.registry.version(here.model(name))
-    return here.desk.score(version, here.loaded(version), asked)
+
+    def work() -> dict[str, Any]:
+        version = here.registry.version(here.model(name))
+        return here.desk.score(version, here.loaded(version), asked)
+
+    return await here.asking.run(work)
 
 
 @router.post("/{name}/explain")
-def explain(here: Here, name: Name, asked: Entity) -> dict[str, Any]:
+async def explain(here: Here, name: Name, asked: Entity) -> dict[str, Any]:
     """Why one entity's score is what it is, with the rows behind each reason."""
-    version = here.registry.version(here.model(name))
-    return here.desk.explain(version, here.loaded(version), asked)
+
+    def work() -> dict[str, Any]:
+        version = here.registry.version(here.model(name))
+        return here.desk.explain(version, here.loaded(version), asked)
+
+    return await here.asking.run(work)
 
 
 @router.get("/{name}/predictions")
@@ -125,17 +135,27 @@ def plots(here: Here, name: Name) -> dict[str, Any]:
 
 
 @router.get("/{name}/plots/{plot}.svg", responses={200: {"content": {"image/svg+xml": {}}}})
-def one_plot(here: Here, name: Name, plot: Name, theme: Annotated[Theme, Query()] = "light") -> Response:
+async def one_plot(
+    here: Here, name: Name, plot: Name, theme: Annotated[Theme, Query()] = "light"
+) -> Response:
     """One plot, drawn."""
-    champion = here.registry.version(here.model(name))
-    return drawing(plots_of(here.loaded(champion)), plot, theme, of=champion.sha256)
+
+    def work() -> Response:
+        champion = here.registry.version(here.model(name))
+        return drawing(plots_of(here.loaded(champion)), plot, theme, of=champion.sha256)
+
+    return await here.drawing.run(work)
 
 
 @router.get("/{name}/report", response_class=Response, responses={200: {"content": {"text/html": {}}}})
-def report(here: Here, name: Name) -> Response:
+async def report(here: Here, name: Name) -> Response:
     """All that is known of the champion in one HTML file, to be kept."""
-    champion = here.registry.version(here.model(name))
-    return download(report_of(here, champion), f"{name}-{champion.number}.html")
+
+    def work() -> Response:
+        champion = here.registry.version(here.model(name))
+        return download(report_of(here, champion), f"{name}-{champion.number}.html")
+
+    return await here.drawing.run(work)
 
 
 def _brief(here: Service, name: str) -> dict[str, Any]:

@@ -39,6 +39,6 @@ def complete(here: Here, asked: QueryAt) -> dict[str, Any]:
 
 
 @router.post("/preview")
-def preview(here: Here, asked: Query) -> dict[str, Any]:
+async def preview(here: Here, asked: Query) -> dict[str, Any]:
     """The labels at a glance, of as many of the latest cutoffs as can be counted quickly."""
-    return here.previews.of(here.holding, asked.query)
+    return await here.asking.run(lambda: here.previews.of(here.holding, asked.query))

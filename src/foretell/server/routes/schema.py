@@ -38,9 +38,9 @@ def schema(here: Here) -> dict[str, Any]:
 
 
 @router.put("/schema")
-def correct_schema(here: Here, asked: Correction) -> dict[str, Any]:
+async def correct_schema(here: Here, asked: Correction) -> dict[str, Any]:
     """Correct keys, times and links: written to foretell.toml, and the schema as it is then."""
-    correct(here.holding, asked, here.holding.progress)
+    await here.asking.run(lambda: correct(here.holding, asked, here.holding.progress))
     return shown_schema(here)
 
 
