@@ -31,6 +31,7 @@ LEAST_ITEM = 20  # early transactions with an item
 LEAST_BOTH = 10  # early transactions with both
 LEAST_LIFT = 1.5
 LEAST_Z = 4.0
+LEAST_MOVE = 0.03  # beyond the share that is to be expected
 SURE = 0.98  # items that are never apart are one thing under two names
 KEPT = 20
 PER_ITEM = 1  # pairs that tell of one item: sets of several would fill the list
@@ -80,7 +81,7 @@ class Pair:
         periods = self.grid.of(times) if self.grid is not None else np.zeros(len(times), np.int64)
         sums, entities, blocks = cells(columns, self.baskets.entities[within], periods)
         finish = partial(_excess, chance=chance)
-        return Sample(sums, finish, entities, blocks, int(right.sum()), len(sizes))
+        return Sample(sums, finish, entities, blocks, int(right.sum()), len(sizes), least=LEAST_MOVE)
 
     def rows(self) -> Bools | None:
         within = in_part(self.baskets, Part.EARLY)

@@ -77,7 +77,8 @@ class Change:
             entities, periods = np.concatenate([entities, of]), np.concatenate([periods, dates])
         sums, entities, blocks = cells(columns, entities, periods // self.block)
         null = self.luck if part is Part.LATER else 0.0
-        return Sample(sums, _moved, entities, blocks, now.support, level.population(part), null)
+        least = LEAST_MOVE * abs(self.before)
+        return Sample(sums, _moved, entities, blocks, now.support, level.population(part), null, least)
 
     def _side(self, start: int, stop: int, place: int) -> tuple[Floats, Read]:
         """Rows and sums in columns `place` and `place` + 1 of five."""

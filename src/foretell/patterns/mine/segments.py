@@ -34,6 +34,7 @@ LEAST_EVENTS = 3  # early rows of an entity that is grouped at all
 LEAST_STABLE = 0.7  # adjusted Rand index between halves
 LEAST_LIKE = 0.7  # F1 of the plain words against the group
 LEAST_Z = 4.0
+LEAST_MOVE = 0.05  # of the others' figure
 OUTCOMES = 3
 MOST_GROUPS = 6
 PER_GROUP = 2  # figures in which a group is told apart
@@ -79,6 +80,7 @@ class Segment:
     limits: tuple[Limit, ...]
     measured: str | None  # an outcome, or None for rows per month
     strength: float
+    least: float = 0.0  # difference that a reader cares for, by the early part
     kind: Kind = Kind.SEGMENT
 
     @property
@@ -124,7 +126,13 @@ class Segment:
         sums = np.stack(tables, axis=1).astype(np.float64)
         there = np.flatnonzero(sums[:, [0, 2]].any(axis=1))
         return Sample(
-            sums[there], _apart, there // BLOCKS, there % BLOCKS, int(member.sum()), int(known.sum())
+            sums[there],
+            _apart,
+            there // BLOCKS,
+            there % BLOCKS,
+            int(member.sum()),
+            int(known.sum()),
+            least=self.least,
         )
 
     def _counted(self, part: Part, entities: Ints, block: Ints, inside: Bools) -> Sample:
@@ -146,6 +154,7 @@ class Segment:
             numbers % BLOCKS,
             int(member.sum()),
             len(people),
+            least=self.least,
         )
 
     def rows(self) -> Bools | None:
@@ -265,9 +274,11 @@ def mine_segments(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
         apart: list[Segment] = []
         for measured in (None, *(o.name for o in sheet.outcomes[:OUTCOMES])):
             candidate = Segment(behaviour, grid, limits, measured, 0.0)
-            z = _strength(candidate.sample(Part.EARLY))
+            sample = candidate.sample(Part.EARLY)
+            z = _strength(sample)
             if z >= LEAST_Z:
-                apart.append(replace(candidate, strength=z))
+                others = float(sample.sums[:, 3].sum() / sample.sums[:, 2].sum())
+                apart.append(replace(candidate, strength=z, least=LEAST_MOVE * abs(others)))
         apart.sort(key=lambda c: -c.strength)
         found.extend(apart[:PER_GROUP])
     found.sort(key=lambda c: -c.strength)

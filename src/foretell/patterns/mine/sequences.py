@@ -130,7 +130,7 @@ class Sequence:
         columns = np.stack([np.ones(len(times)), after, before], axis=1).astype(np.float64)
         length = max(self.window, self.grid.length if self.grid is not None else DAY)
         sums, entities, blocks = cells(columns, entities, (times - self.stream.split) // length)
-        return Sample(sums, _more, entities, blocks, len(times), len(times))
+        return Sample(sums, _more, entities, blocks, len(times), len(times), least=LEAST_MOVE)
 
     def rows(self) -> Bools | None:
         return None

@@ -96,7 +96,8 @@ class Sooner:
         blocks = (durations.times[within] - durations.split) // length
         sums, entities, blocks = cells(columns, durations.entities[within], blocks)
         count = int(within.sum())
-        return Sample(sums, _difference, entities, blocks, int(columns[:, 0].sum()), count)
+        support = int(columns[:, 0].sum())
+        return Sample(sums, _difference, entities, blocks, support, count, least=LEAST_MOVE)
 
     def rows(self) -> Bools | None:
         times, split = self.durations.times, self.durations.split - self.durations.gap
