@@ -33,7 +33,8 @@ from foretell.lifecycle.registry import Registry
 from foretell.lifecycle.upkeep import Upkeep, keep_up
 from foretell.lifecycle.writing import write
 from foretell.prediction.database import counted_tables, open_database
-from foretell.report.grading_plot import Point, scores_svg
+from foretell.report.draw import svg
+from foretell.report.upkeep_plots import Point, scores_plot
 from foretell.schema.model import Schema, Table
 
 ROOT = Path(__file__).parents[2]
@@ -252,7 +253,8 @@ def main() -> None:
                 if e.action in ("promoted", "rolled back")
             ]
             title = f"{name}: realised {metric}"
-            (given.out / f"replay-{name}.svg").write_text(scores_svg([p for p, *_ in points], title, marks))
+            plot = scores_plot([p for p, *_ in points], title, marks)
+            (given.out / f"replay-{name}.svg").write_text(svg(plot))
             report = {
                 "query": history.query,
                 "grades": [g.to_dict() | {"segments": [], "bins": []} for g in grades.graded],

@@ -13,9 +13,10 @@ from lifecycle_world import BUYS, Clock, Frames, day, fitted, frames, registry, 
 
 from foretell.cli.app import main
 from foretell.lifecycle.grading import Grades, grade
+from foretell.report.draw import svg
 from foretell.report.grading import grades_view
-from foretell.report.grading_plot import Point, grades_svg, scores_svg
 from foretell.report.layout import to_text
+from foretell.report.upkeep_plots import Point, grades_plot, scores_plot
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +56,10 @@ def test_nothing_graded_says_why(grades: Grades) -> None:
 
 
 def test_the_picture_is_whole_and_names_in_it_are_harmless(grades: Grades) -> None:
-    root = ElementTree.fromstring(grades_svg(grades))
-    assert len(root.findall(".//{*}circle")) == 4
-    hostile = scores_svg([Point(0, 0.5, 0.4, 0.6, 0.3)], '<script>"x"</script>', [(0, "<b>")])
+    plot = grades_plot(grades)
+    assert all(f"{g.score.value:.3f}" in plot.alt for g in grades.graded)
+    assert ElementTree.fromstring(svg(plot)).attrib["aria-label"] == plot.alt
+    hostile = svg(scores_plot([Point(0, 0.5, 0.4, 0.6, 0.3)], '<script>"x"</script>', [(0, "<b>")]))
     assert "<script>" not in hostile and "<b>" not in hostile and ElementTree.fromstring(hostile) is not None
 
 
@@ -78,6 +80,9 @@ def test_the_command(tables: Frames, tmp_path: Path, capsys: pytest.CaptureFixtu
     told = json.loads(capsys.readouterr().out)
     assert left.value.code == 0 and told["graded"][0]["labelled"] == 150
     assert picture.read_text().startswith("<svg")
+    with pytest.raises(SystemExit) as left:
+        main([*arguments, "--plot", str(picture.with_suffix(".png")), "-q"])
+    assert left.value.code == 0 and picture.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit) as left:
         main(["grade", "sells", str(place), "--models", str(folder)])
     assert left.value.code == 2

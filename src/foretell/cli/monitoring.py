@@ -10,6 +10,7 @@ import typer
 from foretell.cli import options as o
 from foretell.cli.output import Result, save
 from foretell.cli.run import registry, running
+from foretell.core.lazy import require
 
 
 def monitor(
@@ -34,6 +35,9 @@ def monitor(
     from foretell.report.monitor import monitor_view
     from foretell.report.monitor_page import monitor_page
 
+    if report is not None:
+        require("vl_convert", extra="report")
+        require("jinja2", extra="report")
     with running(format, output, quiet, verbose) as run, registry(models, now) as held:
         seen = watched(
             held, name, target, config=config, memory=memory, cache=not no_cache, progress=run.progress

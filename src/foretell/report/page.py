@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from foretell.core.lazy import require
 from foretell.report import draw
-from foretell.report.chart import WIDTH, Plot
+from foretell.report.chart import WIDTH, Plot, known
+from foretell.report.numbers import amount
 
 TEMPLATES = Path(__file__).parent / "templates"
+WIDE, HIGH = 120, 24  # of a little line in a table
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,21 @@ class Points:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A cell that is more than text: with a level ("ok", "look", "bad"), or with a small drawing instead."""
+
+    text: str
+    look: str = ""
+    svg: str = ""
+
+
+@dataclass(frozen=True)
 class Grid:
     """A table. A column whose name ends in ':' holds numbers; the first cell of a row is its header."""
 
     caption: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
     kind = "grid"
 
 
@@ -132,9 +144,30 @@ def _is_wide(plot: Plot) -> bool:
     return isinstance(width, int) and width > WIDTH
 
 
-def grid(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Grid:
-    """A table of rows of any kind of sequence."""
-    return Grid(caption, tuple(columns), tuple(tuple(r) for r in rows))
+def grid(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> Grid:
+    """A table of rows of texts and cells."""
+    held = tuple(tuple(c if isinstance(c, Cell) else Cell(c) for c in row) for row in rows)
+    return Grid(caption, tuple(columns), held)
+
+
+def spark(values: Sequence[float], label: str) -> Cell:
+    """A little line from 0 to the highest value, the last one marked, and what it shows in words."""
+    held = [v for v in values if known(v)]
+    if len(held) < 2:
+        return Cell("–", "dim")
+    top = max(held) or 1.0
+
+    def at(i: int, value: float) -> tuple[float, float]:
+        return 2 + (WIDE - 6) * i / (len(held) - 1), HIGH - 3 - (HIGH - 6) * max(value, 0.0) / top
+
+    points = " ".join("{:.1f},{:.1f}".format(*at(i, v)) for i, v in enumerate(held))
+    x, y = at(len(held) - 1, held[-1])
+    said = f"{label}: from {amount(held[0])} to {amount(held[-1])}, at most {amount(top)}"
+    svg = (
+        f'<svg class="spark" viewBox="0 0 {WIDE} {HIGH}" role="img" aria-label="{escape(said)}">'
+        f'<polyline points="{points}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"/></svg>'
+    )
+    return Cell("", svg=svg)
 
 
 @cache
