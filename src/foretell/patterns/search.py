@@ -51,7 +51,6 @@ FROZEN = 60
 ODDITIES = 9
 KEPT = 40  # of a miner's candidates, the strongest
 SLOW = 5.0  # times what other miners get, for the one that tries conditions on conditions
-OVER_ROWS = (mine_drivers, mine_segments)
 OVER_TIME = (mine_trends, mine_changes)
 
 
@@ -64,6 +63,7 @@ class Material:
     streams: list[Stream] = field(default_factory=list)
     durations: list[Durations] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    panel: bool = False  # whether rows are entities at cutoffs: how many there are, and when, tells nothing
 
 
 def find_patterns(
@@ -103,7 +103,7 @@ def patterns_of_target(
     asked: Asked, *, title: str, time_limit: float, seed: int, progress: Progress = QUIET
 ) -> Patterns:
     """What goes along with a question's answer; each finding's SQL makes only the features it speaks of."""
-    material = Material(sheets=[asked.sheet])
+    material = Material(sheets=[asked.sheet], panel=True)
     told = patterns_in(material, title=title, time_limit=time_limit, seed=seed, progress=progress)
     return replace(told, findings=tuple(asked.narrowed(f) for f in told.findings))
 
@@ -198,7 +198,7 @@ def patterns_in(
         progress.advance(task.weight)
     progress.stage("confirming")
     findings, searched, frozen = confirm(_once(mined), most=FROZEN, seed=seed)
-    odd = [o for s in material.sheets for o in oddities(s, seed=seed)]
+    odd = [] if material.panel else [o for s in material.sheets for o in oddities(s, seed=seed)]
     drawn = [c for d in material.durations for c in curves(d)]
     splits = {d.name: d.split for d in material.durations} | {s.name: s.split for s in material.streams}
     splits |= {b.name: b.split for b in material.baskets} | {s.name: s.split for s in material.sheets}
@@ -227,10 +227,13 @@ class _Task:
 def _tasks(material: Material) -> list[_Task]:
     tasks: list[_Task] = []
     for sheet in material.sheets:
-        tasks += [_Task(sheet, partial(miner, sheet)) for miner in OVER_ROWS]
+        tasks.append(_Task(sheet, partial(mine_subgroups, sheet), SLOW))
+        tasks.append(_Task(sheet, partial(mine_drivers, sheet)))
+        if material.panel:
+            continue
+        tasks.append(_Task(sheet, partial(mine_segments, sheet)))
         still = replace(sheet, attributes=tuple(a for a in sheet.attributes if not a.clock))
         tasks += [_Task(sheet, partial(miner, still)) for miner in OVER_TIME]
-        tasks.append(_Task(sheet, partial(mine_subgroups, sheet), SLOW))
     tasks += [_Task(b, partial(mine_associations, b)) for b in material.baskets]
     tasks += [_Task(s, partial(mine_sequences, s)) for s in material.streams]
     tasks += [_Task(d, partial(mine_timing, d)) for d in material.durations]

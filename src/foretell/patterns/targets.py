@@ -36,7 +36,8 @@ from foretell.task.model import Task, TaskKind
 ROWS = 60_000  # of more, only some cutoffs are taken, evenly spread
 FEATURES = 24
 CLASSES = 6
-EARLY = 0.6  # of the cutoffs
+EARLY = 0.6  # of the rows
+LATER = 12  # cutoffs at least, where there are twice as many: fewer carry no claim
 MEASURES = ("count", "recency", "sum", "mean", "tenure", "distinct", "last_category")
 
 
@@ -94,7 +95,11 @@ def target_sheet(task: Task, labels: Labels, features: FeatureSet, engine: Engin
     order = np.argsort(rows.cutoffs, kind="stable")
     rows, values = rows.take(order), values[order]
     split = int(np.quantile(rows.cutoffs, EARLY, method="lower"))
-    split = split // DAY * DAY if task.is_static else int(kept[np.searchsorted(kept, split)])
+    if task.is_static:
+        split = split // DAY * DAY
+    else:
+        place = min(int(np.searchsorted(kept, split)), max(len(kept) - LATER, len(kept) // 2))
+        split = int(kept[place])
     gap = 0 if task.horizon is None else split - (-task.horizon).after(split)
     told = readable(features)
     matrix = engine.features(feature_plan(task, told), rows)

@@ -77,7 +77,7 @@ def history(series: Sequence[tuple[Instant, float]], split: Instant | None) -> s
     """The figure per period as bars, with a mark where the later part begins.
 
     >>> history([(0, 1.0), (1, 2.0), (2, 3.0), (3, 3.0)], 2)
-    '▁▄┃██'
+    '▁▅┃██'
     """
     known = [(at, v) for at, v in series]
     values = np.array([v for _, v in known], dtype=np.float64)
