@@ -34,6 +34,9 @@ class Sample:
     population: int  # rows that it was looked for among
     null: float = 0.0
     least: float = 0.0
+    others: tuple[Ints, ...] = ()  # each (rows,) clusters of other things that rows share
+    floor: float = 0.0  # that the figure's error cannot be below
+    enough: bool = True  # whether there is enough to say anything
 
 
 class Candidate(Protocol):

@@ -3,10 +3,10 @@
 `freeze` asks candidates for early rows and early figures alone, and `judge` takes a list that is frozen. All
 that were frozen count as tests, whatever comes of them.
 
-A headline is confirmed by Holm at 5%, on the same side as before, and matters: its figure is at least as far
-from nothing as the sample says a reader cares for (`Sample.least`), and has kept a fifth of what it was. What
-is smaller, or confirmed by Benjamini and Hochberg at 10% only, goes to the appendix. A statement has ended
-where the later interval leaves out even half of the early figure.
+A headline is confirmed by Holm at 5%, on the side that it was frozen with, and matters: its figure is at least
+as far from nothing as the sample says a reader cares for (`Sample.least`), and has kept a fifth of what it
+was. What is smaller, or confirmed by Benjamini and Hochberg at 10% only, goes to the appendix. Either's
+interval leaves nothing out. A statement has ended where the interval leaves out even half of the early figure.
 """
 
 from __future__ import annotations
@@ -139,8 +139,9 @@ class _Later:
 
     @property
     def p(self) -> float:
-        """For the tests: 1 where the later figure lies on the other side."""
-        return self.estimate.p(self.sample.null) if self.distance > 0 else 1.0
+        """One-sided, for the tests: the list was frozen with the side on which a figure lies."""
+        half = self.estimate.p(self.sample.null) / 2
+        return half if self.distance > 0 else 1.0 - half
 
     @property
     def matters(self) -> bool:
@@ -198,9 +199,10 @@ def _finding(later: _Later, strict: float, mild: float, seed: int) -> Finding:
 
 def _status(later: _Later, strict: float, mild: float, low: float, high: float) -> Status:
     null = later.sample.null
-    if strict <= HEADLINE and later.matters:
+    is_out = low > null or high < null
+    if strict <= HEADLINE and later.matters and is_out:
         return Status.HEADLINE
-    if mild <= APPENDIX:
+    if mild <= APPENDIX and is_out:
         return Status.APPENDIX
     furthest = (high - null) if later.side > 0 else (null - low)
     if np.isfinite(furthest) and furthest < GONE * abs(later.chosen.early - null):

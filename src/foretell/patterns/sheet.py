@@ -83,6 +83,7 @@ class Sheet:
     preamble: str = ""
     gap: int = 0  # microseconds before the split
     who: str = ""  # the entities, in the plural: "customers"
+    others: tuple[Ints, ...] = ()  # each (rows,): other things that rows share, such as products
 
     def __post_init__(self) -> None:
         assert self.times.shape == self.entities.shape
@@ -101,6 +102,7 @@ class Sheet:
             self,
             times=self.times[rows],
             entities=self.entities[rows],
+            others=tuple(o[rows] for o in self.others),
             attributes=tuple(a.take(rows) for a in self.attributes),
             outcomes=tuple(o.take(rows) for o in self.outcomes),
         )

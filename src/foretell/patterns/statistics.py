@@ -110,32 +110,33 @@ def left_out(sample: Sample, groups: Floats) -> tuple[float, float]:
 def estimate(sample: Sample) -> Estimate:
     """The figure with its error by entities and periods.
 
-    With V = V(entities) + V(periods) - V(both), and degrees of freedom by Satterthwaite (1946) from those of
-    either. A figure that rests on fewer than `LEAST_CLUSTERS` of a kind says nothing.
+    With V = V(entities) + V(periods) - V(both), never below either; where rows share other things too, each
+    adds what it has beyond V(both). Degrees of freedom are Satterthwaite's (1946) from those of each. A
+    figure that rests on fewer than `LEAST_CLUSTERS` of a kind says nothing.
     """
     value = figure(sample)
     if not np.isfinite(value):
         return Estimate(value, float("inf"), 0.0, float("inf"), float("inf"), 0, 0)
     entities, periods = sample.entities, sample.periods
-    people, dates = clustered(sample.sums, entities), clustered(sample.sums, periods)
-    by_entity, one = left_out(sample, people)
-    by_period, other = left_out(sample, dates)
     width = int(periods.max()) - int(periods.min()) + 1
-    both, _ = left_out(sample, clustered(sample.sums, entities * width + (periods - periods.min())))
-    variance = float(np.max([by_entity + by_period - both, by_entity, by_period]))
-    few = min(len(people), len(dates))
-    if few < LEAST_CLUSTERS or not np.isfinite(variance) or not variance > 0:
-        return Estimate(value, float("inf"), 0.0, by_entity, by_period, len(people), len(dates))
-    freedom = max(variance**2 / (by_entity**2 / one + by_period**2 / other), min(one, other))
-    return Estimate(
-        value,
-        float(np.sqrt(variance)),
-        freedom,
-        float(np.sqrt(by_entity)),
-        float(np.sqrt(by_period)),
-        len(people),
-        len(dates),
-    )
+    cells = sample.sums if sample.others else None
+    if cells is None:
+        cells = clustered(sample.sums, entities * width + (periods - periods.min()))
+    both, _ = left_out(sample, cells)
+    groups = [clustered(sample.sums, of) for of in (entities, periods, *sample.others)]
+    parts = [left_out(sample, held) for held in groups]
+    variances = np.array([v for v, _ in parts])
+    variance = float(max(variances.max(), both + np.maximum(variances - both, 0.0).sum(), sample.floor**2))
+    sizes = [len(held) for held in groups]
+    by_entity, by_period = (float(np.sqrt(v)) for v in variances[:2])
+    few = min(sizes) < LEAST_CLUSTERS or not sample.enough
+    if few or not np.isfinite(variance) or not np.isfinite(variances).all() or not variance > 0:
+        return Estimate(value, float("inf"), 0.0, by_entity, by_period, sizes[0], sizes[1])
+    shares = sum(v**2 / f for v, f in parts)
+    least = min(f for _, f in parts)
+    freedom = max(variance**2 / shares, least) if shares > 0 else least
+    error = float(np.sqrt(variance))
+    return Estimate(value, error, min(freedom, max(sizes) - 1.0), by_entity, by_period, sizes[0], sizes[1])
 
 
 def interval(sample: Sample, known: Estimate, *, seed: int, key: str) -> tuple[float, float]:

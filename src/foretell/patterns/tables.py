@@ -17,14 +17,14 @@ from sqlglot import exp
 
 from foretell.core.time import Instant
 from foretell.features.describe import words
-from foretell.patterns.clusters import entity_of, has_repeats, paths_up
+from foretell.patterns.clusters import ENOUGH, entity_of, has_repeats, paths_up
 from foretell.patterns.columns import columns_of
 from foretell.patterns.mine.statement import moment
 from foretell.patterns.naming import free, plural_of, singular_of, who_of
 from foretell.patterns.planned import Planned
 from foretell.patterns.rows import Path, RowsOf, text_of
 from foretell.patterns.settle import are_properties, numbered, outcomes_of, settled, told_once
-from foretell.patterns.sheet import Sheet
+from foretell.patterns.sheet import Bools, Ints, Sheet
 from foretell.schema.model import Schema
 from foretell.store import Store
 
@@ -32,6 +32,7 @@ ROWS = 600_000  # of a larger table one in so many is read
 OUTCOMES = 14
 OFTEN, SINCE = "earlier", "days since last"  # columns of facts about the row's entity
 ATTRIBUTES = 24
+SHARED = "shared with others by "  # columns that are read for errors alone
 
 
 def table_sheet(
@@ -47,12 +48,16 @@ def table_sheet(
     about = entity_of(cursor, schema, table, split, paths)
     one_in = -(-schema.table(table).rows // rows)
     query = {"entity": made.key(about)} if about else {"entity": exp.Null()}
+    direct = [p for p in paths if len(p) == 1 and p != about[:1] and made.can_reach(p)]
+    shared = {f"{SHARED}{k}": made.key(p) for k, p in enumerate(direct)}
     planned = list(columns_of(cursor, schema, made, paths, about, split))
     inner = _select(made, {**query, **{p.name: p.value for p in planned}}, end, one_in)
+    beside = _select(made, {**query, **shared, **{p.name: p.value for p in planned}}, end, one_in)
     if about and one_in == 1:
         inner, facts = _with_facts(inner, schema, table, about)
+        beside, _ = _with_facts(beside, schema, table, about)
         planned += facts
-    found = cursor.sql(f'SELECT * FROM (\n{text_of(inner)}\n) ORDER BY "time", entity').to_arrow_table()
+    found = cursor.sql(f'SELECT * FROM (\n{text_of(beside)}\n) ORDER BY "time", entity').to_arrow_table()
     times = np.asarray(found["time"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy())
     early = times < split
     if not early.any() or early.all():
@@ -83,7 +88,22 @@ def table_sheet(
         source=text_of(outer),
         preamble=utc(schema),
         who=plural_of(who_of(schema, about)) if about else "",
+        others=shared_by(found, early),
     )
+
+
+def shared_by(found: pa.Table, early: Bools) -> tuple[Ints, ...]:
+    """Numbers of the other parents that rows repeat, where they are enough to resample from."""
+    held = []
+    for name in found.column_names:
+        if not name.startswith(SHARED):
+            continue
+        codes = numbered(found[name])
+        counts = np.bincount(codes[early])
+        counts = counts[counts > 0].astype(np.float64)
+        if counts.sum() > 1.5 * len(counts) and counts.sum() ** 2 / (counts @ counts) >= ENOUGH:
+            held.append(codes)
+    return tuple(held)
 
 
 def utc(schema: Schema) -> str:

@@ -202,7 +202,9 @@ def _follows(held: Column, y: Floats) -> bool:
     np.add.at(table, (bins, held.codes), 1)
     # a bin that an edge falls into holds two classes: as many bins as edges may be mixed
     pure = np.sort(table.max(axis=1) - table.sum(axis=1))
-    edges = min(len(pure), 2 * (int((counts > 0).sum()) - 1))
+    edges = 2 * (int((counts > 0).sum()) - 1)
+    if len(np.unique(y)) < 8 * edges:
+        edges = 0
     return float(-pure[edges:].sum()) <= (1 - FOLLOWS) * len(y)
 
 

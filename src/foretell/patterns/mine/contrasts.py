@@ -25,14 +25,11 @@ class Contrasts:
     y: Floats  # (rows,)
     entities: Ints  # (rows,) from 0
     periods: Ints  # (rows,) from 0
+    others: tuple[Ints, ...] = ()  # each (rows,) from 0
 
     @cached_property
     def spread(self) -> float:
         return float(self.y.std())
-
-    @cached_property
-    def _sizes(self) -> tuple[int, int]:
-        return int(self.entities.max()) + 1, int(self.periods.max()) + 1
 
     def between(self, inside: Bools, among: Bools | None = None) -> tuple[float, float]:
         """The mean inside less that of the others `among` (all, if None), and its z."""
@@ -85,8 +82,7 @@ class Contrasts:
         )
 
     def _error(self, pull: Floats) -> float:
-        people, dates = self._sizes
-        by_entity = float((np.bincount(self.entities, weights=pull, minlength=people) ** 2).sum())
-        by_period = float((np.bincount(self.periods, weights=pull, minlength=dates) ** 2).sum())
         by_row = float((pull**2).sum())
-        return float(np.sqrt(max(by_entity + by_period - by_row, by_entity, by_period, 1e-300)))
+        every = (self.entities, self.periods, *self.others)
+        more = [max(0.0, float((np.bincount(of, weights=pull) ** 2).sum()) - by_row) for of in every]
+        return float(np.sqrt(max(by_row + sum(more), 1e-300)))

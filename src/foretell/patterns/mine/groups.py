@@ -6,6 +6,7 @@ periods that are as long as the early part lets: there are at least thirty of th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +21,8 @@ from foretell.patterns.sheet import Bools, Ints, Outcome, Part, Sheet
 
 PERIODS = 30  # of the early part, at least
 FEW_ENTITIES = 30  # of fewer, statements speak of these alone
+LEAST_ROWS = 30  # of each side
+LEAST_CLUSTERS = 10  # entities and periods of each side
 LEAST = 0.1  # of the outcome's early standard deviation: what a reader cares for
 POINTS = 24  # of a series' early part
 _LENGTHS = (YEAR, 28 * DAY, 7 * DAY, DAY, HOUR)
@@ -45,6 +48,11 @@ class Ground:
         return self.periods - self.periods.min() if self.is_few else self.sheet.entities
 
     @cached_property
+    def others(self) -> tuple[Ints, ...]:
+        """Each (rows,): other things that rows share."""
+        return () if self.is_few else self.sheet.others
+
+    @cached_property
     def known(self) -> Bools:
         return np.isfinite(self.outcome.values)
 
@@ -67,6 +75,11 @@ class Ground:
         if part not in self._cells:
             rows = np.flatnonzero(self.sheet.part(part) & self.known)
             entities, periods = self.entities[rows], self.periods[rows]
+            if self.others:
+                self._cells[part] = _Cells(
+                    rows, np.arange(len(rows)), entities, periods, self.outcome.values[rows]
+                )
+                return self._cells[part]
             low, first = (int(v.min()) if len(v) else 0 for v in (entities, periods))
             width = int(periods.max()) - first + 1 if len(rows) else 1
             there, cell = np.unique((entities - low) * width + periods - first, return_inverse=True)
@@ -75,8 +88,11 @@ class Ground:
             )
         return self._cells[part]
 
-    def sample(self, part: Part, inside: Bools, outside: Bools, *, population: int | None = None) -> Sample:
-        """The mean of rows `inside` less that of rows `outside`, both (rows,) of the sheet."""
+    def sample(self, part: Part, inside: Bools, outside: Bools) -> Sample:
+        """The mean of rows `inside` less that of rows `outside`, both (rows,) of the sheet.
+
+        Its error is not below the one that `modelled` gives.
+        """
         held = self.cells(part)
         columns = []
         for mask in (inside, outside):
@@ -85,9 +101,33 @@ class Ground:
         count = len(held.entities)
         tallies = [np.bincount(held.cell, weights=c, minlength=count) for c in columns]
         sums = np.stack(tallies, axis=1).astype(np.float64)
-        support = int(sums[:, 0].sum())
-        everybody = len(held.rows) if population is None else population
-        return Sample(sums, apart, held.entities, held.periods, support, everybody, least=self.least)
+        n, _, m, _ = sums.sum(axis=0)
+        either = (sums[:, 0] + sums[:, 2]) > 0
+        first = held.periods.min() if len(held.periods) else 0
+        shared = (held.entities, held.periods - first, *(o[held.rows] for o in self.others))
+        enough = min(n, m) >= LEAST_ROWS and all(
+            np.count_nonzero(np.bincount(of[sums[:, side] > 0], minlength=1)) >= LEAST_CLUSTERS
+            for side in (0, 2)
+            for of in shared
+        )
+        return Sample(
+            sums[either],
+            apart,
+            held.entities[either],
+            held.periods[either],
+            support=int(n),
+            population=len(held.rows),
+            least=self.least,
+            others=tuple(o[either] for o in shared[2:]),
+            floor=modelled(sums, shared, self._squares(part, inside | outside)) if enough else 0.0,
+            enough=enough,
+        )
+
+    def _squares(self, part: Part, rows: Bools) -> Floats:
+        """(cells,) sums of squares of the outcome in `rows` (of the sheet)."""
+        held = self.cells(part)
+        weights = rows[held.rows] * held.values**2
+        return np.bincount(held.cell, weights=weights, minlength=len(held.entities)).astype(np.float64)
 
     def means(self, part: Part, inside: Bools, outside: Bools) -> tuple[float, float]:
         """Both means, NaN where there are no rows."""
@@ -138,7 +178,9 @@ class Ground:
 
 @dataclass(frozen=True)
 class _Cells:
-    """Rows of one part with a known outcome, by cells of entity and period."""
+    """Rows of one part with a known outcome, by cells of entity and period; where rows share more, a cell
+    is a row.
+    """
 
     rows: Ints
     cell: Ints  # (rows,)
@@ -156,6 +198,36 @@ def ground(sheet: Sheet, outcome: Outcome) -> Ground:
         reach = int(sheet.split - times[0])
         length = next((x for x in _LENGTHS if reach >= PERIODS * x), length)
     return Ground(sheet, outcome, length, len(np.unique(sheet.entities[early])) < FEW_ENTITIES)
+
+
+def modelled(sums: Floats, shared: Sequence[Ints], squares: Floats) -> float:
+    """The error of a difference of means if groups were alike in spread and in what rows share.
+
+    `sums` are (cells, 4) as for `apart`, `shared` number the clusters of cells, `squares` (cells,) are sums
+    of squares. A random effect per cluster has the variance that all rows tell (Moulton 1986), so that a group
+    of a few clusters, in which next to nothing happened, does not seem sure of it.
+    """
+    n, y, m, z = sums.sum(axis=0)
+    rows = sums[:, 0] + sums[:, 2]
+    one, other = y / n, z / m
+    left = sums[:, 1] - one * sums[:, 0] + sums[:, 3] - other * sums[:, 2]  # of residuals
+    square = (
+        squares - 2 * (one * sums[:, 1] + other * sums[:, 3]) + one**2 * sums[:, 0] + other**2 * sums[:, 2]
+    )
+    middle = (y + z) / (n + m)
+    spread = float(squares.sum()) / (n + m) - middle**2
+    independent = variance = spread * (1 / n + 1 / m)
+    for of in shared:
+        counts, totals = np.bincount(of, weights=rows), np.bincount(of, weights=left)
+        pairs = float((counts * (counts - 1)).sum())
+        if pairs <= 0:
+            continue
+        alike = min(
+            1.0, max(0.0, (float((totals**2).sum()) - float(square.sum())) / pairs / max(spread, 1e-300))
+        )
+        weight = np.bincount(of, weights=sums[:, 0]) / n - np.bincount(of, weights=sums[:, 2]) / m
+        variance += alike * max(0.0, spread * float(weight @ weight) - independent)
+    return float(np.sqrt(max(0.0, variance)))
 
 
 def apart(sums: Floats) -> Floats:

@@ -8,7 +8,7 @@ others that stay: a group is not news because a part of it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import TypeAlias
@@ -18,7 +18,7 @@ from scipy import stats
 
 from foretell.core.random import derive, generator
 from foretell.core.text import listing
-from foretell.features.matrix import Codes, Floats, Instants
+from foretell.features.matrix import Categorical, Codes, Floats, Instants
 from foretell.patterns.candidate import Candidate, Mined, Sample
 from foretell.patterns.collapse import overlap
 from foretell.patterns.finding import Kind, Measured
@@ -42,7 +42,7 @@ LOOKED_AT = 60  # groups of a length, closely
 KEPT = 12  # of an outcome
 TWINS = 2  # of a kept group
 ROWS = 200_000  # early ones that are searched
-WORK = 150_000_000  # values read per length and outcome: it sets the width of the beam
+WORK = 60_000_000  # values read per length and outcome: it sets the width of the beam
 WIDEST = 300
 
 
@@ -111,6 +111,10 @@ def compared(ground: Ground, where: str, others: str, one: float, other: float, 
     verb = "is"
     if not (same and sure):
         verb, since = "was", f" until {date(ground.sheet.split)}; since then"
+    if not np.isfinite(measured.value):
+        before = f"{step(measured.early, share)} {'more' if measured.early > 0 else 'less'}"
+        until = date(ground.sheet.split)
+        return first_upper(f"{what} was {way} {where} until {until}, by {before}; since then there are none")
     gap = step(measured.value, share)
     more = "more" if measured.value > 0 else "less"
     signed = f"{gap} {more} {between(measured, share)}"
@@ -132,9 +136,10 @@ def mine_subgroups(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
     start = time.monotonic()
     early = sheet.part(Part.EARLY)
     useless = unusable(sheet.attributes, sheet.times, early, seed=seed)
-    found: list[Candidate] = []
+    found: list[Subgroup] = []
     notes: list[str] = []
     searched = 0
+    sources: dict[str, set[str]] = {}
     for number, outcome in enumerate(sheet.outcomes):
         left = seconds - (time.monotonic() - start)
         if left <= 0:
@@ -142,6 +147,8 @@ def mine_subgroups(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
             continue
         defined = defining(sheet.attributes, outcome, early, seed=seed)
         usable = [a for a in sheet.attributes if a.name not in useless and a.name not in defined]
+        sources[outcome.name] = set(defined)
+        defined = {n: why for n, why in defined.items() if not _is_made_from(outcome, n)}
         if defined:
             which = listing([sheet.attribute(n).title for n in list(defined)[:5]])
             notes.append(f"{outcome.title} of {sheet.title}: left out as no news: {which}")
@@ -152,7 +159,33 @@ def mine_subgroups(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
     rows = int(early.sum())
     if rows > ROWS and found:
         notes.append(f"subgroups of {sheet.title} were searched in {ROWS:,} of {rows:,} early rows")
-    return Mined(tuple(found), searched, tuple(notes))
+    return Mined(_one_way(found, sources), searched, tuple(notes))
+
+
+def _is_made_from(outcome: Outcome, attribute: str) -> bool:
+    """Whether an outcome is an attribute's own column, which need not be told."""
+    return outcome.name == attribute or outcome.name.startswith(f"{attribute} is ")
+
+
+def _one_way(found: Sequence[Subgroup], sources: Mapping[str, set[str]]) -> tuple[Candidate, ...]:
+    """Without statements that turn another round: of shares by one condition each, the more natural stays.
+
+    "Returns are more frequent among those paid by invoice" and "invoices are more frequent among returns" are
+    one association. The attribute of fewer values is taken for the outcome; `sources` are those of outcomes.
+    """
+    best: dict[frozenset[str], tuple[int, float, str]] = {}
+    turns: list[tuple[frozenset[str], str] | None] = []
+    for one in found:
+        turn = None
+        made = [n for n in sources.get(one.ground.outcome.name, ()) if _is_made_from(one.ground.outcome, n)]
+        if len(made) == 1 and len(one.conditions) == 1:
+            values = one.ground.sheet.attribute(made[0]).values
+            size = len(values.categories) if isinstance(values, Categorical) else 2
+            turn = (frozenset((made[0], one.conditions[0].attribute)), made[0])
+            rank = (size, -one.strength, made[0])
+            best[turn[0]] = min(best.get(turn[0], rank), rank)
+        turns.append(turn)
+    return tuple(one for one, turn in zip(found, turns) if turn is None or best[turn[0]][2] == turn[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +204,7 @@ class _Group:
 
 def _search(
     sheet: Sheet, outcome: Outcome, attributes: Sequence[Attribute], until: float, seed: int
-) -> tuple[list[Candidate], int]:
+) -> tuple[list[Subgroup], int]:
     """The candidates of one outcome, and how many groups were looked at."""
     about = ground(sheet, outcome)
     rows = np.flatnonzero(sheet.part(Part.EARLY) & about.known)
@@ -214,7 +247,12 @@ def contrasts_of(about: Ground, rows: Ints) -> Contrasts:
     """The rows' outcomes with their clusters."""
     _, entities = np.unique(about.entities[rows], return_inverse=True)
     periods = about.periods[rows]
-    return Contrasts(about.outcome.values[rows], entities, periods - periods.min())
+    return Contrasts(
+        about.outcome.values[rows],
+        entities,
+        periods - periods.min(),
+        tuple(o[rows] for o in about.others),
+    )
 
 
 def _mask(picks: Picks, table: Sequence[Coded]) -> Bools:
@@ -358,9 +396,9 @@ def _tells(group: _Group, others: Sequence[_Group], contrasts: Contrasts) -> boo
 
 def _candidates(
     kept: Sequence[tuple[_Group, Sequence[_Group]]], about: Ground, table: Sequence[Coded]
-) -> list[Candidate]:
+) -> list[Subgroup]:
     """With the strength that the error of confirmation gives on all early rows."""
-    out: list[Candidate] = []
+    out: list[Subgroup] = []
     for group, twins in kept:
         for one in (group, *twins):
             conditions = tuple(table[a].conditions[k] for a, k in one.picks)
