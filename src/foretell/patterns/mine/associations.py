@@ -8,6 +8,7 @@ of large baskets would seem to belong together.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,8 +34,7 @@ LEAST_LIFT = 1.5
 LEAST_Z = 4.0
 LEAST_MOVE = 0.03  # beyond the share that is to be expected
 SURE = 0.98  # items that are never apart are one thing under two names
-KEPT = 20
-PER_ITEM = 1  # pairs that tell of one item: sets of several would fill the list
+KEPT = 14
 LARGE = 400  # items; baskets beyond are left out of the search for pairs
 
 
@@ -177,18 +177,30 @@ def mine_associations(baskets: Baskets, *, seconds: float, seed: int) -> Mined:
 def _spread(
     baskets: Baskets, grid: Grid | None, pairs: Iterable[tuple[int, int, bool, float]]
 ) -> tuple[Candidate, ...]:
-    """The strongest pairs, of each item only a few."""
+    """The strongest pairs, each item in one; half of them of items whose names have no word in common: the
+    same cup in another colour is less of a surprise.
+    """
     found: list[Candidate] = []
-    used: dict[int, int] = {}
+    used: set[int] = set()
+    alike = 0
     for a, b, first, z in pairs:
-        if max(used.get(a, 0), used.get(b, 0)) >= PER_ITEM:
+        if a in used or b in used:  # sets of several would fill the list
             continue
-        used[a], used[b] = used.get(a, 0) + 1, used.get(b, 0) + 1
+        similar = bool(_words(baskets.labels[a]) & _words(baskets.labels[b]))
+        if similar and alike >= KEPT // 2:
+            continue
+        alike += similar
+        used |= {a, b}
         left, right = (a, b) if first else (b, a)
         found.append(Pair(baskets, grid, left, right, z))
         if len(found) == KEPT:
             break
     return tuple(found)
+
+
+def _words(label: str) -> set[str]:
+    """The words of a name, short ones left out."""
+    return {w for w in re.findall(r"[^\W\d_]+", label.casefold()) if len(w) > 3}
 
 
 def _table(baskets: Baskets, count: int) -> tuple[sparse.csr_matrix, Ints]:

@@ -19,14 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretell.features.matrix import Floats, Instants
-from foretell.patterns.candidate import Candidate, Mined, Sample
+from foretell.patterns.candidate import Mined, Sample
 from foretell.patterns.finding import Kind, Measured
 from foretell.patterns.mine.grid import choose
 from foretell.patterns.mine.levels import Early, Fit, Level, Read, block_of, cells, every_level, fit, memory
 from foretell.patterns.mine.phrases import between, date, figure, first_upper, step
 from foretell.patterns.mine.season import Season, learn
 from foretell.patterns.mine.statement import statement
-from foretell.patterns.mine.trends import adjustment, as_z, unadjusted
+from foretell.patterns.mine.trends import adjustment, as_z, spread, unadjusted
 from foretell.patterns.sheet import Bools, Part, Sheet
 
 LEAST_Z = 4.0  # the date was chosen among many
@@ -35,7 +35,6 @@ PENALTY = 3.0  # times the noise's variance and the logarithm of the number of p
 LEAST_BLOCKS = 2  # on each side of the date
 LEAST_PERIODS = 4
 PLAINLY = 0.9  # of a line's loss: no more may be left by the steps
-KEPT = 15
 CHOSEN = 3.0  # errors that the choice of a date can put between a level and what is seen of it
 
 
@@ -125,7 +124,7 @@ def mine_changes(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
     grid = choose(sheet.times, sheet.split, sheet.gap)
     if grid is None:
         return Mined((), 0)
-    found: list[Candidate] = []
+    found: list[Change] = []
     seen: set[int] = set()
     searched = 0
     whole: dict[str | None, Change] = {}
@@ -144,8 +143,7 @@ def mine_changes(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
         if early.mark not in seen:  # tables hold one series under two names
             found.append(change)
         seen.add(early.mark)
-    found.sort(key=lambda c: -c.strength)
-    return Mined(tuple(found[:KEPT]), searched, unadjusted(grid))
+    return Mined(tuple(spread(found)), searched, unadjusted(grid))
 
 
 def _change(early: Early) -> Change | None:

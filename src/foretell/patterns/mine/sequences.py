@@ -32,7 +32,7 @@ LEAST_FOLLOWED = 20
 LEAST_Z = 4.0
 LEAST_MOVE = 0.02  # between the shares after and before
 KEPT = 15
-SPANS = 16  # windows in the early part, at least: errors of fewer cannot be told
+SPANS = 24  # windows in the early part, at least: errors of fewer cannot be told
 SURE = 0.98  # what nearly always follows is how the events are defined
 FAR = np.iinfo(np.int64).max
 

@@ -30,7 +30,8 @@ LEAST_ROWS = 50  # early ones in a group, and outside of it
 LEAST_ENTITIES = 10  # errors of fewer cannot be told
 CATEGORIES = 12
 KEPT = 15
-SPANS = 16  # of the days asked about in the early part: errors of fewer cannot be told
+PER_ATTRIBUTE = 2  # categories; of values one limit
+SPANS = 24  # of the days asked about in the early part: errors of fewer cannot be told
 LEAST_Z = 4.0
 LEAST_MOVE = 0.02
 POINTS = 40  # of a curve
@@ -158,7 +159,7 @@ def mine_timing(durations: Durations, *, seconds: float, seed: int) -> Mined:
     early = [(d, whole(durations, Part.EARLY, d)) for d in HORIZONS if d * SPANS <= span]
     known = [(d, rows, _happened(durations.days[rows], d)) for d, rows in early]
     known = [(d, rows, y) for d, rows, y in known if len(y) and 0.05 <= y.mean() <= 0.95]
-    found: list[Candidate] = []
+    found: list[Sooner] = []
     searched = 0
     for group, member in _groups(durations):
         if time.monotonic() > until:
@@ -173,7 +174,14 @@ def mine_timing(durations: Durations, *, seconds: float, seed: int) -> Mined:
         if best is not None:
             found.append(best)
     found.sort(key=lambda c: -c.strength)
-    return Mined(tuple(found[:KEPT]), searched)
+    kept: list[Candidate] = []
+    used: dict[str, int] = {}
+    for candidate in found:
+        name_of = candidate.group.attribute
+        if used.get(name_of, 0) < (1 if candidate.group.category is None else PER_ATTRIBUTE):
+            used[name_of] = used.get(name_of, 0) + 1
+            kept.append(candidate)
+    return Mined(tuple(kept[:KEPT]), searched)
 
 
 def curves(

@@ -7,13 +7,15 @@ part's; its own error is part of the figure's.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 from scipy import stats
 
 from foretell.features.matrix import Floats, Instants
-from foretell.patterns.candidate import Candidate, Mined, Sample
+from foretell.patterns.candidate import Mined, Sample
 from foretell.patterns.finding import Kind, Measured
 from foretell.patterns.mine.grid import YEAR, Grid, choose
 from foretell.patterns.mine.levels import Early, Level, block_of, cells, every_level, fit, memory
@@ -26,6 +28,7 @@ LEAST_Z = 3.0
 LEAST_MOVE = 0.05  # of the level, over the early part
 LEAST_BLOCKS = 12
 KEPT = 15
+PER_ATTRIBUTE = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +118,7 @@ def mine_trends(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
     grid = choose(sheet.times, sheet.split, sheet.gap)
     if grid is None:
         return Mined((), 0)
-    found: list[Candidate] = []
+    found: list[Trend] = []
     seen: set[int] = set()
     searched = 0
     whole: dict[str, Trend] = {}
@@ -134,15 +137,41 @@ def mine_trends(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
         if early.mark not in seen:  # tables hold one series under two names
             found.append(trend)
         seen.add(early.mark)
-    found.sort(key=lambda c: -c.strength)
-    return Mined(tuple(found[:KEPT]), searched, unadjusted(grid))
+    return Mined(tuple(spread(found)), searched, unadjusted(grid))
+
+
+class OfLevel(Protocol):
+    """A candidate that tells of one level."""
+
+    @property
+    def strength(self) -> float: ...
+
+    @property
+    def level(self) -> Level: ...
+
+
+Told = TypeVar("Told", bound=OfLevel)
+
+
+def spread(found: Sequence[Told]) -> list[Told]:
+    """The strongest, of each attribute only a few."""
+    kept: list[Told] = []
+    used: dict[str, int] = {}
+    for candidate in sorted(found, key=lambda c: (-c.strength, c.level.key)):
+        attribute = candidate.level.attribute
+        if attribute is not None:
+            if used.get(attribute, 0) >= PER_ATTRIBUTE:
+                continue
+            used[attribute] = used.get(attribute, 0) + 1
+        kept.append(candidate)
+    return kept[:KEPT]
 
 
 def adjustment(grid: Grid) -> str:
     """What levels are adjusted for, as the end of a sentence."""
     if grid.adjusted:
         return f" (adjusted for {grid.adjusted})"
-    return " (there are too few years to take the time of year out)" if grid.blind else ""
+    return " (the time of year is not taken out)" if grid.blind else ""
 
 
 def unadjusted(grid: Grid) -> tuple[str, ...]:
