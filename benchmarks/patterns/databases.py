@@ -77,6 +77,8 @@ def looked_at(folder: Path, time_limit: float) -> dict[str, Any]:
 def comes_again(cursor: Any, found: Finding) -> bool:
     """Whether the finding's SQL gives its figure and its support."""
     value, support = cursor.execute(found.sql).fetchone()
+    if math.isnan(found.measured.value):
+        return (value is None or math.isnan(value)) and support == found.measured.support
     close = math.isclose(value, found.measured.value, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     return close and support == found.measured.support
 

@@ -29,7 +29,7 @@ from foretell.schema.model import DType, Link, Schema, Semantic, Table
 
 LINES = 1_000_000  # of a larger table no baskets are made
 LEAST = 300  # transactions
-MOST_ALIKE = 0.8  # of a thing's lines that have one value of another column: then it is of that kind
+MOST_ALIKE = 0.5  # of a thing's lines that have one value of another column: then it is of that kind
 NAMED = 0.8  # of things, that a column with their names tells apart
 
 

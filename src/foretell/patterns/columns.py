@@ -12,6 +12,7 @@ from foretell.features.describe import words
 from foretell.patterns.contents import contents
 from foretell.patterns.naming import free, of_parent
 from foretell.patterns.planned import Planned, is_known, kinds_of, typed
+from foretell.patterns.positions import positions
 from foretell.patterns.rows import Path, RowsOf
 from foretell.plan.build import template
 from foretell.schema.model import DType, Schema, Semantic, Table
@@ -27,19 +28,20 @@ def columns_of(
     table = made.table
     source = schema.table(table)
     keys = {c for k in schema.links if k.child == table for c in k.child_columns}
+    standing = positions(cursor, schema, table, split)
     for column in source.columns:
         if column.name in (*source.primary_key, *keys) or not is_known(column, source.time_column):
             continue
         for kind in kinds_of(column):
             value = typed(kind, made.value((), column.name))
-            number = kind == "number"
+            number = kind == "number" and column.name not in standing
             yield Planned(
                 free(column.name, taken),
                 words(column.name),
                 table,
                 value,
-                not number,
-                outcome=number or len(kinds_of(column)) > 0,
+                kind != "number",
+                outcome=column.name not in standing,
                 attribute=not number,
             )
     yield from contents(cursor, schema, made, split, taken)

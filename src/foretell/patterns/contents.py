@@ -12,6 +12,7 @@ from foretell.features.describe import words
 from foretell.patterns.mine.statement import moment
 from foretell.patterns.naming import free, is_number_of_a_thing
 from foretell.patterns.planned import Planned
+from foretell.patterns.positions import positions
 from foretell.patterns.rows import RowsOf, text_of
 from foretell.plan.build import col, joined_on, raw, template
 from foretell.schema.model import Link, Schema, Semantic
@@ -27,6 +28,7 @@ def contents(cursor: Any, schema: Schema, made: RowsOf, split: Instant, taken: s
     for place, link in enumerate([k for k in links if came_with(cursor, schema, k, split)][:CHILDREN]):
         alias, child = f"c{place}", schema.table(link.child)
         keys = {c for k in schema.links if k.child == link.child for c in k.child_columns}
+        keys |= positions(cursor, schema, link.child, split)
         numbers = [
             c.name
             for c in child.columns

@@ -11,7 +11,7 @@ import pyarrow as pa
 from scipy.stats import rankdata
 from sqlglot import exp
 
-from foretell.features.matrix import Categorical, Floats, Numeric
+from foretell.features.matrix import Categorical, Floats, Instants, Numeric
 from foretell.patterns.naming import free
 from foretell.patterns.planned import Planned
 from foretell.patterns.sheet import Attribute, Bools, Ints, Outcome
@@ -23,6 +23,7 @@ STATUSES = 6  # values of a column that are outcomes each
 SETTLES = 0.5  # of a measure's variance, by a column whose values are measured apart then
 PARTS = 8  # values of such a column
 PROPERTY = 0.95  # of a number's variance, by a column of words: then it describes the row
+WHEN = 0.8  # of the time's variance, by a column of words: then it tells when, and no more
 HALF = 0.5  # of early rows, that such a column has a frequent value in
 KNOWN = 0.95  # of the rows, that such a column has a value in
 SAME = 0.98  # of early rows: two columns that go together so often tell the same
@@ -65,10 +66,17 @@ def settled(
     return Attribute(planned.name, planned.title, planned.table, held_codes, planned.clock), value
 
 
-def told_once(attributes: list[Attribute], early: Bools) -> list[Attribute]:
-    """The attributes without those that are another under other names: codes beside what they stand for."""
+def told_once(attributes: list[Attribute], times: Instants, early: Bools) -> list[Attribute]:
+    """The attributes without those that are another under other names, codes beside what they stand for, and
+    without those that only tell when it was: seasons, versions.
+    """
     kept: list[Attribute] = []
     for attribute in attributes:
+        values = attribute.values
+        if isinstance(values, Categorical) and not attribute.clock:
+            known = early & (values.codes >= 0)
+            if _told(times[known].astype(np.float64), values.codes[known]) >= WHEN:
+                continue
         twin = next((i for i, other in enumerate(kept) if _are_one(attribute, other, early)), None)
         if twin is None:
             kept.append(attribute)

@@ -67,7 +67,7 @@ def table_sheet(
     attributes = [
         a for p, (a, _) in zip(planned, shown) if a is not None and (p.attribute or p.name in properties)
     ]
-    attributes = told_once(attributes, early)[:ATTRIBUTES]
+    attributes = told_once(attributes, times, early)[:ATTRIBUTES]
     entities = numbered(found["entity"])
     outcomes = list(outcomes_of(planned, shown, attributes, entities, early))[:OUTCOMES]
     kept = {a.name for a in attributes}
