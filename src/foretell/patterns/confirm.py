@@ -3,10 +3,10 @@
 `freeze` asks candidates for early rows and early figures alone, and `judge` takes a list that is frozen. All
 that were frozen count as tests, whatever comes of them.
 
-A headline is confirmed by Holm at 5%, on the side that it was frozen with, and matters: its figure is at least
-as far from nothing as the sample says a reader cares for (`Sample.least`), and has kept a fifth of what it
-was. What is smaller, or confirmed by Benjamini and Hochberg at 10% only, goes to the appendix. Either's
-interval leaves nothing out. A statement has ended where the interval leaves out even half of the early figure.
+A headline is confirmed by Holm at 5%, on the side that it was frozen with, and matters: its figure is at
+least as far from nothing as the sample says a reader cares for (`Sample.least`), and has kept a fifth of what
+it was. What is smaller, or confirmed by Benjamini and Hochberg at 10% only, goes to the appendix. In both,
+nothing lies outside of the interval. A statement has ended where even half of the early figure does.
 """
 
 from __future__ import annotations

@@ -204,8 +204,8 @@ def modelled(sums: Floats, shared: Sequence[Ints], squares: Floats) -> float:
     """The error of a difference of means if groups were alike in spread and in what rows share.
 
     `sums` are (cells, 4) as for `apart`, `shared` number the clusters of cells, `squares` (cells,) are sums
-    of squares. A random effect per cluster has the variance that all rows tell (Moulton 1986), so that a group
-    of a few clusters, in which next to nothing happened, does not seem sure of it.
+    of squares. A random effect per cluster has the variance that all rows tell (Moulton 1986), so that a
+    group of a few clusters, in which next to nothing happened, does not seem sure of it.
     """
     n, y, m, z = sums.sum(axis=0)
     rows = sums[:, 0] + sums[:, 2]

@@ -214,16 +214,16 @@ def _search(
     table = [c for c in (coded(a, rows, least) for a in attributes) if c is not None]
     if len(rows) < 4 * LEAST_ROWS or not table:
         return [], 0
+    board = _board(table)
     contrasts = contrasts_of(about, rows)
     if contrasts.spread <= 0:
         return [], 0
     found: list[_Group] = []
     searched = 0
-    everybody = _Group((), np.ones(len(rows), dtype=np.bool_), 0.0, 0.0)
-    beam = [everybody]
+    beam = [_Group((), np.ones(len(rows), dtype=np.bool_), 0.0, 0.0)]
     known: dict[Picks, _Group] = {}
     for depth in range(1, DEPTH + 1):
-        extended, looked = _extend(beam, table, contrasts, least, about.least, until)
+        extended, looked = _extend(beam, board, contrasts, least, about.least, until)
         searched += looked
         level: list[_Group] = []
         for picks, _ in extended:
@@ -235,7 +235,7 @@ def _search(
                 known[picks] = group
         found += [g for g in level if g.quality >= LEAST_Z]
         if depth == 1:  # single conditions that are not sure may be with others
-            level = _singles(table, contrasts, least)
+            level = _singles(board, contrasts, least)
         width = max(4, min(WIDEST, WORK // max(1, len(rows) * len(table) // 4)))
         beam = sorted(level, key=lambda g: (-abs(g.z), g.picks))[:width]
         if not beam or time.monotonic() > until:
@@ -260,32 +260,66 @@ def _mask(picks: Picks, table: Sequence[Coded]) -> Bools:
     return reduce(np.logical_and, masks)
 
 
-def _singles(table: Sequence[Coded], contrasts: Contrasts, least: int) -> list[_Group]:
+def _singles(board: _Board, contrasts: Contrasts, least: int) -> list[_Group]:
     """All single conditions, by a quick z."""
     y = contrasts.y - contrasts.y.mean()
     count = len(y)
+    n, s = board.sums(None, y)
+    with np.errstate(all="ignore"):
+        gap = s / n + s / (count - n)
+        z = gap / (contrasts.spread * np.sqrt(1 / n + 1 / (count - n)))
     found = []
-    for a, held in enumerate(table):
-        n, s = _sums(held, held.codes, y)
-        with np.errstate(all="ignore"):
-            gap = s / n + s / (count - n)
-            z = gap / (contrasts.spread * np.sqrt(1 / n + 1 / (count - n)))
-        for k in np.flatnonzero((n >= least) & (n <= WHOLE * count) & np.isfinite(z)):
-            picks = ((a, int(k)),)
-            found.append(_Group(picks, _mask(picks, table), float(gap[k]), float(z[k])))
+    for k in np.flatnonzero((n >= least) & (n <= WHOLE * count) & np.isfinite(z)):
+        picks = (board.pick(int(k)),)
+        found.append(_Group(picks, _mask(picks, board.table), float(gap[k]), float(z[k])))
     return found
 
 
-def _sums(held: Coded, codes: Codes, y: Floats) -> tuple[Floats, Floats]:
-    """(conditions,) rows and sums of an outcome where each condition holds."""
-    n = np.concatenate([[0.0], np.cumsum(np.bincount(codes, minlength=held.size))])
-    s = np.concatenate([[0.0], np.cumsum(np.bincount(codes, weights=y, minlength=held.size))])
-    return n[held.high] - n[held.low], s[held.high] - s[held.low]
+@dataclass(frozen=True, eq=False)
+class _Board:
+    """All conditions of all attributes side by side, so that those of a group are counted at once."""
+
+    table: tuple[Coded, ...]
+    codes: Codes  # (attributes, rows), each attribute's after those of the one before
+    low: Ints  # (conditions,)
+    high: Ints  # (conditions,)
+    owner: Ints  # (conditions,) positions in `table`
+    first: Ints  # (attributes,) number of its first condition
+    size: int
+
+    def pick(self, k: int) -> tuple[int, int]:
+        """The attribute of condition `k`, and which of its conditions it is."""
+        a = int(self.owner[k])
+        return a, k - int(self.first[a])
+
+    def sums(self, rows: Ints | None, y: Floats) -> tuple[Floats, Floats]:
+        """(conditions,) rows and sums of `y` where each condition holds among `rows`, or among all."""
+        codes = self.codes if rows is None else self.codes[:, rows]
+        flat = codes.ravel()
+        weights = np.broadcast_to(y, codes.shape).ravel()
+        n = np.concatenate([[0.0], np.cumsum(np.bincount(flat, minlength=self.size))])
+        s = np.concatenate([[0.0], np.cumsum(np.bincount(flat, weights=weights, minlength=self.size))])
+        return n[self.high] - n[self.low], s[self.high] - s[self.low]
+
+
+def _board(table: Sequence[Coded]) -> _Board:
+    sizes = np.array([c.size for c in table])
+    before = np.cumsum(sizes) - sizes
+    counts = np.array([len(c.conditions) for c in table])
+    return _Board(
+        tuple(table),
+        np.stack([c.codes + np.int32(b) for c, b in zip(table, before)]),
+        np.concatenate([c.low + b for c, b in zip(table, before)]),
+        np.concatenate([c.high + b for c, b in zip(table, before)]),
+        np.repeat(np.arange(len(table)), counts),
+        np.cumsum(counts) - counts,
+        int(sizes.sum()),
+    )
 
 
 def _extend(
     beam: Sequence[_Group],
-    table: Sequence[Coded],
+    board: _Board,
     contrasts: Contrasts,
     least: int,
     smallest: float,
@@ -302,28 +336,26 @@ def _extend(
     for parent in beam:
         if time.monotonic() > until:
             break
-        used = {a for a, _ in parent.picks}
         rows = np.flatnonzero(parent.mask) if parent.picks else None
         inner = y if rows is None else y[rows]
         size, total = len(inner), float(inner.sum())
         if size < 2 * least:
             continue
-        for a, held in enumerate(table):
-            if a in used:
-                continue
-            n, s = _sums(held, held.codes if rows is None else held.codes[rows], inner)
-            enough = (n >= least) & (count - n >= (1 - WHOLE) * count) & (n <= WHOLE * size)
-            searched += int(enough.sum())
-            with np.errstate(all="ignore"):
-                gap = s / n + s / (count - n)
-                z = gap / (spread * np.sqrt(1 / n + 1 / (count - n)))
-                if rows is not None:
-                    more = (s / n - (total - s) / (size - n)) / (spread * np.sqrt(1 / n + 1 / (size - n)))
-                    enough &= (more * z > 0) & (np.abs(more) >= LEAST_Z)
-                enough &= (np.abs(z) >= LEAST_Z) & (np.abs(gap) >= smallest)
-            for k in np.flatnonzero(enough):
-                picks = tuple(sorted((*parent.picks, (a, int(k)))))
-                best[picks] = abs(float(z[k]))
+        n, s = board.sums(rows, inner)
+        enough = (n >= least) & (count - n >= (1 - WHOLE) * count) & (n <= WHOLE * size)
+        for a, _ in parent.picks:
+            enough &= board.owner != a
+        searched += int(enough.sum())
+        with np.errstate(all="ignore"):
+            gap = s / n + s / (count - n)
+            z = gap / (spread * np.sqrt(1 / n + 1 / (count - n)))
+            if rows is not None:
+                more = (s / n - (total - s) / (size - n)) / (spread * np.sqrt(1 / n + 1 / (size - n)))
+                enough &= (more * z > 0) & (np.abs(more) >= LEAST_Z)
+            enough &= (np.abs(z) >= LEAST_Z) & (np.abs(gap) >= smallest)
+        for k in np.flatnonzero(enough):
+            picks = tuple(sorted((*parent.picks, board.pick(int(k)))))
+            best[picks] = abs(float(z[k]))
     ranked = sorted(best.items(), key=lambda b: (-b[1], b[0]))
     return _varied(ranked), searched
 
