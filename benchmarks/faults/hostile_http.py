@@ -726,16 +726,20 @@ SLOW = ("headers", "body", "no token body", "silent", "never reads", "events")
 # ── a world to attack ──
 
 
-def build(folder: Path) -> list[bytes]:
+def build(folder: Path, customers: int) -> list[bytes]:
     """A shop with hostile names, two models, and canaries beside the registry; what no answer may hold."""
     import duckdb
 
     import foretell
     from foretell.lifecycle.registry import Registry
     from foretell.sources.naming import quote
+    from foretell.testing.shop import shop_frames
 
-    foretell.demo(folder / "shop.duckdb")
     with duckdb.connect(str(folder / "shop.duckdb")) as connection:
+        for table, frame in shop_frames(customers=customers).items():
+            connection.register("frame", frame)
+            connection.execute(f"CREATE TABLE {quote(table)} AS SELECT * FROM frame")
+            connection.unregister("frame")
         for i, name in enumerate(HOSTILE_NAMES):
             connection.execute(
                 f"CREATE TABLE {quote(name)} AS SELECT range AS {quote(name + str(i))} FROM range(20)"
@@ -805,7 +809,7 @@ def battery(
     """One run against a server of its own."""
     with tempfile.TemporaryDirectory(prefix="hostile-") as place:
         folder = Path(place)
-        markers = build(folder)
+        markers = build(folder, args.customers)
         tally = Tally()
         with server(folder, planted) as port:
             world = explore(port, (folder / "token").read_text().strip(), markers)
@@ -862,6 +866,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--slow", type=int, default=200)
     parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--customers", type=int, default=2000, help="how large the shop is")
     parser.add_argument("--races", type=int, default=25)
     parser.add_argument("--at-least", type=float, default=20.0, help="seconds that slow clients go on")
     parser.add_argument("--seed", type=int, default=0)
