@@ -40,7 +40,7 @@ class Desk:
         found = scorer.score(_key(asked), as_of=moment, explain=TOP if asked.explain else False)
         return {"model": str(version), **found.to_dict()}
 
-    def explain(self, version: Version, model: Model, asked: Entity) -> dict[str, Any]:
+    def explain(self, of: Version | str, model: Model, asked: Entity) -> dict[str, Any]:
         """The reasons for one entity's score, strongest first."""
         with self._holding.use(QUIET, patience=PATIENCE) as database:
             held = shape(database.schema) == shape(model.task.schema)
@@ -51,13 +51,12 @@ class Desk:
                 top=TOP,
                 **({} if held else self._holding.how),
             )
-        return {"model": str(version), **found.to_dict()}
+        return {"model": str(of), **found.to_dict()}
 
-    def close(self) -> None:
-        """Let go of the scorers."""
+    def forget(self) -> None:
+        """Make the scorers anew when they are asked again; who is being answered is answered."""
         with self._lock:
-            while self._scorers:
-                self._scorers.popitem()[1][0].close()
+            self._scorers.clear()
 
     def _scorer(self, version: Version, model: Model) -> tuple[Scorer, Instant | None]:
         """The model's scorer; and when the data ended, where a score as of now would say nothing."""

@@ -1,6 +1,6 @@
 // Ask: write a query, see what it means and its labels, run it, and read the answer.
 
-import { get, over, part, post, watch } from "./api.js";
+import { Fault, get, over, part, post, watch } from "./api.js";
 import { fresh, h, s, say, settled, show } from "./dom.js";
 import { count, day, number, percent, quoted, some, value } from "./format.js";
 import { editor, marker } from "./editor.js";
@@ -36,8 +36,10 @@ export function examples(schema) {
     .map((link) => ({ child: tables.get(link.child), parent: tables.get(link.parent) }))
     .filter(({ child, parent }) => child && parent && child !== parent && child.time_column && parent.primary_key?.length === 1 && child.rows > parent.rows)
     .sort((a, b) => b.parent.rows * Math.log1p(b.child.rows) - a.parent.rows * Math.log1p(a.child.rows));
+  // First those whose rows have a key and rows of their own: orders rather than clicks.
   const pointed = (name) => schema.links.filter((link) => link.parent === name).length;
-  links.sort((a, b) => pointed(b.parent.name) - pointed(a.parent.name));
+  const weight = ({ child, parent }) => 4 * pointed(parent.name) + 2 * pointed(child.name) + (child.primary_key?.length ? 1 : 0);
+  links.sort((a, b) => weight(b) - weight(a));
   const seen = new Set();
   for (const { child, parent } of links) {
     if (seen.has(`${child.name} ${parent.name}`) || seen.size >= 3) continue;
@@ -46,12 +48,12 @@ export function examples(schema) {
     const rows = quoted(child.name);
     const per = `FOR EACH ${entity}`;
     if (seen.size === 1) {
-      found.push({ text: `Which of ${parent.name} will have no ${child.name} in the next 30 days?`, query: `PREDICT COUNT(${rows}.*, 0, 30, days) = 0\n${per}` });
+      found.push({ text: `Which ${parent.name} will have no ${child.name} in the next 30 days?`, query: `PREDICT COUNT(${rows}.*, 0, 30, days) = 0\n${per}` });
       const amount = child.columns.find((c) => c.semantic === "numeric" && !c.ignored && c.name !== child.primary_key?.[0]);
-      if (amount) found.push({ text: `What will ${amount.name} of ${child.name} come to, in 30 days, for each of ${parent.name}?`, query: `PREDICT SUM(${rows}.${quoted(amount.name)}, 0, 30, days)\n${per}` });
-      found.push({ text: `Of ${parent.name} that had ${child.name} in the last 90 days: who stops?`, query: `PREDICT COUNT(${rows}.*, 0, 30, days) = 0\n${per}\nWHERE COUNT(${rows}.*, -90, 0, days) > 0` });
+      if (amount) found.push({ text: `What will the ${amount.name} of ${child.name} add up to in the next 30 days, for each of ${parent.name}?`, query: `PREDICT SUM(${rows}.${quoted(amount.name)}, 0, 30, days)\n${per}` });
+      found.push({ text: `Of ${parent.name} with ${child.name} in the last 90 days: which will have none in the next 30?`, query: `PREDICT COUNT(${rows}.*, 0, 30, days) = 0\n${per}\nWHERE COUNT(${rows}.*, -90, 0, days) > 0` });
     } else {
-      found.push({ text: `How many ${child.name} will each of ${parent.name} have in the next 30 days?`, query: `PREDICT COUNT(${rows}.*, 0, 30, days)\n${per}` });
+      found.push({ text: `How many ${child.name} in the next 30 days, for each of ${parent.name}?`, query: `PREDICT COUNT(${rows}.*, 0, 30, days)\n${per}` });
     }
   }
   return found.slice(0, 4);
@@ -143,8 +145,9 @@ async function write(place, { given, left }) {
     const asked = checking;
     if (!text.trim()) return;
     try {
-      const told = await post("/api/query/check", { query: text }, { signal: asked.signal });
+      const told = await post("/api/query/judge", { query: text }, { signal: asked.signal });
       if (asked.signal.aborted) return;
+      if (told.fault) throw new Fault(422, told.fault);
       box.clear();
       sound = text;
       button.disabled = false;

@@ -41,12 +41,6 @@ export function seconds(n) {
   return `${minutes} min ${Math.round(n - 60 * minutes)} s`;
 }
 
-export function bytes(n) {
-  if (n === null || n === undefined) return "–";
-  if (n < 1024 * 1024) return `${Math.round(n / 1024)} kB`;
-  return `${(n / 1024 / 1024).toFixed(1)} MB`;
-}
-
 const METRICS = {
   auroc: ["AUROC", "the chance that someone for whom it came true was scored above someone for whom it did not; 0.5 is guessing, 1 is perfect"],
   average_precision: ["average precision", "precision averaged over recall; higher is better"],

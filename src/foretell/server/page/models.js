@@ -3,7 +3,7 @@
 import { get, over, part, post, watch } from "./api.js";
 import { ended, progress } from "./progress.js";
 import { h, show } from "./dom.js";
-import { bytes, count, day, metric, number, percent, some, time, value } from "./format.js";
+import { count, day, meaning, metric, number, percent, some, time, value } from "./format.js";
 import { bar, confirm, empty, fault, facts, loading, plots, section, sentence, sparkline, table, toast } from "./parts.js";
 import { drivers, entityView, explanationView } from "./reasons.js";
 import { leaderboard, predictions, trust, verdict } from "./result.js";
@@ -93,7 +93,6 @@ function versionsOf(model, again) {
       { title: model.backtest ? metric(model.backtest.metric) : "Score", cell: (v) => (v.backtest ? scored(v.backtest.model) : "–") },
       { title: "Over the best rule", cell: (v) => (v.backtest?.lift ? scored(v.backtest.lift) : "–") },
       { title: "Leaks", cell: (v) => (v.clean === true ? h("span", { class: "tag good" }, "none found") : v.clean === false ? h("span", { class: "tag bad" }, "found") : "–") },
-      { title: "Size", right: true, cell: (v) => bytes(v.size) },
       { title: "", cell: (v) => (v.version === model.champion ? null : h("button", { type: "button", class: "small", onclick: () => promote(v.version), "aria-label": `Promote ${model.name}@${v.version}` }, "Promote")) },
     ],
     model.versions,
@@ -110,6 +109,7 @@ function overview(place, model, { left }, again) {
       again,
     );
   const drawn = h("div", {});
+  const good = h("div", {});
   show(
     place,
     model.backtest ? verdict(model.backtest, null) : null,
@@ -117,14 +117,21 @@ function overview(place, model, { left }, again) {
       "p",
       { class: "actions" },
       h("a", { class: "button", href: `#/ask?q=${encodeURIComponent(model.query ?? "")}` }, "Ask it anew"),
-      model.report === false ? null : h("a", { class: "button", href: `/api/models/${part(model.name)}/report`, download: `${model.name}.html` }, "Download the report"),
+      h("a", { class: "button", href: `/api/models/${part(model.name)}/report`, download: `${model.name}.html` }, "Download the report"),
       before ? h("button", { type: "button", onclick: rollback }, "Roll back") : null,
     ),
     section("Versions", versionsOf(model, again)),
-    model.backtest?.baselines ? section("How good the champion is", leaderboard(model.backtest), trust(model.backtest)) : null,
+    good,
     drawn,
     section("The question", h("pre", { class: "query", tabindex: "0", "aria-label": "The query" }, h("code", {}, model.query ?? ""))),
   );
+  if (model.champion)
+    get(`/api/models/${part(model.name)}/versions/${model.champion}`, { signal: left }).then(
+      ({ backtest }) => {
+        if (backtest?.baselines) show(good, section("How good the champion is", h("p", { class: "quiet" }, `${metric(backtest.metric)}${meaning(backtest.metric) ? `: ${meaning(backtest.metric)}` : ""}.`), leaderboard(backtest), trust(backtest)));
+      },
+      () => {},
+    );
   get(`/api/models/${part(model.name)}/plots`, { signal: left }).then(
     (told) => {
       if (told.plots?.length) show(drawn, section("Plots", plots(told.plots, `/api/models/${part(model.name)}/plots`)));
@@ -305,7 +312,7 @@ async function monitoring(place, model, where, again) {
             h("p", { class: "lead" }, last.verdict),
             h("p", { class: "quiet" }, `Looked at ${time(last.at)}, data until ${time(last.cutoff)}.`),
           ),
-          last.findings?.length ? section("What was found", h("ul", { class: "bullets" }, last.findings.map((f) => h("li", {}, h("span", { class: `tag ${SEVERITY[f.severity] ?? ""}` }, SAID[f.severity] ?? f.severity), " ", sentence(f.text))))) : null,
+          last.findings?.length ? section("What was found", h("ul", { class: "bullets" }, last.findings.map((f) => h("li", {}, h("span", { class: `tag ${SEVERITY[f.severity] ?? ""}` }, SAID[f.severity] ?? f.severity), " ", f.text, ".")))) : null,
           section(
             "Looks over time",
             table(

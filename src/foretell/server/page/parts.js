@@ -22,8 +22,8 @@ export function fault(told, { again } = {}) {
 
 export function sentence(text) {
   const held = String(text);
-  const first = held.charAt(0).toUpperCase() + held.slice(1);
-  return /[.!?…:`'")\]]$/.test(first) ? first : `${first}.`;
+  const first = /^[a-z]+(?=[ ,:;.]|$)/.test(held) ? held.charAt(0).toUpperCase() + held.slice(1) : held;
+  return /[.!?…:]$/.test(first) ? first : `${first}.`;
 }
 
 /** Nothing is here yet, and what to do about it. */

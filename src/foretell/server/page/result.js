@@ -2,7 +2,7 @@
 
 import { get, part, post } from "./api.js";
 import { h, show } from "./dom.js";
-import { family, higherIsBetter, meaning, metric, number, percent, rule, signed, some, time, value } from "./format.js";
+import { family, higherIsBetter, meaning, metric, number, percent, rule, some, time, value } from "./format.js";
 import { fault, loading, paged, plots, section, sentence, table, whisker } from "./parts.js";
 import { drivers, entityView, told as shownScore } from "./reasons.js";
 
@@ -37,9 +37,7 @@ export function verdict(backtest, task) {
     "section",
     { class: `verdict ${beats === true ? "good" : beats === false ? "bad" : ""}`, "aria-label": "Verdict" },
     h("p", { class: "lead" }, backtest.verdict),
-    backtest.lift
-      ? h("p", { class: "quiet" }, `Better than the best simple rule by ${signed(backtest.lift.value)} (95% interval ${signed(backtest.lift.low)} to ${signed(backtest.lift.high)}), on ${some(backtest.rows, "prediction")} for ${some(backtest.entities, "entity", "entities")}, compared with what happened.`)
-      : null,
+    h("p", { class: "quiet" }, `Held against what happened in ${some(backtest.rows, "case")} of ${some(backtest.entities, "entity", "entities")} that the model had not learned from.`),
     task ? h("p", { class: "quiet" }, task) : null,
   );
 }

@@ -11,7 +11,7 @@ from foretell.server.drawing import Theme, drawing, listed
 from foretell.server.faults import NotFoundError
 from foretell.server.jobs import Outcome
 from foretell.server.paging import Limit, Offset, page_of
-from foretell.server.payloads import JobAsked, Keep
+from foretell.server.payloads import Entity, JobAsked, Keep
 from foretell.server.reports import download
 from foretell.server.service import Here
 from foretell.server.work import work_of
@@ -60,6 +60,15 @@ def result(here: Here, id: Id, limit: Limit = 100, offset: Offset = 0) -> dict[s
     if found.rows is None:
         return dict(found.told)
     return {**found.told, "predictions": page_of(found.rows, limit, offset)}
+
+
+@router.post("/{id}/explain")
+async def explain(here: Here, id: Id, asked: Entity) -> dict[str, Any]:
+    """Why one entity's score in an answer is what it is, with the rows behind each reason."""
+    model = here.jobs.outcome(id).model
+    if model is None:
+        raise NotFoundError("this job made no model")
+    return await here.asking.run(lambda: here.desk.explain(id, model, asked))
 
 
 @router.get("/{id}/plots")

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from foretell.core.errors import ForetellError
 from foretell.prediction.batch import describe_task
 from foretell.query.format import format_expr, format_query
 from foretell.query.parser import parse
@@ -29,6 +30,16 @@ def check(here: Here, asked: Query) -> dict[str, Any]:
         "entity": format_expr(task.query.entity),
         "warnings": [],
     }
+
+
+@router.post("/judge")
+def judge(here: Here, asked: Query) -> dict[str, Any]:
+    """As `check`, for one who asks at every key: a query at fault is an answer too, told as `fault`."""
+    _ = here.holding.schema  # where that cannot be had, it is an error here as well
+    try:
+        return {**check(here, asked), "fault": None}
+    except ForetellError as error:
+        return {"fault": here.veil.error(error)}
 
 
 @router.post("/complete")
