@@ -25,7 +25,19 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MODULES = ["foretell", *(m.name for m in pkgutil.walk_packages(foretell.__path__, "foretell."))]
 TRAINS = ("demo", "ask", "fit")
 SHOP_AT, SMALL_SHOP_AT = "2025-12-01", "2024-11-26"
-NEED_A_MODEL = ("predict", "sql", "write", "models", "grade", "monitor", "retrain", "run", "doctor", "report")
+NEED_A_MODEL = (
+    "predict",
+    "explain",
+    "sql",
+    "write",
+    "models",
+    "grade",
+    "monitor",
+    "retrain",
+    "run",
+    "doctor",
+    "report",
+)
 
 
 def blocks(language: str) -> list[Any]:
