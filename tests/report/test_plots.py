@@ -15,14 +15,15 @@ import pytest
 from foretell.core.errors import MissingExtraError, UsageError
 from foretell.core.time import DAY, parse_instant
 from foretell.evaluation.backtest import score
-from foretell.explain.explanation import Dependence, Explanation, Influence
+from foretell.explain.explanation import Dependence, EntityExplanation, Explanation, Influence, Told
 from foretell.explain.explanation import Point as Place
+from foretell.explain.reasons import Reason
 from foretell.models.follow import Bands
 from foretell.models.intervals import fit_conformal
 from foretell.patterns.finding import Curve, Finding, Kind, Measured, Patterns, Status
 from foretell.report import draw
 from foretell.report.chart import Plot, nothing
-from foretell.report.explained_plots import explanation_plots
+from foretell.report.explained_plots import entity_plot, explanation_plots
 from foretell.report.pattern_plots import patterns_plots
 from foretell.report.plots import backtest_plots, labels_plot
 from foretell.report.upkeep_plots import Point, scores_plot
@@ -78,6 +79,11 @@ def explanation() -> Explanation:
     return Explanation("binary", "auroc", 0.8, True, 100, 50, "", drivers, (), (), curves)
 
 
+def entity() -> EntityExplanation:
+    reasons = tuple(Told(Reason("f", f"{EVIL} {e}", e), e / 10, EVIL) for e in (0.5, -0.3))
+    return EntityExplanation({EVIL: 7}, "2025-01-01", "binary", 0.7, "", 0.5, 0.0, 0.8, reasons)
+
+
 def patterns() -> Patterns:
     measured = Measured(0.3, 0.2, 0.4, 0.001, 50, 500, 40, 0.31, null=0.1)
     series = tuple((START + i * 30 * DAY, 0.3 + i / 100) for i in range(8))
@@ -92,7 +98,7 @@ def all_plots() -> dict[str, Plot]:
     made: list[Plot] = []
     for kind in (TaskKind.BINARY, TaskKind.REGRESSION, TaskKind.MULTICLASS):
         made += backtest_plots(told(kind))
-    made += [*explanation_plots(explanation()), *patterns_plots(patterns())]
+    made += [*explanation_plots(explanation()), entity_plot(entity()), *patterns_plots(patterns())]
     points = [Point(START + i * DAY, 0.7 + i / 100, 0.6, 0.8, 0.5) for i in range(4)]
     made.append(scores_plot(points, EVIL, [(START + DAY, EVIL)]))
     over_time = labels_plot(labels())

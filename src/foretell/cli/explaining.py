@@ -10,6 +10,7 @@ import typer
 
 from foretell.cli import options as o
 from foretell.cli.output import Result
+from foretell.cli.plotting import PlotFile, draw, ready
 from foretell.cli.run import load, running
 from foretell.core.errors import UsageError
 
@@ -31,6 +32,7 @@ def explain(
     as_of: o.AsOf = None,
     frozen_at: o.SnapshotAt = None,
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many reasons are told.")] = 10,
+    plot: PlotFile = None,
     models: o.Models = Path("models"),
     config: o.Config = None,
     memory: o.Memory = None,
@@ -42,8 +44,10 @@ def explain(
     debug: o.Debug = False,
 ) -> None:
     """Say what a model rests on, or why one entity scores as it does."""
+    from foretell.report.explained_plots import entity_plot, explanation_plots
     from foretell.report.explaining import entity_view, explanation_view
 
+    ready(plot)
     with running(format, output, quiet, verbose) as run:
         if not entity and (as_of or frozen_at):
             raise UsageError(
@@ -53,6 +57,7 @@ def explain(
         held = load(models, model)
         if not entity:
             whole = held.explain()
+            draw(run, plot, lambda: explanation_plots(whole), held.description)
             run.show(Result(lambda: explanation_view(held.description, whole, shown=top), whole.to_dict))
             return
         if target is None:
@@ -71,6 +76,7 @@ def explain(
             cache=not no_cache,
             progress=run.progress,
         )
+        draw(run, plot, lambda: [entity_plot(told)], held.description)
         run.show(Result(lambda: entity_view(held.description, told), told.to_dict))
 
 

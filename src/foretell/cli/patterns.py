@@ -8,6 +8,7 @@ import typer
 
 from foretell.cli import options as o
 from foretell.cli.output import Result, emit, save
+from foretell.cli.plotting import PlotFile, draw, ready
 from foretell.cli.run import connect, running
 from foretell.core.errors import UsageError
 
@@ -25,6 +26,7 @@ def patterns(
     sql: Annotated[
         bool, typer.Option("--sql", help="Print the SQL that gives the headlines' figures again.")
     ] = False,
+    plot: PlotFile = None,
     time_limit: Annotated[
         float, typer.Option("--time-limit", metavar="SECONDS", min=1, help="Seconds to look for them.")
     ] = 60,
@@ -40,8 +42,10 @@ def patterns(
     debug: o.Debug = False,
 ) -> None:
     """Look for patterns: mined in the early part of history, confirmed in the later one."""
+    from foretell.report.pattern_plots import patterns_plots
     from foretell.report.patterns import headline_sql, patterns_view
 
+    ready(plot)
     if question is not None and table is not None:
         raise UsageError("--target and --table are two different questions", mend="leave one of them out")
     with (
@@ -52,6 +56,7 @@ def patterns(
             found = db.query(o.query_text(question)).patterns(time_limit=time_limit)
         else:
             found = db.patterns(table, time_limit=time_limit)
+        draw(run, plot, lambda: patterns_plots(found, most=top), found.title)
         if not sql:
             run.show(Result(lambda: patterns_view(found, top=top), found.to_dict))
             return

@@ -10,7 +10,7 @@ from foretell.explain.explanation import EntityExplanation, Explanation, Influen
 from foretell.models.criteria import title
 from foretell.prediction.model import Model
 from foretell.report.chart import capital, known, number
-from foretell.report.explained_plots import drivers_plot, explanation_plots
+from foretell.report.explained_plots import drivers_plot, entity_plot, explanation_plots
 from foretell.report.numbers import amount, moment, share, signed
 from foretell.report.page import Fold, Grid, Part, Points, Section, Words, drawings, grid
 from foretell.report.predictions import cell
@@ -105,6 +105,7 @@ def _entity(one: EntityExplanation) -> tuple[Any, ...]:
             f"{_predicted(one, one.average)}."
         )
     ]
+    told.append(drawings([entity_plot(one)]))
     told.append(Points(tuple(_reason(one, r) for r in one.reasons)))
     if one.hints:
         told.append(Part("What goes along with another score", (Points(tuple(map(str, one.hints))),)))

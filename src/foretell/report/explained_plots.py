@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from foretell.explain.explanation import Dependence, Explanation, Influence
+from foretell.explain.explanation import Dependence, EntityExplanation, Explanation, Influence
 from foretell.explain.reasons import Driver
-from foretell.report.chart import DIM, MODEL, WIDTH, Plot, band, capital, dots, known, level, mark, unit, x, y
+from foretell.report.chart import (
+    DIM,
+    MODEL,
+    WIDTH,
+    Plot,
+    band,
+    capital,
+    dots,
+    known,
+    legend,
+    level,
+    mark,
+    unit,
+    x,
+    y,
+)
 from foretell.report.chart import spans as spanned
 from foretell.report.numbers import amount, share
 
@@ -63,6 +78,39 @@ def drivers_plot(drivers: Sequence[Driver | Influence], *, shown: int = SHOWN) -
         f"The strongest drivers, each with its part of all that moves the scores: {listed}.",
         unit([bars, texts, parts], height={"step": 34}),
     )
+
+
+def entity_plot(told: EntityExplanation, *, shown: int = SHOWN) -> Plot:
+    """One entity's reasons as bars: what raises its score to the right, what lowers it to the left."""
+    held = told.reasons[:shown]
+    rows = [
+        {
+            "i": i,
+            "x": r.change,
+            "zero": 0,
+            "text": _short(r.reason.text),
+            "of": "raises it" if r.reason.effect > 0 else "lowers it",
+        }
+        for i, r in enumerate(held)
+    ]
+    most = max((abs(r.change) for r in held), default=1.0) or 1.0
+    within = {"domain": [-most, most]}
+    place = {"field": "i", "type": "ordinal", "axis": None, "title": None, "scale": {"paddingInner": 0}}
+    side = legend("of", ("raises it", "lowers it"))
+    side = {**side, "legend": {**side["legend"], "symbolType": "square"}}
+    across = x("x", None, axis=None, scale=within)
+    bars = mark("bar", rows, {"x": across, "y": place, "color": side}, height=9, yOffset=6)
+    text = {"x": {"value": 0}, "y": place, "text": {"field": "text"}}
+    texts = mark("text", rows, text, align="left", dy=-8, limit=WIDTH + 30)
+    show = amount if told.kind == "regression" else share
+    who = ", ".join(f"{k} {v}" for k, v in told.entity.items())
+    said = "; ".join(map(str, held)) or "none"
+    alt = (
+        f"{who}, as of {told.as_of}: {show(told.prediction)}, where {show(told.average)} is usual. The "
+        f"reasons, the strongest first: {said}."
+    )
+    title = f"{who}: {show(told.prediction)}, because"
+    return Plot("entity", title, alt, unit([bars, texts], height={"step": 34}))
 
 
 def dependence_plot(told: Dependence, number: int = 0, least: float = 0.0) -> Plot:
@@ -123,5 +171,8 @@ def _at(value: float | str | None) -> str:
 def _cut(driver: Driver | Influence) -> str:
     """What it is, short enough to stand over a bar, with an arrow for its direction."""
     arrow = {"higher values raise it": " ↑", "higher values lower it": " ↓"}.get(driver.direction, "")
-    text = driver.text
-    return (text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…") + arrow
+    return _short(driver.text) + arrow
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"

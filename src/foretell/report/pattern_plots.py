@@ -7,6 +7,7 @@ from foretell.report.chart import (
     HEIGHT,
     MODEL,
     Plot,
+    capital,
     day,
     dots,
     known,
@@ -25,9 +26,9 @@ from foretell.report.numbers import amount, share
 MOST_GROUPS = 5
 
 
-def patterns_plots(told: Patterns) -> tuple[Plot, ...]:
-    """A plot of each headline and of each curve."""
-    series = [finding_plot(f, i) for i, f in enumerate(told.headlines)]
+def patterns_plots(told: Patterns, *, most: int = 20) -> tuple[Plot, ...]:
+    """A plot of each of the first headlines, `most` of them, and of each curve."""
+    series = [finding_plot(f, i) for i, f in enumerate(told.headlines[:most])]
     return (*series, *(curve_plot(c, i) for i, c in enumerate(told.curves)))
 
 
@@ -63,6 +64,6 @@ def curve_plot(curve: Curve, number: int = 0) -> Plot:
         f"{name} {share(curve.groups[name][-1])}" for name in names if len(curve.groups[name]) and curve.days
     )
     last = amount(curve.days[-1]) if curve.days else "0"
-    alt = f"{curve.title}: by day {last} it has happened for {ends}."
+    alt = f"{capital(curve.title)}: by day {last} it has happened for {ends}."
     steps = lines(rows, shown, across, up, interpolate="step-after")
-    return Plot(f"curve_{number}", curve.title, alt, unit([steps]))
+    return Plot(f"curve_{number}", capital(curve.title), alt, unit([steps]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from foretell.core.text import plural
@@ -47,7 +48,7 @@ def patterns_section(told: Patterns | None) -> Section | None:
     return Section("patterns", "Patterns", tuple(blocks))
 
 
-def _headline(found: Finding, number_: int) -> tuple[Any, ...]:
+def _headline(found: Finding, place: int) -> tuple[Any, ...]:
     m = found.measured
     figures = grid(
         "The later part of history alone",
@@ -58,7 +59,7 @@ def _headline(found: Finding, number_: int) -> tuple[Any, ...]:
     also = (Fold("Said of nearly the same rows", (Points(found.also),)),) if found.also else ()
     return (
         figures,
-        drawings([finding_plot(found, number_)]),
+        drawings([replace(finding_plot(found, place), title="The figure over time")]),
         *also,
         Fold("The SQL that gives the figure again", (Code(found.sql),)),
     )

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foretell.core.time import Instant, format_instant
+from foretell.core.time import Instant
 from foretell.lifecycle.grading import Grades
 from foretell.lifecycle.monitor.drift import FeatureDrift
-from foretell.lifecycle.monitor.feeds import Feed
 from foretell.lifecycle.monitor.record import Monitoring
 from foretell.models.criteria import METRICS
 from foretell.report.backtest import READ
@@ -142,7 +141,7 @@ def drift_plot(seen: Monitoring, *, shown: int = 8) -> Plot | None:
         return seen.descriptions.get(f.name, f.name)
 
     rows = [
-        {"x": i - len(f.history) + 1, "y": told(f), "part": v}
+        {"x": len(f.history) - 1 - i, "y": told(f), "part": v}
         for f in held
         for i, v in enumerate(f.history)
         if known(v)
@@ -153,6 +152,7 @@ def drift_plot(seen: Monitoring, *, shown: int = 8) -> Plot | None:
         "x": {
             "field": "x",
             "type": "ordinal",
+            "sort": "descending",
             "title": "windows ago",
             "axis": {"labelAngle": 0, "labelOverlap": True},
         },
@@ -171,23 +171,5 @@ def drift_plot(seen: Monitoring, *, shown: int = 8) -> Plot | None:
     )
     alt = f"Drift: the KS distance of each feature from its past, now and usually: {said}."
     return Plot(
-        "drift", "How far features lay from their past, window by window", alt, {**spec, "width": WIDTH}
+        "drift", "How far features lay from their past, window by window", alt, {**spec, "width": WIDTH + 80}
     )
-
-
-def feed_plot(feed: Feed) -> Plot:
-    """How many rows came to a table in each period."""
-    rows = [{"x": i - len(feed.counts) + 1, "y": n} for i, n in enumerate(feed.counts)]
-    across = {
-        "field": "x",
-        "type": "ordinal",
-        "title": "periods ago",
-        "axis": {"labelOverlap": True, "labelAngle": 0},
-    }
-    bars = mark(
-        "bar", rows, {"x": across, "y": y("y", "rows", axis={"tickCount": 3, "format": ",~f"})}, color=MODEL
-    )
-    newest = "" if feed.newest is None else f" The newest row is of {format_instant(feed.newest)[:10]}."
-    last = f"{feed.counts[-1]:,}" if feed.counts else "none"
-    alt = f"Rows of {feed.table} in each period: lately {last}, usually {amount(feed.expected)}.{newest}"
-    return Plot("feed", f"Rows of {feed.table}", alt, unit([bars], height=HEIGHT // 2))
