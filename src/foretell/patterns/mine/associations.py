@@ -30,6 +30,8 @@ from foretell.patterns.sheet import Bools, Ints, Part
 ITEMS = 3000  # the most frequent ones
 LEAST_ITEM = 20  # early transactions with an item
 LEAST_BOTH = 10  # early transactions with both
+LATELY = 0.2  # of the early transactions, the last ones
+STILL = 3  # of them that have both: what is no longer sold together is no candidate
 LEAST_LIFT = 1.5
 LEAST_Z = 4.0
 LEAST_MOVE = 0.03  # beyond the share that is to be expected
@@ -109,17 +111,22 @@ class Pair:
         within = in_part(baskets, Part.LATER)
         left, right = (h[within] for h in self._held)
         names = [value(n) for n in self._names]
+        before = f"{step(measured.early, share=True)} {'more' if measured.early > 0 else 'less'}"
+        if not right.any():
+            return (
+                f"{names[1]} came with {names[0]} until {date(baskets.split)}: {before} of {baskets.title} "
+                f"with the one had the other than popularity let expect; since then none has the one"
+            )
         of = float((left & right).sum()) / max(1, int(right.sum()))
         expected = of - measured.value
         times = f" ({figure(of / expected)} times as many)" if expected > 0 else ""
         shown = figure(expected, share=True)
-        before = step(measured.early, share=True)
         return (
             f"{names[1]} comes with {names[0]}: of {int(right.sum()):,} {baskets.title} with the one, "
             f"{figure(of, share=True)} have the other, where its popularity and the size of "
             f"{baskets.title} let expect {shown}{times}: {step(measured.value, share=True)} "
             f"{'more' if measured.value > 0 else 'less'} {between(measured, share=True)}; before "
-            f"{date(baskets.split)} {before} {'more' if measured.early > 0 else 'less'}"
+            f"{date(baskets.split)} {before}"
         )
 
     def sql(self) -> str:
@@ -155,6 +162,8 @@ def mine_associations(baskets: Baskets, *, seconds: float, seed: int) -> Mined:
     narrow = sizes <= LARGE
     both = sparse.triu(table[narrow].T @ table[narrow], k=1).tocoo()
     searched = len(chosen) * (len(chosen) - 1) // 2
+    lately = table[-max(1, round(LATELY * count)) :]
+    still = sparse.triu(lately.T @ lately, k=1).tocsr()
     enough = both.data >= LEAST_BOTH
     a, b, together = both.row[enough], both.col[enough], both.data[enough].astype(np.float64)
     expected = items[a] * items[b] / moments
@@ -162,6 +171,7 @@ def mine_associations(baskets: Baskets, *, seconds: float, seed: int) -> Mined:
     z = np.log(np.maximum(lift, 1e-9)) / np.sqrt(1 / together + 1 / items[a] + 1 / items[b])
     odds = together / np.minimum(items[a], items[b])
     good = (lift >= LEAST_LIFT) & (z >= LEAST_Z) & (odds < SURE)
+    good &= np.asarray(still[a, b]).ravel() >= STILL
     for kinds in baskets.kinds:
         of = np.asarray(kinds)[chosen]
         good &= (of[a] != of[b]) | (of[a] < 0)

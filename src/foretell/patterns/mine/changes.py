@@ -22,11 +22,22 @@ from foretell.features.matrix import Floats, Instants
 from foretell.patterns.candidate import Mined, Sample
 from foretell.patterns.finding import Kind, Measured
 from foretell.patterns.mine.grid import choose
-from foretell.patterns.mine.levels import Early, Fit, Level, Read, block_of, cells, every_level, fit, memory
+from foretell.patterns.mine.levels import (
+    Early,
+    Fit,
+    Level,
+    Read,
+    as_z,
+    block_of,
+    cells,
+    every_level,
+    fit,
+    memory,
+    spread,
+)
 from foretell.patterns.mine.phrases import between, date, figure, first_upper, step
-from foretell.patterns.mine.season import Season, learn
+from foretell.patterns.mine.season import Season, adjustment, learn, unadjusted
 from foretell.patterns.mine.statement import statement
-from foretell.patterns.mine.trends import adjustment, as_z, spread, unadjusted
 from foretell.patterns.sheet import Bools, Part, Sheet
 
 LEAST_Z = 4.0  # the date was chosen among many

@@ -8,13 +8,14 @@ long as the early part's errors are correlated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from foretell.features.matrix import Categorical, Codes, Floats
 from foretell.patterns.mine.grid import Grid
@@ -25,6 +26,8 @@ CATEGORIES = 12  # of an attribute, the most frequent ones
 LEAST_ROWS = 200  # early rows of a category
 LEAST_SHARE = 0.01
 FEW = 10  # entities
+KEPT = 15  # candidates of a miner
+PER_ATTRIBUTE = 4  # of them
 
 
 @dataclass(frozen=True)
@@ -240,7 +243,7 @@ def memory(noise: Floats, steps: int = 1) -> float:
 
 def block_of(remembered: float) -> int:
     """Periods in a block, so that blocks' errors are nearly independent."""
-    return 1 if remembered < 1.15 else int(np.ceil(2 * remembered))
+    return 1 if remembered < 1.3 else int(np.ceil(1.5 * remembered))
 
 
 def cells(columns: Floats, entities: Ints, blocks: Ints) -> tuple[Floats, Ints, Ints]:
@@ -336,3 +339,40 @@ def _frequent(codes: Codes, categories: tuple[str, ...]) -> list[int]:
     least = max(LEAST_ROWS, LEAST_SHARE * len(codes))
     order = sorted(range(len(counts)), key=lambda k: (-int(counts[k]), categories[k]))
     return [k for k in order[:CATEGORIES] if least <= counts[k] <= len(codes) - least]
+
+
+class OfLevel(Protocol):
+    """A candidate that tells of one level."""
+
+    @property
+    def strength(self) -> float: ...
+
+    @property
+    def level(self) -> Level: ...
+
+
+Told = TypeVar("Told", bound=OfLevel)
+
+
+def spread(found: Sequence[Told]) -> list[Told]:
+    """The strongest, of each attribute only a few."""
+    kept: list[Told] = []
+    used: dict[str, int] = {}
+    for candidate in sorted(found, key=lambda c: (-c.strength, c.level.key)):
+        attribute = candidate.level.attribute
+        if attribute is not None:
+            if used.get(attribute, 0) >= PER_ATTRIBUTE:
+                continue
+            used[attribute] = used.get(attribute, 0) + 1
+        kept.append(candidate)
+    return kept[:KEPT]
+
+
+def as_z(t: float, freedom: int) -> float:
+    """The z as unlikely as a t of so many degrees of freedom.
+
+    >>> round(as_z(3.0, 10), 2), as_z(0.0, 30)
+    (2.47, 0.0)
+    """
+    p = max(float(stats.t.sf(abs(t), max(1, freedom))), 1e-300)
+    return float(np.sign(t) * min(38.0, stats.norm.isf(p)))

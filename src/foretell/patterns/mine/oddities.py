@@ -21,7 +21,7 @@ from foretell.patterns.sheet import Sheet
 
 PERIODS = 4  # odd ones shown of each level, at most
 ROWS = 5
-LEAST = 5.0  # robust deviations
+LEAST = 4.0  # robust deviations
 NEIGHBOURS = 6  # periods on either side, of the same weekday where they are days
 READ = 200_000  # rows that the forest sees
 FAR = 0.03  # a forest cannot tell how far beyond all others a row lies: this much is added by it
@@ -122,15 +122,17 @@ def _neighbours(values: Floats, stride: int) -> Floats:
 
 
 def _usual(off: Floats, width: int) -> Floats:
-    """How far off is usual around each period: the median size in its neighbourhood, as a deviation."""
+    """How far off is usual around each period: the median size in its neighbourhood, as a deviation; where
+    one period in fifty is a burst, bursts are usual.
+    """
     size = np.abs(off)
-    overall = np.nanmedian(size) if np.isfinite(size).any() else 0.0
+    overall, bursts = np.nanquantile(size, [0.5, 0.98]) if np.isfinite(size).any() else (0.0, 0.0)
     near = np.empty(len(size))
     for i in range(len(size)):
         around = size[max(0, i - width) : i + width + 1]
         around = around[np.isfinite(around)]
         near[i] = np.median(around) if len(around) else overall
-    return np.asarray(1.4826 * np.maximum(near, 0.5 * overall))
+    return np.asarray(np.maximum(1.4826 * np.maximum(near, 0.5 * overall), bursts / 2.33))
 
 
 def _odd_rows(sheet: Sheet, seed: int) -> list[Oddity]:

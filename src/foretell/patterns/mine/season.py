@@ -99,3 +99,19 @@ def learn(early: Early, base: Floats) -> Season:
         values = np.log(np.where(known, values, 1.0))
     design = np.column_stack([grid.design(np.arange(grid.first, grid.stop)), base])
     return Season(grid, fit(values, rows, design), scales)
+
+
+def adjustment(grid: Grid) -> str:
+    """What levels are adjusted for, as the end of a sentence."""
+    if grid.adjusted:
+        return f" (adjusted for {grid.adjusted})"
+    return " (the time of year is not taken out)" if grid.blind else ""
+
+
+def unadjusted(grid: Grid) -> tuple[str, ...]:
+    """A caution where the time of year could not be told from a trend."""
+    if not grid.blind:
+        return ()
+    return (
+        "trends and changes are not adjusted for the time of year: the early part has less than two years",
+    )

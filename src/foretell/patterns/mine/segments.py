@@ -273,6 +273,8 @@ def mine_segments(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
         seen.add(limits)
         apart: list[Segment] = []
         for measured in (None, *(o.name for o in sheet.outcomes[:OUTCOMES])):
+            if measured is None and any(x.figure == "lately" and x.least for x in limits):
+                continue  # whoever has been away for long comes rarely: no news
             candidate = Segment(behaviour, grid, limits, measured, 0.0)
             sample = candidate.sample(Part.EARLY)
             z = _strength(sample)

@@ -72,7 +72,6 @@ class Sooner:
     grid: Grid | None
     group: Group
     days: float
-    direction: float
     strength: float
     kind: Kind = Kind.TIMING
 
@@ -170,7 +169,7 @@ def mine_timing(durations: Durations, *, seconds: float, seed: int) -> Mined:
             inside = member[rows]
             z = _strength(durations, inside, happened, rows, days)
             if abs(z) >= LEAST_Z and (best is None or abs(z) > best.strength):
-                best = Sooner(durations, grid, group, days, float(np.sign(z)), abs(z))
+                best = Sooner(durations, grid, group, days, abs(z))
         if best is not None:
             found.append(best)
     found.sort(key=lambda c: -c.strength)

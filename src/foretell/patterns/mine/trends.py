@@ -7,28 +7,33 @@ part's; its own error is part of the figure's.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 import numpy as np
-from scipy import stats
 
 from foretell.features.matrix import Floats, Instants
 from foretell.patterns.candidate import Mined, Sample
 from foretell.patterns.finding import Kind, Measured
 from foretell.patterns.mine.grid import YEAR, Grid, choose
-from foretell.patterns.mine.levels import Early, Level, block_of, cells, every_level, fit, memory
+from foretell.patterns.mine.levels import (
+    Early,
+    Level,
+    as_z,
+    block_of,
+    cells,
+    every_level,
+    fit,
+    memory,
+    spread,
+)
 from foretell.patterns.mine.phrases import between, date, figure, first_upper, step
-from foretell.patterns.mine.season import Season, learn
+from foretell.patterns.mine.season import Season, adjustment, learn, unadjusted
 from foretell.patterns.mine.statement import number, statement
 from foretell.patterns.sheet import Bools, Ints, Part, Sheet
 
 LEAST_Z = 3.0
 LEAST_MOVE = 0.05  # of the level, over the early part
 LEAST_BLOCKS = 12
-KEPT = 15
-PER_ATTRIBUTE = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,49 +145,6 @@ def mine_trends(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
     return Mined(tuple(spread(found)), searched, unadjusted(grid))
 
 
-class OfLevel(Protocol):
-    """A candidate that tells of one level."""
-
-    @property
-    def strength(self) -> float: ...
-
-    @property
-    def level(self) -> Level: ...
-
-
-Told = TypeVar("Told", bound=OfLevel)
-
-
-def spread(found: Sequence[Told]) -> list[Told]:
-    """The strongest, of each attribute only a few."""
-    kept: list[Told] = []
-    used: dict[str, int] = {}
-    for candidate in sorted(found, key=lambda c: (-c.strength, c.level.key)):
-        attribute = candidate.level.attribute
-        if attribute is not None:
-            if used.get(attribute, 0) >= PER_ATTRIBUTE:
-                continue
-            used[attribute] = used.get(attribute, 0) + 1
-        kept.append(candidate)
-    return kept[:KEPT]
-
-
-def adjustment(grid: Grid) -> str:
-    """What levels are adjusted for, as the end of a sentence."""
-    if grid.adjusted:
-        return f" (adjusted for {grid.adjusted})"
-    return " (the time of year is not taken out)" if grid.blind else ""
-
-
-def unadjusted(grid: Grid) -> tuple[str, ...]:
-    """A caution where the time of year could not be told from a trend."""
-    if not grid.blind:
-        return ()
-    return (
-        "trends and changes are not adjusted for the time of year: the early part has less than two years",
-    )
-
-
 def _trend(early: Early) -> Trend | None:
     level, grid, weights = early.level, early.level.grid, early.rows
     if (weights > 0).sum() < max(12, grid.early // 2):
@@ -230,16 +192,6 @@ def _alike(part: Trend, whole: Trend) -> bool:
     """Whether a category only does what everything does."""
     error = abs(part.slope) / part.strength
     return part.slope * whole.slope > 0 and abs(part.slope - whole.slope) < 3 * error
-
-
-def as_z(t: float, freedom: int) -> float:
-    """The z as unlikely as a t of so many degrees of freedom.
-
-    >>> round(as_z(3.0, 10), 2), round(as_z(-1e9, 30))
-    (2.48, -38)
-    """
-    p = max(float(stats.t.sf(abs(t), max(1, freedom))), 1e-300)
-    return float(np.sign(t) * min(38.0, stats.norm.isf(p)))
 
 
 def _slope(sums: Floats) -> Floats:
