@@ -182,7 +182,7 @@ def patterns_in(
     progress: Progress = QUIET,
 ) -> Patterns:
     """Mine all that was read, confirm what was found as one family, and add what is only for the eye."""
-    tasks = _tasks(material)
+    tasks = tasks_of(material)
     progress.stage("looking for patterns", total=float(sum(t.weight for t in tasks)))
     mined: list[tuple[Any, Mined]] = []
     until = time.monotonic() + max(1.0, MINING * time_limit)
@@ -216,7 +216,7 @@ def patterns_in(
 
 
 @dataclass(frozen=True)
-class _Task:
+class Task:
     """What is looked at, by whom, and how much of the time that deserves."""
 
     of: Any
@@ -224,19 +224,19 @@ class _Task:
     weight: float = 1.0
 
 
-def _tasks(material: Material) -> list[_Task]:
-    tasks: list[_Task] = []
+def tasks_of(material: Material) -> list[Task]:
+    tasks: list[Task] = []
     for sheet in material.sheets:
-        tasks.append(_Task(sheet, partial(mine_subgroups, sheet), SLOW))
-        tasks.append(_Task(sheet, partial(mine_drivers, sheet)))
+        tasks.append(Task(sheet, partial(mine_subgroups, sheet), SLOW))
+        tasks.append(Task(sheet, partial(mine_drivers, sheet)))
         if material.panel:
             continue
-        tasks.append(_Task(sheet, partial(mine_segments, sheet)))
+        tasks.append(Task(sheet, partial(mine_segments, sheet)))
         still = replace(sheet, attributes=tuple(a for a in sheet.attributes if not a.clock))
-        tasks += [_Task(sheet, partial(miner, still)) for miner in OVER_TIME]
-    tasks += [_Task(b, partial(mine_associations, b)) for b in material.baskets]
-    tasks += [_Task(s, partial(mine_sequences, s)) for s in material.streams]
-    tasks += [_Task(d, partial(mine_timing, d)) for d in material.durations]
+        tasks += [Task(sheet, partial(miner, still)) for miner in OVER_TIME]
+    tasks += [Task(b, partial(mine_associations, b)) for b in material.baskets]
+    tasks += [Task(s, partial(mine_sequences, s)) for s in material.streams]
+    tasks += [Task(d, partial(mine_timing, d)) for d in material.durations]
     return sorted(tasks, key=lambda t: t.weight)
 
 

@@ -21,7 +21,7 @@ LEAST_SHARE = 0.005  # of early rows, of a category
 LEAST_COVERED = 0.5  # of early rows with a value, by the frequent categories
 STATUSES = 6  # values of a column that are outcomes each
 SETTLES = 0.5  # of a measure's variance, by a column whose values are measured apart then
-PARTS = 8  # values of such a column
+LEAST_PARTS, PARTS = 3, 8  # values of such a column
 PROPERTY = 0.95  # of a number's variance, by a column of words: then it describes the row
 WHEN = 0.8  # of the time's variance, by a column of words: then it tells when, and no more
 HALF = 0.5  # of early rows, that such a column has a frequent value in
@@ -200,7 +200,7 @@ def _measured_apart(
     """The measure for each value of a column that mostly settles it: readings of different things."""
     for attribute in attributes:
         values = attribute.values
-        if attribute.clock or not isinstance(values, Categorical) or not 2 <= len(values.categories) <= PARTS:
+        if attribute.clock or not isinstance(values, Categorical) or not LEAST_PARTS <= len(values.categories) <= PARTS:
             continue
         if (
             attribute.title in ("month", "weekday")

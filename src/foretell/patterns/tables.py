@@ -57,7 +57,7 @@ def table_sheet(
         inner, facts = _with_facts(inner, schema, table, about)
         beside, _ = _with_facts(beside, schema, table, about)
         planned += facts
-    found = cursor.sql(f'SELECT * FROM (\n{text_of(beside)}\n) ORDER BY "time", entity').to_arrow_table()
+    found = cursor.sql(f'SELECT * FROM (\n{text_of(beside)}\n) ORDER BY ALL').to_arrow_table()
     times = np.asarray(found["time"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy())
     early = times < split
     if not early.any() or early.all():

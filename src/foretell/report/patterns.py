@@ -26,9 +26,9 @@ KINDS = {
 
 def patterns_view(told: Patterns, *, top: int = 20) -> RenderableType:
     """All of it; `top` headlines are shown whole."""
-    parts: list[RenderableType] = [heading(f"Patterns in {told.title}"), Text(looked_at(told))]
+    parts: list[RenderableType] = [heading(f"Patterns in {_shown(told.title)}"), Text(looked_at(told))]
     if told.spans:
-        parts.append(bullets(f"{name}: {span}" for name, span in told.spans.items()))
+        parts.append(bullets(_shown(f"{name}: {span}") for name, span in told.spans.items()))
     heads = told.headlines
     if heads:
         parts += [Text(), heading(f"Confirmed in the later part ({len(heads)})"), Text(NOTICE, style="dim")]
@@ -42,9 +42,9 @@ def patterns_view(told: Patterns, *, top: int = 20) -> RenderableType:
         parts += _listed(told.of(status), title)
     parts += _odd(told.oddities)
     for curve in told.curves:
-        parts += [Text(), heading(curve.title), indented(curve_view(curve))]
+        parts += [Text(), heading(_shown(curve.title)), indented(curve_view(curve))]
     if told.notes:
-        parts += [Text(), heading("To know"), bullets(told.notes)]
+        parts += [Text(), heading("To know"), bullets(map(_shown, told.notes))]
     return Group(*parts)
 
 
@@ -62,7 +62,7 @@ def looked_at(told: Patterns) -> str:
 
 def card(found: Finding, number: int, split: Instant | None) -> RenderableType:
     """A headline: its sentence, its figure over time, and how sure it is."""
-    lines: list[RenderableType] = [Text(f"{number}. {found.sentence}")]
+    lines: list[RenderableType] = [Text(f"{number}. {_shown(found.sentence)}")]
     picture = history(found.series, split)
     if picture:
         lines.append(indented(Text(picture), 3))
@@ -122,7 +122,7 @@ def curve_view(curve: Curve) -> RenderableType:
         if not values:
             continue
         count = curve.counts.get(name, 0)
-        shown = name if len(name) <= width else name[: width - 1] + "…"
+        shown = _shown(name if len(name) <= width else name[: width - 1] + "…")
         lines.append(
             f"{shown:<{width}} {sparkline(values, low=0.0, high=1.0)} "
             f"{share(values[-1])} by day {amount(float(days[-1]))} ({count:,})"
@@ -134,10 +134,16 @@ def headline_sql(told: Patterns, *, top: int = 20) -> str:
     """The statements that give each headline's figure again, one after another."""
     parts = ["-- Run each in DuckDB, with the database attached and in use; the figure is its last result."]
     for number, found in enumerate(told.headlines[:top], 1):
-        said = "".join(c if c.isprintable() else " " for c in found.sentence)
         m = found.measured
-        parts.append(f"-- {number}. {said}\n-- value {m.value!r}, support {m.support}\n{found.sql.strip()}")
+        parts.append(
+            f"-- {number}. {_shown(found.sentence)}\n-- value {m.value!r}, support {m.support}\n{found.sql.strip()}"
+        )
     return "\n\n".join(parts) + "\n"
+
+
+def _shown(text: str) -> str:
+    """A text without characters that could steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _listed(found: Sequence[Finding], title: str) -> Iterator[RenderableType]:
@@ -145,7 +151,7 @@ def _listed(found: Sequence[Finding], title: str) -> Iterator[RenderableType]:
         return
     yield Text()
     yield heading(f"{title} ({len(found)})")
-    yield bullets(f.sentence for f in found[:SHORT])
+    yield bullets(_shown(f.sentence) for f in found[:SHORT])
     if len(found) > SHORT:
         yield Text(f"and {len(found) - SHORT} more: --format json", style="dim")
 
@@ -155,4 +161,4 @@ def _odd(found: Sequence[Oddity]) -> Iterator[RenderableType]:
         return
     yield Text()
     yield heading("Odd, and worth a look (ranked, not tested)")
-    yield bullets(o.sentence for o in found)
+    yield bullets(_shown(o.sentence) for o in found)
