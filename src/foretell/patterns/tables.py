@@ -29,6 +29,7 @@ from foretell.schema.model import Schema
 from foretell.store import Store
 
 ROWS = 600_000  # of a larger table one in so many is read
+ANONYMOUS = 0.01  # of rows, that are of nobody known
 OUTCOMES = 14
 OFTEN, SINCE = "earlier", "days since last"  # columns of facts about the row's entity
 ATTRIBUTES = 24
@@ -53,15 +54,19 @@ def table_sheet(
     planned = list(columns_of(cursor, schema, made, paths, about, split))
     inner = _select(made, {**query, **{p.name: p.value for p in planned}}, end, one_in)
     beside = _select(made, {**query, **shared, **{p.name: p.value for p in planned}}, end, one_in)
+    often = ""
     if about and one_in == 1:
         inner, facts = _with_facts(inner, schema, table, about)
         beside, _ = _with_facts(beside, schema, table, about)
         planned += facts
-    found = cursor.sql(f'SELECT * FROM (\n{text_of(beside)}\n) ORDER BY ALL').to_arrow_table()
+        often = facts[0].name
+    found = cursor.sql(f"SELECT * FROM (\n{text_of(beside)}\n) ORDER BY ALL").to_arrow_table()
     times = np.asarray(found["time"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy())
     early = times < split
     if not early.any() or early.all():
         return None
+    if found["entity"].null_count > ANONYMOUS * len(times):  # no row before would mean two things
+        planned = [p for p in planned if p.name != often]
     shown = [settled(p, found[p.name], early) for p in planned]
     properties = are_properties(planned, shown, early)
     attributes = [
