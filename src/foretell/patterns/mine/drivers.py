@@ -21,7 +21,7 @@ from foretell.patterns.mine.conditions import Condition, limit, plain
 from foretell.patterns.mine.contrasts import Contrasts
 from foretell.patterns.mine.groups import Ground, ground
 from foretell.patterns.mine.phrases import value
-from foretell.patterns.mine.subgroups import PER_CONDITION, ROWS, compared, contrasts_of, rows_of
+from foretell.patterns.mine.subgroups import ROWS, compared, contrasts_of, rows_of
 from foretell.patterns.sheet import Attribute, Bools, Ints, Part, Sheet
 from foretell.patterns.statistics import estimate
 from foretell.patterns.trivial import defining, settled, unusable
@@ -31,6 +31,7 @@ LEAST_SHARE = 0.01  # of the early rows, of each category
 LEAST_Z = 3.5
 IN_ORDER = 0.7  # rank correlation of the means of ranges with their order
 KEPT = 10  # of an outcome
+ENDS = 1.5  # of z: that two ends were picked must be worth more than a group against all others
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +131,7 @@ def _driver(about: Ground, attribute: Attribute, rows: Ints, contrasts: Contrast
     if about.outcome.share and (settled(top, contrasts.y) or settled(bottom, contrasts.y)):
         return None
     plain_one = Driver(about, *ends, 0.0)
-    strength = abs(estimate(plain_one.sample(Part.EARLY)).z()) - PER_CONDITION
+    strength = abs(estimate(plain_one.sample(Part.EARLY)).z()) - ENDS
     return replace(plain_one, strength=strength) if strength >= LEAST_Z else None
 
 

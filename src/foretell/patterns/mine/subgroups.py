@@ -41,6 +41,7 @@ BESIDE = 0.5  # of its difference, that a group must keep beside the others
 LOOKED_AT = 60  # groups of a length, closely
 KEPT = 12  # of an outcome
 TWINS = 2  # of a kept group
+MOVED = 0.8  # of the smaller group's rows
 ROWS = 200_000  # early ones that are searched
 WORK = 60_000_000  # values read per length and outcome: it sets the width of the beam
 WIDEST = 300
@@ -240,7 +241,7 @@ def _search(
         beam = sorted(level, key=lambda g: (-abs(g.z), g.picks))[:width]
         if not beam or time.monotonic() > until:
             break
-    return _candidates(_apart(found, contrasts), about, table), searched
+    return _candidates(_apart(found, contrasts, table), about, table), searched
 
 
 def contrasts_of(about: Ground, rows: Ints) -> Contrasts:
@@ -401,7 +402,9 @@ def _closely(
     return _Group(picks, mask, difference, z)
 
 
-def _apart(found: Sequence[_Group], contrasts: Contrasts) -> list[tuple[_Group, list[_Group]]]:
+def _apart(
+    found: Sequence[_Group], contrasts: Contrasts, table: Sequence[Coded]
+) -> list[tuple[_Group, list[_Group]]]:
     """Groups that tell something beside each other, the surest first, each with nearly equal ones."""
     kept: list[_Group] = []
     twins: dict[int, list[_Group]] = {}
@@ -410,6 +413,8 @@ def _apart(found: Sequence[_Group], contrasts: Contrasts) -> list[tuple[_Group, 
         if twin is not None:
             twins.setdefault(id(kept[twin]), []).append(group)
             continue
+        if any(_moved(group, g, table) for g in kept):
+            continue
         if len(kept) < 2 * KEPT and _tells(group, kept, contrasts):
             kept.append(group)
     for group in reversed(tuple(kept)):
@@ -417,6 +422,23 @@ def _apart(found: Sequence[_Group], contrasts: Contrasts) -> list[tuple[_Group, 
         if others and not _tells(group, others, contrasts):
             kept = others
     return [(g, twins.get(id(g), [])[:TWINS]) for g in kept[:KEPT]]
+
+
+def _moved(group: _Group, other: _Group, table: Sequence[Coded]) -> bool:
+    """Whether it is the other with its limits moved: numbers of the same attributes, and mostly the same rows
+    or mostly the rest.
+    """
+    if [a for a, _ in group.picks] != [a for a, _ in other.picks]:
+        return False
+    for (a, k), (_, j) in zip(group.picks, other.picks):
+        one, two = table[a].conditions[k], table[a].conditions[j]
+        if k != j and (one.category is not None or one.unknown or two.unknown):
+            return False
+    size = int(group.mask.sum())
+    return any(
+        int((group.mask & rows).sum()) > MOVED * min(size, int(rows.sum()))
+        for rows in (other.mask, ~other.mask)
+    )
 
 
 def _tells(group: _Group, others: Sequence[_Group], contrasts: Contrasts) -> bool:
