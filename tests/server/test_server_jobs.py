@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from server_world import BUYS, Served, client_of, served
 
@@ -64,6 +66,20 @@ def test_an_answer_comes_as_a_job_and_is_kept_as_a_model(shop: Path, tmp_path: P
             assert done["state"] == "done", done
         report = own.client.get(f"/api/jobs/{done['id']}/report")
         assert report.headers["content-disposition"] == 'attachment; filename="buys-1.html"'
+
+
+def test_the_database_is_read_anew_when_asked(shop: Path, tmp_path: Path) -> None:
+    shutil.copy(shop, tmp_path / "shop.duckdb")
+    with served(tmp_path / "shop.duckdb", tmp_path / "models", versions=1) as own:
+        before = {t["name"]: t["rows"] for t in own.get("/api/schema")["tables"]}
+        row = "SELECT max(id) + 1, 7, max(\"at\"), 1.0, 'web' FROM orders"
+        with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+            connection.execute(f"INSERT INTO orders {row}")
+        job = own.post("/api/jobs", {"kind": "reopen"}, 202)["id"]
+        assert own.ended(job)["state"] == "done"
+        after = {t["name"]: t["rows"] for t in own.get("/api/schema")["tables"]}
+        assert after == {**before, "orders": before["orders"] + 1}
+        assert own.post("/api/models/churn/score", {"entity": 7})["probability"] > 0
 
 
 def test_slips_are_told_before_anything_waits(world: Served) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from foretell.core.errors import ForetellError
 from foretell.core.progress import Progress
 from foretell.core.time import Instant
+from foretell.lifecycle.registry import Clock
 from foretell.pipeline import Database
 from foretell.prediction.database import OpenDatabase, open_database
 from foretell.schema.model import Schema
@@ -55,7 +56,7 @@ class Holding:
         target: str | None,
         *,
         config: Path | None = None,
-        now: Instant,
+        clock: Clock,
         memory: str | None = None,
         cache: bool = True,
         seed: int = 0,
@@ -63,7 +64,7 @@ class Holding:
     ) -> None:
         self.target = target
         self.config = config
-        self.now = now
+        self._clock = clock
         self.seed = seed
         self._how: dict[str, Any] = {"memory": memory, "cache": cache, "threads": threads}
         self.state = State.NONE if target is None else State.OPENING
@@ -73,6 +74,11 @@ class Holding:
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._closed = False
+
+    @property
+    def now(self) -> Instant:
+        """The present, as the registry's clock has it."""
+        return self._clock()
 
     @property
     def how(self) -> dict[str, Any]:
@@ -149,6 +155,13 @@ class Holding:
             yield Database(self.opened, seed=self.seed, progress=progress)
         finally:
             self._lock.release()
+
+    def reopen(self, progress: Progress) -> None:
+        """Read it anew, and hold that; also where it could not be opened before."""
+        opened = self.opened_anew(progress)
+        with self._lock:
+            self.replace(opened)
+            self.state, self.error = State.READY, None
 
     def replace(self, opened: OpenDatabase) -> None:
         """Hold another view of the database; only within `use`."""

@@ -104,7 +104,13 @@ class Look(Payload):
     time_limit: Seconds = 60.0
 
 
-JobAsked = Annotated[Ask | OfModel | Retrain | Look, Field(discriminator="kind")]
+class Reopen(Payload):
+    """Read the database anew: what is held is as it was when the server started, or this was last done."""
+
+    kind: Literal["reopen"]
+
+
+JobAsked = Annotated[Ask | OfModel | Retrain | Look | Reopen, Field(discriminator="kind")]
 
 
 class Keep(Payload):

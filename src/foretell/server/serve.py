@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,9 @@ LOOPBACK = "127.0.0.1"
 KEEP_ALIVE = 5  # seconds
 BACKLOG = 512
 STOP_SECONDS = 10
-THREADS = 16
+SWITCH_SECONDS = 0.0005
+"""How long a thread keeps the interpreter: a tenth of the usual, so that answers do not wait for training."""
+THREADS = 6
 """Requests that are worked on at once; of more than that each would take longer."""
 
 
@@ -103,18 +106,28 @@ def make_server(app: Guard) -> uvicorn.Server:
 
 
 def run_server(
-    server: uvicorn.Server, sockets: Sequence[socket.socket], ready: Callable[[], None] = lambda: None
+    server: uvicorn.Server,
+    sockets: Sequence[socket.socket],
+    ready: Callable[[], None] = lambda: None,
+    stop: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer at the sockets until the server is told to stop."""
+    """Answer at the sockets until the server is told to stop; `stop` is called as soon as it is told."""
+
+    async def listen_for_the_end() -> None:
+        while not server.should_exit:
+            await asyncio.sleep(0.1)
+        stop()
 
     async def run() -> None:
         current_default_thread_limiter().total_tokens = THREADS
-        sweeping = asyncio.create_task(watch(server.server_state.connections))
+        watching = watch(server.server_state.connections)
+        beside = [asyncio.create_task(w) for w in (watching, listen_for_the_end())]
         try:
             ready()
             await server.serve(sockets=list(sockets))
         finally:
-            sweeping.cancel()
+            for task in beside:
+                task.cancel()
 
     asyncio.run(run())
 
@@ -129,9 +142,11 @@ def serve(
 ) -> None:
     """Serve until a signal says stop: SIGINT or SIGTERM."""
     confine()
+    sys.setswitchinterval(SWITCH_SECONDS)
     service.holding.start()
     try:
-        run_server(make_server(guarded(service, token, place.hosts(), place.port)), sockets, ready)
+        server = make_server(guarded(service, token, place.hosts(), place.port))
+        run_server(server, sockets, ready, stop=lambda: service.jobs.stop(patience=0.0))
     except KeyboardInterrupt:
         pass
     finally:

@@ -71,7 +71,7 @@ class Service:
     def close(self) -> None:
         """Stop the work and let go of everything."""
         self.jobs.stop()
-        self.desk.close()
+        self.desk.forget()
         self.holding.close()
         self.registry.close()
 

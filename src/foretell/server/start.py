@@ -22,7 +22,7 @@ def make_service(
     cache: bool = True,
 ) -> Service:
     """The parts of a server; nothing is opened yet."""
-    holding = Holding(target, config=config, now=registry.clock(), memory=memory, cache=cache, seed=seed)
+    holding = Holding(target, config=config, clock=registry.clock, memory=memory, cache=cache, seed=seed)
     return Service(holding, registry, _veil(target, registry.folder, config))
 
 

@@ -19,7 +19,7 @@ from foretell.report.plots import backtest_plots, labels_plot
 from foretell.report.upkeep_plots import grades_plot, performance_plot
 from foretell.server.faults import NotFoundError
 from foretell.server.jobs import Outcome, Work
-from foretell.server.payloads import Ask, JobAsked, Look, OfModel, Retrain
+from foretell.server.payloads import Ask, JobAsked, Look, OfModel, Reopen, Retrain
 from foretell.server.reports import report_of
 from foretell.server.service import Service
 from foretell.task.bind import bind
@@ -37,6 +37,8 @@ def work_of(here: Service, asked: JobAsked) -> Work:
             return _retrain(here, asked)
         case Look():
             return _look(here, asked)
+        case Reopen():
+            return _reopen(here)
         case OfModel(kind="predict"):
             return _predict(here, asked.model)
         case OfModel(kind="report"):
@@ -95,6 +97,17 @@ def _look(here: Service, asked: Look) -> Work:
             )
         found = replace(found, title=here.veil.text(found.title))
         return Outcome(found.to_dict(), plots=patterns_plots(found))
+
+    return work
+
+
+def _reopen(here: Service) -> Work:
+    _target(here)
+
+    def work(progress: Progress) -> Outcome:
+        here.holding.reopen(progress)
+        here.desk.forget()
+        return Outcome({"tables": {t.name: t.rows for t in here.holding.schema.tables}})
 
     return work
 
