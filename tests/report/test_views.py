@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -147,3 +148,12 @@ def test_html_is_the_same_text() -> None:
     page = to_html(views()["labels"])
     assert page.startswith("<pre") and page.endswith("</pre>")
     assert "left out: 12 rows" in page
+
+
+def test_calibration_is_drawn_where_there_are_bands() -> None:
+    found = backtest()
+    lines = to_text(backtest_view(found)).splitlines()
+    said, came = (next(line for line in lines if line.startswith(f"  {w} ")) for w in ("said", "came true"))
+    bars = [re.findall("[▁▂▃▄▅▆▇█]+", line)[0] for line in (said, came)]
+    assert len(bars[0]) == len(bars[1]) == len(found.bins) and list(bars[0]) == sorted(bars[0])
+    assert "came true" not in to_text(backtest_view(replace(found, bins=found.bins[:3]))), "too few bands"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
+from rich.table import Table as Grid
 from rich.text import Text
 
 from foretell.core.text import plural
 from foretell.evaluation.backtest import Backtest, Slice
 from foretell.evaluation.bootstrap import Score
+from foretell.evaluation.metrics import CalibrationBin
 from foretell.models.criteria import METRICS, title
 from foretell.report.layout import bullets, grid, heading
-from foretell.report.numbers import amount, moment, share, signed
+from foretell.report.numbers import amount, moment, share, signed, sparkline
 from foretell.task.model import TaskKind
 
 _MEANINGS = {
@@ -45,6 +48,8 @@ RULES = {
 """The baselines, short enough for a table."""
 FAMILIES = {"trees": "its trees alone", "net": "its deep nets alone"}
 """The families of the model's members."""
+BANDS = 4
+"""Of fewer bands of probabilities there is nothing to draw."""
 TIES = 0.01
 """By how much fair coverage differs from plain coverage where it is told."""
 
@@ -62,11 +67,29 @@ def backtest_view(backtest: Backtest) -> RenderableType:
     trust = [*trust_lines(backtest), *backtest.left_out]
     if trust:
         parts.append(bullets(trust))
+    if len(backtest.bins) >= BANDS:
+        parts.append(calibration_view(backtest.bins))
     if len(backtest.slices) > 1:
         parts += [Text(), slices_view(backtest, name)]
     if backtest.notes:
         parts.append(bullets(backtest.notes))
     return Group(*parts)
+
+
+def calibration_view(bins: Sequence[CalibrationBin]) -> RenderableType:
+    """What was said in each band of probabilities over how often it came true: two rows of bars, 0 to 1.
+
+    Where the rows are alike the probabilities can be taken at their word.
+    """
+    said, happened = ([getattr(b, name) for b in bins] for name in ("said", "happened"))
+    view = Grid(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for style in ("dim", "cyan", "dim"):
+        view.add_column(style=style, no_wrap=style == "cyan", overflow="fold")
+    span = f"from {share(said[0])} to {share(said[-1])}"
+    view.add_row("  said", sparkline(said, low=0, high=1), span)
+    came = f"from {share(happened[0])} to {share(happened[-1])}"
+    view.add_row("  came true", sparkline(happened, low=0, high=1), came)
+    return view
 
 
 def scores_view(backtest: Backtest, name: str) -> RenderableType:

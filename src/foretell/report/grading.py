@@ -12,7 +12,7 @@ from foretell.core.time import format_instant
 from foretell.evaluation.bootstrap import Score
 from foretell.lifecycle.grading import Grade, Grades, Waiting
 from foretell.models.criteria import METRICS
-from foretell.report.backtest import READ
+from foretell.report.backtest import BANDS, READ, calibration_view
 from foretell.report.layout import bullets, grid, heading
 from foretell.report.numbers import amount, moment, share, sparkline
 
@@ -96,7 +96,8 @@ def _trust(last: Grade) -> list[RenderableType]:
         lines.append(f"the backtest promised {_value(last.promised)} ({_interval(last.promised)})")
     if last.coverage is not None and last.level is not None:
         lines.append(f"{share(last.coverage)} of outcomes lay inside their {share(last.level)} interval")
-    return [bullets(lines)] if lines else []
+    view: list[RenderableType] = [bullets(lines)] if lines else []
+    return [*view, calibration_view(last.bins)] if len(last.bins) >= BANDS else view
 
 
 def _segments_view(last: Grade) -> RenderableType:
