@@ -43,6 +43,7 @@ TRUTHS = ("true", "ended", "none")
 DRAWS = {8_000: 20, 80_000: 6}
 FALSE = 0.25  # of what is claimed
 NAIVE = 8  # repeats in which the naive way is judged
+TIME_LIMIT = 240  # seconds: so long that a busy machine does not cut the search
 
 
 def found_in(patterns: Patterns, planted: Planted, status: set[Status]) -> list[bool]:
@@ -120,7 +121,7 @@ def run(truth: str, rows: int, repeat: int) -> dict[str, Any]:
                 pq.write_table(table, f"{folder}/{name}.parquet")
             database = foretell.connect(folder)
             start = time.perf_counter()
-            patterns = database.patterns(time_limit=60)
+            patterns = database.patterns(time_limit=TIME_LIMIT)
             seconds = time.perf_counter() - start
             database.close()
     finally:

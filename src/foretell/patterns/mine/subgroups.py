@@ -18,7 +18,7 @@ from scipy import stats
 
 from foretell.core.random import derive, generator
 from foretell.core.text import listing
-from foretell.features.matrix import Categorical, Codes, Floats, Instants
+from foretell.features.matrix import Categorical, Floats, Instants
 from foretell.patterns.candidate import Candidate, Mined, Sample
 from foretell.patterns.collapse import overlap
 from foretell.patterns.finding import Kind, Measured
@@ -43,8 +43,9 @@ KEPT = 12  # of an outcome
 TWINS = 2  # of a kept group
 MOVED = 0.8  # of the smaller group's rows
 ROWS = 200_000  # early ones that are searched
-WORK = 60_000_000  # values read per length and outcome: it sets the width of the beam
+WORK = 20_000_000  # values read per length and outcome: it sets the width of the beam
 WIDEST = 300
+NARROWEST = 30
 
 
 Picks: TypeAlias = tuple[tuple[int, int], ...]
@@ -237,7 +238,7 @@ def _search(
         found += [g for g in level if g.quality >= LEAST_Z]
         if depth == 1:  # single conditions that are not sure may be with others
             level = _singles(board, contrasts, least)
-        width = max(4, min(WIDEST, WORK // max(1, len(rows) * len(table) // 4)))
+        width = max(NARROWEST, min(WIDEST, WORK // max(1, len(rows) * len(table) // 4)))
         beam = sorted(level, key=lambda g: (-abs(g.z), g.picks))[:width]
         if not beam or time.monotonic() > until:
             break
@@ -281,7 +282,7 @@ class _Board:
     """All conditions of all attributes side by side, so that those of a group are counted at once."""
 
     table: tuple[Coded, ...]
-    codes: Codes  # (attributes, rows), each attribute's after those of the one before
+    codes: Ints  # (attributes, rows), each attribute's after those of the one before
     low: Ints  # (conditions,)
     high: Ints  # (conditions,)
     owner: Ints  # (conditions,) positions in `table`
@@ -309,7 +310,7 @@ def _board(table: Sequence[Coded]) -> _Board:
     counts = np.array([len(c.conditions) for c in table])
     return _Board(
         tuple(table),
-        np.stack([c.codes + np.int32(b) for c, b in zip(table, before)]),
+        np.stack([c.codes.astype(np.int64) + b for c, b in zip(table, before)]),
         np.concatenate([c.low + b for c, b in zip(table, before)]),
         np.concatenate([c.high + b for c, b in zip(table, before)]),
         np.repeat(np.arange(len(table)), counts),
