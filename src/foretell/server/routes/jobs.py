@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query
 from starlette.responses import Response, StreamingResponse
 
+from foretell.server.answers import JobsTold, JobTold, PlotsTold, told
 from foretell.server.drawing import Theme, drawing, listed
 from foretell.server.faults import NotFoundError
 from foretell.server.jobs import Outcome
@@ -20,26 +21,26 @@ router = APIRouter(tags=["jobs"], prefix="/jobs")
 Id = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,64}$")]
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, responses={202: {"model": JobTold}})
 def ask(here: Here, asked: Annotated[JobAsked, Body()]) -> dict[str, Any]:
     """Put a job into the queue: one works at a time."""
-    told = asked.model_dump()
-    return here.job(here.jobs.submit(told.pop("kind"), told, work_of(here, asked)))
+    fields = asked.model_dump()
+    return here.job(here.jobs.submit(fields.pop("kind"), fields, work_of(here, asked)))
 
 
-@router.get("")
+@router.get("", responses=told(JobsTold))
 def jobs(here: Here) -> dict[str, Any]:
     """The jobs that are remembered, the latest first."""
     return {"jobs": [here.job(j) for j in here.jobs.list()]}
 
 
-@router.get("/{id}")
+@router.get("/{id}", responses=told(JobTold))
 def job(here: Here, id: Id) -> dict[str, Any]:
     """How far a job is."""
     return here.job(here.jobs.job(id))
 
 
-@router.delete("/{id}")
+@router.delete("/{id}", responses=told(JobTold))
 def cancel(here: Here, id: Id) -> dict[str, Any]:
     """Stop a job: at once where it waits, at its next word of progress where it runs."""
     return here.job(here.jobs.cancel(id))
@@ -71,7 +72,7 @@ async def explain(here: Here, id: Id, asked: Entity) -> dict[str, Any]:
     return await here.asking.run(lambda: here.desk.explain(id, model, asked))
 
 
-@router.get("/{id}/plots")
+@router.get("/{id}/plots", responses=told(PlotsTold))
 def plots(here: Here, id: Id) -> dict[str, Any]:
     """The plots of what a job found."""
     return {"plots": listed(here.jobs.outcome(id).plots)}

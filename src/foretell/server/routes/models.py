@@ -10,6 +10,7 @@ from starlette.responses import Response
 from foretell.core.time import format_instant
 from foretell.lifecycle.batches import batches, predictions_of
 from foretell.lifecycle.version import Reference
+from foretell.server.answers import PlotsTold, StandingTold, told
 from foretell.server.drawing import Theme, drawing, listed
 from foretell.server.paging import Limit, Offset, page_of
 from foretell.server.payloads import Entity, Promote, Scoring
@@ -51,11 +52,11 @@ def model(here: Here, name: Name) -> dict[str, Any]:
 @router.get("/{name}/versions/{number}")
 def version(here: Here, name: Name, number: Number) -> dict[str, Any]:
     """All that the registry says of a version."""
-    told = here.registry.version(Reference(here.model(name), number)).to_dict()
-    return {**told, "database": called(str(told.get("database") or ""))}
+    found = here.registry.version(Reference(here.model(name), number)).to_dict()
+    return {**found, "database": called(str(found.get("database") or ""))}
 
 
-@router.post("/{name}/promote")
+@router.post("/{name}/promote", responses=told(StandingTold))
 def promote(here: Here, name: Name, asked: Promote) -> dict[str, Any]:
     """Make a version the champion; a conflict where the model was changed after `epoch`."""
     here.model(name)
@@ -63,7 +64,7 @@ def promote(here: Here, name: Name, asked: Promote) -> dict[str, Any]:
     return here.registry.standing(name).to_dict()
 
 
-@router.post("/{name}/rollback")
+@router.post("/{name}/rollback", responses=told(StandingTold))
 def rollback(here: Here, name: Name) -> dict[str, Any]:
     """Make the champion before this one the champion again."""
     here.registry.rollback(here.model(name), reason="asked for on the page")
@@ -111,9 +112,9 @@ def predictions(here: Here, name: Name, limit: Limit = 100, offset: Offset = 0) 
     if not found:
         return {"batch": None, "rows": [], "offset": offset, "limit": limit, "total": 0}
     last = max(found, key=lambda b: (b.cutoff, b.made))
-    told = last.to_dict()
-    told["destination"] = here.veil.text(str(told["destination"]))
-    return {"batch": told, **page_of(predictions_of(here.registry, last), limit, offset)}
+    batch = last.to_dict()
+    batch["destination"] = here.veil.text(str(batch["destination"]))
+    return {"batch": batch, **page_of(predictions_of(here.registry, last), limit, offset)}
 
 
 @router.get("/{name}/grades")
@@ -128,7 +129,7 @@ def monitoring(here: Here, name: Name) -> dict[str, Any]:
     return {"checks": _entries(here, name, "monitor")}
 
 
-@router.get("/{name}/plots")
+@router.get("/{name}/plots", responses=told(PlotsTold))
 def plots(here: Here, name: Name) -> dict[str, Any]:
     """The plots of the champion."""
     return {"plots": listed(plots_of(here.loaded(here.registry.version(here.model(name)))))}
@@ -160,12 +161,12 @@ async def report(here: Here, name: Name) -> Response:
 
 def _brief(here: Service, name: str) -> dict[str, Any]:
     standing = here.registry.standing(name)
-    told: dict[str, Any] = standing.to_dict()
+    brief: dict[str, Any] = standing.to_dict()
     if standing.champion is None:
-        return {**told, "description": None, "query": None, "backtest": None, "created": None}
+        return {**brief, "description": None, "query": None, "backtest": None, "created": None}
     champion = here.registry.version(name)
     return {
-        **told,
+        **brief,
         "description": champion.record.get("description"),
         "query": champion.query,
         "kind": champion.record.get("kind"),

@@ -11,6 +11,7 @@ from foretell.core.errors import ForetellError
 from foretell.prediction.batch import describe_task
 from foretell.query.format import format_expr, format_query
 from foretell.query.parser import parse
+from foretell.server.answers import CheckTold, SuggestionsTold, told
 from foretell.server.completion import complete as completed
 from foretell.server.payloads import Query, QueryAt
 from foretell.server.service import Here
@@ -19,7 +20,7 @@ from foretell.task.bind import bind
 router = APIRouter(tags=["query"], prefix="/query")
 
 
-@router.post("/check")
+@router.post("/check", responses=told(CheckTold))
 def check(here: Here, asked: Query) -> dict[str, Any]:
     """What a query means; an error says where it is at fault (`start` and `end`, in characters)."""
     task = bind(parse(asked.query), here.holding.schema)
@@ -42,7 +43,7 @@ def judge(here: Here, asked: Query) -> dict[str, Any]:
         return {"fault": here.veil.error(error)}
 
 
-@router.post("/complete")
+@router.post("/complete", responses=told(SuggestionsTold))
 def complete(here: Here, asked: QueryAt) -> dict[str, Any]:
     """What may stand at the caret."""
     found = completed(asked.query, asked.position, here.holding.schema, here.values.of)

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 import foretell
 from foretell.schema.model import Column, Evidence, Link, Table
+from foretell.server.answers import AboutTold, SchemaTold, told
 from foretell.server.correction import can_correct, correct
 from foretell.server.payloads import Correction
 from foretell.server.service import Here, Service
@@ -15,7 +16,7 @@ from foretell.server.service import Here, Service
 router = APIRouter(tags=["schema"])
 
 
-@router.get("/about")
+@router.get("/about", responses=told(AboutTold))
 def about(here: Here) -> dict[str, Any]:
     """The version, how far the database is, and how many models there are."""
     held = here.holding
@@ -31,13 +32,13 @@ def about(here: Here) -> dict[str, Any]:
     }
 
 
-@router.get("/schema")
+@router.get("/schema", responses=told(SchemaTold))
 def schema(here: Here) -> dict[str, Any]:
     """Tables, columns and links, each with why it is believed."""
     return shown_schema(here)
 
 
-@router.put("/schema")
+@router.put("/schema", responses=told(SchemaTold))
 async def correct_schema(here: Here, asked: Correction) -> dict[str, Any]:
     """Correct keys, times and links: written to foretell.toml, and the schema as it is then."""
     await here.asking.run(lambda: correct(here.holding, asked, here.holding.progress))
