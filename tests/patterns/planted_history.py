@@ -69,19 +69,17 @@ def orders(
     was_late = (rng.random(len(of)) < late(of / days, carrier)).astype(np.float64)
     amount = np.exp(3 + 0.5 * rng.normal(size=len(of)) + log[of])
     if con is not None:
-        held = names(CARRIERS, carrier)
-        table(
-            con, "orders", at=stamps(times), customer=entities, carrier=held, late=was_late > 0, amount=amount
-        )
+        told = {"carrier": names(CARRIERS, carrier), "late": was_late > 0, 'amount "net"': amount}
+        table(con, "orders", at=stamps(times), customer=entities, **told)
     return Sheet(
         "orders",
         "orders",
         times,
         entities,
         (Attribute("carrier", "carrier", "orders", Categorical(carrier, CARRIERS)),),
-        (Outcome("late", "late", was_late, True), Outcome("amount", "amount", amount, False)),
+        (Outcome("late", "late", was_late, True), Outcome('amount "net"', "amount", amount, False)),
         START + round(0.6 * days) * DAY,
-        'SELECT "at" AS "time", customer AS "entity", carrier, late, amount FROM orders',
+        'SELECT "at" AS "time", customer AS "entity", carrier, late, "amount ""net""" FROM orders',
     )
 
 

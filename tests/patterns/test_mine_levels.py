@@ -43,7 +43,7 @@ def test_a_level_that_moved_and_stayed_is_found_with_its_date() -> None:
     con = duckdb.connect()
     sheet = orders(2, days=1500, yearly=0.3, level=lambda f: 0.4 * (f > 0.35), con=con)
     mined = mine_changes(sheet, seconds=9, seed=0)
-    for what in ("count", "amount"):
+    for what in ("count", 'amount "net"'):
         change = of(f"change:orders:{what}:2022-0", mined.candidates)
         assert isinstance(change, Change)
         measured, z = judged(change)

@@ -21,7 +21,7 @@ def with_faults(seed: int) -> tuple[Sheet, int, int]:
     rng = np.random.default_rng(seed)
     within = (sheet.times >= day) & (sheet.times < day + DAY)
     sheet = sheet.take(~within | (rng.random(len(sheet)) < 0.1))
-    values = sheet.outcome("amount").values.copy()
+    values = sheet.outcome('amount "net"').values.copy()
     row = len(values) // 3
     values[row] = 2e7
     late, amount = sheet.outcomes
@@ -35,7 +35,7 @@ def test_a_day_that_lost_its_orders_and_a_huge_order_are_told_and_shown() -> Non
     assert isinstance(carrier, Categorical)
     held = [carrier.categories[k] for k in carrier.codes]
     late, amount = (o.values for o in sheet.outcomes)
-    told = {"carrier": held, "late": late > 0, "amount": amount}
+    told = {"carrier": held, "late": late > 0, 'amount "net"': amount}
     table(con, "orders", at=stamps(sheet.times), customer=sheet.entities, **told)
     found = oddities(sheet)
     periods = [o for o in found if o.at is not None and "usual" in o.sentence]
