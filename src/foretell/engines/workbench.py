@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,18 @@ class Workbench:
     """Makes, reads and drops work tables over one snapshot's working copy."""
 
     def __init__(self, store: Store, schema: Schema, threads: int) -> None:
-        self.connection = store.cursor()
+        self._store = store
         self._schema = schema
         self._threads = threads
-        self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SPACE}")
+
+    @cached_property
+    def connection(self) -> Any:
+        """Opened when it is first needed: much is made without SQL."""
+        connection = self._store.cursor()
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SPACE}")
         # Which side of a join is scanned decides the order of additions: keep it as written.
-        self.connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+        connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+        return connection
 
     def many_threads(self) -> None:
         self.connection.execute(f"SET threads = {self._threads}")

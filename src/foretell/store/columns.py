@@ -25,7 +25,7 @@ from foretell.schema.model import Link, Schema
 from foretell.store.links import find_parents, one_row_each
 from foretell.store.order import Sortable, settled, sorted_rows
 from foretell.store.scan import Loaded, Scan, absent, doubles, longs
-from foretell.store.words import Words, encode, is_text, plain, roomy
+from foretell.store.words import Words, encode, encode_few, is_text, plain, roomy
 
 _NUMBERS = (pa.float64(), pa.int64(), pa.bool_())
 _BITS = (pa.float64(), pa.int64(), pa.timestamp("us"))
@@ -33,6 +33,11 @@ _BITS = (pa.float64(), pa.int64(), pa.timestamp("us"))
 
 T = TypeVar("T")
 Item = TypeVar("Item", np.float64, np.int32, np.int64)
+
+_SPELT_ALIKE = (pa.string(), pa.int64(), pa.bool_())
+"""Types whose values Python spells as DuckDB does."""
+FEW = 1_000
+"""So many values are encoded one by one."""
 
 FIRST_RANK = 1
 """The `__row` of the row at position 0."""
@@ -174,6 +179,8 @@ class Tables:
 
     def _encode(self, column: pa.ChunkedArray, again: Callable[[], pa.ChunkedArray]) -> Words:
         """A column's words. Of values of 64 bits only the different are spelt; others are read again."""
+        if len(column) <= FEW and column.type in _SPELT_ALIKE:
+            return encode_few([_as_word(v) for v in column.to_pylist()])
         if is_text(column):
             return encode(column, threads=self._threads)
         if column.type not in _BITS:
@@ -248,6 +255,12 @@ class Tables:
         if pa.types.is_floating(found.type):
             return [*last, doubles(found.fill_null(0.0))]
         return [*last, longs(found)]
+
+
+def _as_word(value: str | int | bool | None) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None else str(value)
 
 
 def _spelt(value: exp.Expr) -> exp.Expr:

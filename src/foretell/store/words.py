@@ -93,6 +93,19 @@ def encode(column: pa.ChunkedArray, spell: Spell = lambda values: values, thread
     return Words(*_merged(pieces, rows, spell, threads))
 
 
+def encode_few(values: Sequence[str | None]) -> Words:
+    """A few values' words, as `encode` has them: for so few Python is faster.
+
+    >>> found = encode_few(["b", None, "a", "b"])
+    >>> found.codes.tolist(), found.array.to_pylist()
+    ([1, -1, 0, 1], ['a', 'b'])
+    """
+    words = sorted({v for v in values if v is not None})  # by code point, which is the order of UTF-8
+    place = {word: i for i, word in enumerate(words)}
+    codes = np.array([-1 if v is None else place[v] for v in values], dtype=np.int32)
+    return Words(codes, pa.array(words, pa.string()))
+
+
 def _merged(pieces: Sequence[Any], rows: int, spell: Spell, threads: int) -> tuple[Ints, Any]:
     """The codes and the words of a column in pieces, of each of which the chunks share a dictionary."""
     values = [chunks[0].dictionary for chunks in pieces]

@@ -25,6 +25,8 @@ from foretell.engines.native.inputs import parts, read_ahead
 from foretell.engines.native.labels import Aggregated
 from foretell.engines.native.nested import nested
 from foretell.engines.native.past import past_input, past_part
+from foretell.engines.native.quick import is_plain
+from foretell.engines.native.quick import labels as quick_labels
 from foretell.engines.past_labels import anchors_of, lattice_of, moved, past_events
 from foretell.engines.workbench import Workbench, as_rows
 from foretell.features.matrix import Matrix, Numeric, Precision, Values
@@ -81,6 +83,10 @@ class NativeEngine:
 
     def labels(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Labels:
         prove(target, self._schema)
+        if is_plain(target):
+            made = quick_labels(target, self._everyone(target, cutoffs), self._aggregated.over)
+            if made is not None:
+                return made
         return self._labelling.labels(target, cutoffs)
 
     def population(self, target: nodes.Target, cutoffs: Sequence[Instant]) -> Rows:

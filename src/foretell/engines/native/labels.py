@@ -52,6 +52,17 @@ class Aggregated:
         return self.frames.threads
 
     def __call__(self, node: nodes.TargetAggregate, rows: Rows) -> pa.Table:
+        some, value = self.over(node, rows)
+        return pa.table(
+            {
+                "entity": pa.array(rows.entities[some]),
+                "cutoff": pa.array(rows.cutoffs[some]).cast(pa.timestamp("us")),
+                "value": value,
+            }
+        )
+
+    def over(self, node: nodes.TargetAggregate, rows: Rows) -> tuple[npt.NDArray[np.intp], pa.Array]:
+        """The places of the rows that have an event in their window, and the value of each."""
         frame = self.frames.of(node.events)
         found = ranges.find(
             frame.events,
@@ -61,14 +72,7 @@ class Aggregated:
             threads=self.threads,
         )
         some = np.flatnonzero(found.lengths)
-        value = _REDUCE[node.function](self, node, frame, Ranges(found.starts[some], found.stops[some]))
-        return pa.table(
-            {
-                "entity": pa.array(rows.entities[some]),
-                "cutoff": pa.array(rows.cutoffs[some]).cast(pa.timestamp("us")),
-                "value": value,
-            }
-        )
+        return some, _REDUCE[node.function](self, node, frame, Ranges(found.starts[some], found.stops[some]))
 
     def read(self, node: nodes.TargetAggregate) -> tuple[str, ast.Expr]:
         """The table and the expression that are aggregated."""
