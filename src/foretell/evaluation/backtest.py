@@ -29,7 +29,7 @@ from foretell.task.model import TaskKind
 MODEL = "model"
 MOST_SLICES = 12
 FEW_ENTITIES = 30
-SLICED = 200  # draws for the interval of a slice
+SLICED = 100  # draws for the interval of a slice
 
 
 @dataclass(frozen=True)

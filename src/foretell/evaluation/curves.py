@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from foretell.core.jsonable import jsonable
 from foretell.core.random import generator
@@ -24,7 +25,7 @@ Curves: TypeAlias = dict[str, Any]
 
 CUTS = 90
 HEAD = 30  # of them within the highest tenth of the scores: there it is decided who is called
-DRAWS = 100
+DRAWS, BLOCK = 100, 20  # in blocks: of many entities all draws at once would fill the memory
 BARS = 20
 GROUPS = 20
 CLASSES = 12
@@ -89,29 +90,26 @@ def _binary(y: Floats, model: Floats, baseline: Floats, draws: _Draws) -> Curves
 
 
 class _Draws:
-    """How often each row is drawn when entities are: (rows,) weights, the same ones each time."""
+    """How often each entity is drawn, the same draws each time; `member` (rows,) tells the entity of a row."""
 
     def __init__(self, groups: Groups, seed: int) -> None:
         names, self.member = np.unique(groups, return_inverse=True)
         rng = generator(seed, "curves")
         size = len(names)
-        self.counts = [
-            np.bincount(rng.integers(0, size, size), minlength=size).astype(np.float64) for _ in range(DRAWS)
-        ]
+        counts = [np.bincount(rng.integers(0, size, size), minlength=size) for _ in range(DRAWS)]
+        self.drawn = np.stack(counts).astype(np.uint16)  # (DRAWS, entities)
 
     def sums(self, place: Ints, size: int, values: Floats) -> tuple[Floats, Floats]:
         """(DRAWS, size) rows drawn at each place, and the sums of their values."""
-        entities, flat = len(self.counts[0]), self.member * size + place
-        if entities * size <= 4 * len(place):  # few entities: a product of matrices is less work
-            rows = np.bincount(flat, minlength=entities * size).reshape(entities, size).astype(np.float64)
-            held = np.bincount(flat, weights=values, minlength=entities * size).reshape(entities, size)
-            drawn = np.stack(self.counts)
-            return drawn @ rows, drawn @ held
-        each = [w[self.member] for w in self.counts]
-        return (
-            np.stack([np.bincount(place, weights=w, minlength=size) for w in each]),
-            np.stack([np.bincount(place, weights=w * values, minlength=size) for w in each]),
-        )
+        shape = (self.drawn.shape[1], size)
+        each = (np.ones(len(place)), values)
+        rows, held = (csr_matrix((v, (self.member, place)), shape) for v in each)  # (entities, size), summed
+        found: list[tuple[Floats, Floats]] = []
+        for start in range(0, DRAWS, BLOCK):
+            drawn = self.drawn[start : start + BLOCK].T.astype(np.float64)
+            found.append(((rows.T @ drawn).T, (held.T @ drawn).T))
+        many, total = (np.concatenate(parts) for parts in zip(*found))
+        return many, total
 
 
 def cuts(y: Floats, scores: Floats, draws: _Draws | None = None) -> Curves:
