@@ -90,7 +90,7 @@ def _binary(y: Floats, model: Floats, baseline: Floats, draws: _Draws) -> Curves
 
 
 class _Draws:
-    """How often each entity is drawn, the same draws each time; `member` (rows,) tells the entity of a row."""
+    """How often each entity is drawn, the same each time; `member` (rows,) tells the entity of a row."""
 
     def __init__(self, groups: Groups, seed: int) -> None:
         names, self.member = np.unique(groups, return_inverse=True)
