@@ -54,6 +54,8 @@ def test_a_query_is_checked_with_the_place_of_its_fault(world: Served) -> None:
     )
     text = BUYS.replace("days", "dayz")
     wrong = world.post("/api/query/check", {"query": text}, 422)
+    assert world.post("/api/query/judge", {"query": text})["fault"] == wrong
+    assert world.post("/api/query/judge", {"query": BUYS}) == {**right, "fault": None}
     assert text[wrong["start"] : wrong["end"]] == "dayz" and "'days'" in wrong["mend"]
 
 

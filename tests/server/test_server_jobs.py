@@ -58,6 +58,9 @@ def test_an_answer_comes_as_a_job_and_is_kept_as_a_model(shop: Path, tmp_path: P
             and found["backtest"]["verdict"]
         )
         assert own.get(f"/api/jobs/{job}/plots")["plots"]
+        first = found["predictions"]["rows"][0]
+        why = own.post(f"/api/jobs/{job}/explain", {"entity": first["id"], "as_of": first["cutoff"]})
+        assert why["prediction"] == pytest.approx(first["probability"], abs=1e-9)
         kept = own.post(f"/api/jobs/{job}/keep", {"name": "buys"})
         assert (kept["name"], kept["version"], kept["champion"], kept["clean"]) == ("buys", 1, 1, True)
         assert own.post(f"/api/jobs/{job}/keep", {"name": "Buys!"}, 422)
