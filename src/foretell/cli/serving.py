@@ -62,7 +62,10 @@ def serve(
         bound, place = listen(Place(host, port, tuple(host_name or ())), allow_remote=allow_remote)
 
         def tell() -> None:
-            run.say(f"serving at {place.url}?token={token.secret}")
-            run.say("open that address; the token is in it, so do not pass it on. Stop with Ctrl-C")
+            if token.is_known:
+                run.say(f"serving at {place.url}?token=… (the token is that of FORETELL_TOKEN)")
+            else:
+                run.say(f"serving at {place.url}?token={token.secret}")
+                run.say("open that address; the token is in it, so do not pass it on. Stop with Ctrl-C")
 
         run_server(service, token, place, [bound], ready=tell)

@@ -28,6 +28,7 @@ class Token:
     """
 
     secret: str = field(repr=False)
+    is_known: bool = False  # to whoever started the server: it need not be shown
     salt: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     def __post_init__(self) -> None:
@@ -68,7 +69,7 @@ def token_of(place: Path | None = None) -> Token:
     if place is None:
         given = os.environ.get(ENVIRONMENT)
         if given is not None:
-            return Token(given.strip())
+            return Token(given.strip(), is_known=True)
         place = default_place()
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
