@@ -51,6 +51,7 @@ async function go() {
     waiting();
     return;
   }
+  if (!anew && render.stays?.({ path, given, left: leave.signal })) return;
   if (anew) show(main, loading());
   const place = h("div", { class: `view view-${view}` });
   try {

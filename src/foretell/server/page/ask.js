@@ -139,6 +139,21 @@ async function write(place, { given, left }) {
     }
   }, 250);
 
+  let held = null;
+  const wail = (told) => {
+    held = null;
+    const marked = box.mark(told);
+    const line = marker(box.text(), marked);
+    show(
+      judged,
+      h("p", { class: "said" }, sentence(told.message)),
+      line ? h("pre", { class: "marker", "aria-hidden": "true" }, line) : null,
+      told.mend ? h("p", {}, sentence(told.mend)) : null,
+      told.examples?.length ? h("ul", { class: "bullets" }, told.examples.slice(0, 4).map((each) => h("li", {}, h("code", {}, each)))) : null,
+    );
+    idle();
+  };
+
   const check = settled(async (text) => {
     checking?.abort();
     checking = new AbortController();
@@ -155,16 +170,9 @@ async function write(place, { given, left }) {
       look(text, told);
     } catch (told) {
       if (told.name === "AbortError" || asked.signal.aborted || told.status === 401) return;
-      const marked = box.mark(told);
-      const line = marker(text, marked);
-      show(
-        judged,
-        h("p", { class: "said" }, sentence(told.message)),
-        line ? h("pre", { class: "marker", "aria-hidden": "true" }, line) : null,
-        told.mend ? h("p", {}, sentence(told.mend)) : null,
-        told.examples?.length ? h("ul", { class: "bullets" }, told.examples.slice(0, 4).map((each) => h("li", {}, h("code", {}, each)))) : null,
-      );
-      idle();
+      // Nobody is told of a fault in a word that is being completed.
+      if (box.completing()) held = told;
+      else wail(told);
     }
   }, 380);
 
@@ -173,6 +181,7 @@ async function write(place, { given, left }) {
     button.disabled = text !== sound || !text.trim();
     look.cancel();
     checking?.abort();
+    held = null;
     if (!text.trim()) {
       show(judged, h("p", { class: "quiet" }, "Say what to predict, for whom, and over which window of time. ", h("kbd", {}, "Ctrl"), " ", h("kbd", {}, "Space"), " completes, ", h("kbd", {}, "Ctrl"), " ", h("kbd", {}, "Enter"), " asks."));
       idle();
@@ -197,6 +206,7 @@ async function write(place, { given, left }) {
     describedBy: judgedId,
     placeholder: "PREDICT COUNT(orders.*, 0, 30, days) = 0 FOR EACH customers.customer_id",
     changed: (text) => changed(text),
+    closed: () => held && wail(held),
     run,
   });
   left.addEventListener("abort", () => {
@@ -259,7 +269,9 @@ async function follow(place, { path: [id, ...keys], left }) {
     try {
       const told = await get(`/api/jobs/${part(id)}/result`, { signal: left });
       show(title, "The answer");
-      await answer(body, { id, told, entity, left, query, keep });
+      const open = await answer(body, { id, told, keep, query });
+      onPage = { id, body, open };
+      if (entity && !left.aborted) open(entity, left);
     } catch (told) {
       if (told.name !== "AbortError" && told.status !== 401) show(body, fault(told, { again: () => finish(now) }));
     }
@@ -290,6 +302,9 @@ async function follow(place, { path: [id, ...keys], left }) {
   return "Working on it";
 }
 
+/** The answer that is on the page, so that opening an entity's reasons leaves it as it is. */
+let onPage = null;
+
 /** Keep what a job trained as a version of a model. */
 async function keep(id) {
   const held = await confirm("Keep it as a model", {
@@ -306,5 +321,11 @@ async function keep(id) {
 
 export const ask = {
   needs: "database",
+  /** Whether the view stays as it is, and only something in it opens. */
+  stays({ path: [id, ...keys], left }) {
+    if (!id || onPage?.id !== id || !onPage.body.isConnected) return false;
+    if (keys.length) onPage.open(keys.join("/"), left);
+    return true;
+  },
   open: (place, where) => (where.path.length ? follow(place, where) : write(place, where)),
 };

@@ -36,7 +36,7 @@ const toPoints = (text, units) => Array.from(text.slice(0, units)).length;
  * An editor. `changed(text)` is called at each change, `run()` by Ctrl+Enter.
  * Gives {element, area, text(), set(text), mark(fault), clear()}.
  */
-export function editor({ label, describedBy, value = "", placeholder = "", changed = () => {}, run = () => {} }) {
+export function editor({ label, describedBy, value = "", placeholder = "", changed = () => {}, closed = () => {}, run = () => {} }) {
   const listId = fresh("suggestions");
   const areaId = fresh("query");
   const mirror = h("pre", { class: "mirror", "aria-hidden": "true" });
@@ -72,11 +72,13 @@ export function editor({ label, describedBy, value = "", placeholder = "", chang
   };
 
   const close = () => {
+    const open = !list.hidden;
     offered = [];
     active = -1;
     list.hidden = true;
     area.removeAttribute("aria-activedescendant");
     asked?.abort();
+    if (open) closed();
   };
 
   const point = (to) => {
@@ -122,9 +124,12 @@ export function editor({ label, describedBy, value = "", placeholder = "", chang
       box = range.getBoundingClientRect();
     }
     const frame = element.getBoundingClientRect();
+    list.style.left = "0px"; // its width is what it is where there is room
     list.style.top = `${box.bottom - frame.top + 4}px`;
     list.style.left = `${Math.max(0, Math.min(box.left - frame.left - 12, frame.width - list.offsetWidth))}px`;
   };
+
+  new ResizeObserver(() => list.hidden || put()).observe(element);
 
   const suggest = async (called) => {
     asked?.abort();
@@ -214,6 +219,7 @@ export function editor({ label, describedBy, value = "", placeholder = "", chang
     area,
     label: h("label", { for: areaId }, label),
     text: () => area.value,
+    completing: () => !list.hidden,
     set(text) {
       area.value = text;
       marked = null;

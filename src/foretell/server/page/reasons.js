@@ -13,7 +13,7 @@ const moved = (kind, x) => (chance(kind) ? `${x > 0 ? "+" : "−"}${(100 * Math.
 
 /** The rows that a reason rests on. */
 function cited(rows, total) {
-  const held = rows.map((row) => row.values ?? row.row ?? row);
+  const held = rows.map(({ table: name, key, time: at, ...more }) => ({ table: name, ...key, ...more, time: at }));
   if (!held.length) return null;
   const columns = [...new Set(held.flatMap((row) => Object.keys(row)))].slice(0, 8);
   return h(

@@ -66,39 +66,39 @@ function cell(name, x) {
   return name === "probability" || name.startsWith("probability") ? percent(x, 1) : number(x);
 }
 
-function predictionTable(rows, { key, link, chosen }) {
+function predictionTable(rows, { key, link }) {
   if (!rows.length) return h("p", { class: "quiet" }, "No predictions here.");
   const names = Object.keys(rows[0]).filter((name) => !ASIDE.includes(name) && !key.includes(name));
-  const is = (row) => chosen !== undefined && key.map((name) => String(row[name])).join("/") === chosen;
   const named = (row) => key.map((name) => value(row[name])).join(", ");
   return table(
     "Predictions",
     [
-      { title: key.join(", "), head: true, cell: (row) => (link ? h("a", { href: link(row), "aria-current": is(row) ? "true" : null }, named(row)) : named(row)) },
+      { title: key.join(", "), head: true, cell: (row) => (link ? h("a", { href: link(row) }, named(row)) : named(row)) },
       ...names.map((name) => ({ title: name.replaceAll("_", " "), right: typeof rows[0][name] === "number", cell: (row) => (SAID.includes(name) ? h("strong", {}, cell(name, row[name])) : cell(name, row[name])) })),
       { title: "Because of", wrap: true, cell: (row) => (row.reasons ?? []).map((each) => (typeof each === "string" ? each : each.text)).join("; ") },
     ],
     rows,
-    { row: (row) => ({ class: is(row) ? "here" : null }) },
   );
 }
 
 /** Predictions by pages, from the server. `link(row)` leads to one's reasons. */
-export function predictions({ key, fetch, link, chosen }) {
-  return paged((rows) => predictionTable(rows, { key, link, chosen }), fetch);
+export function predictions({ key, fetch, link }, size = 25) {
+  return paged((rows) => predictionTable(rows, { key, link }), fetch, size);
 }
 
-/** The whole answer of a job. */
-export async function answer(body, { id, told, entity, left, query, keep }) {
+/** Plots about what the model rests on, which stand with that. */
+const ABOUT_FEATURES = /^(drivers|dependence|reasons|influence|stories|effect)/;
+
+/** The whole answer of a job. Gives a function that opens one entity's reasons. */
+export async function answer(body, { id, told, query, keep }) {
   const backtest = told.backtest ?? {};
-  const kind = backtest.kind ?? told.labels?.kind;
   const first = told.predictions ?? { rows: [], total: 0 };
   const { rows } = first;
   const key = told.key ?? [];
-  const reasons = h("div", { class: "card", id: "reasons", tabindex: "-1", "aria-live": "polite", hidden: true });
   const drawn = h("div", {});
+  const features = h("div", {});
   const button = h("button", { type: "button", class: "primary" }, "Keep it as a model");
-  const kept = h("span", {});
+  const kept = h("span", { role: "status" });
   const wrong = h("div", {});
   button.addEventListener("click", async () => {
     show(wrong);
@@ -113,56 +113,68 @@ export async function answer(body, { id, told, entity, left, query, keep }) {
     }
   });
   const warnings = (told.warnings ?? []).map((each) => (typeof each === "string" ? each : each.message));
-  const batch = first.total
-    ? predictions({
-        key,
-        fetch: async (at, size) => (at + size <= rows.length || rows.length === first.total ? { rows: rows.slice(at, at + size), total: first.total } : (await get(`/api/jobs/${part(id)}/result?limit=${size}&offset=${at}`, { signal: left })).predictions),
-        link: (row) => `#/ask/${part(id)}/${key.map((name) => part(row[name])).join("/")}`,
-        chosen: entity,
-      })
-    : null;
+  const address = (row) => `#/ask/${part(id)}/${key.map((name) => part(row[name])).join("/")}`;
+  const fetch = async (at, size) =>
+    at + size <= rows.length || rows.length === first.total
+      ? { rows: rows.slice(at, at + size), total: first.total }
+      : (await get(`/api/jobs/${part(id)}/result?limit=${size}&offset=${at}`)).predictions;
   show(
     body,
     h(
       "div",
       { class: "view" },
-      told.backtest ? verdict(backtest, told.task ?? told.description) : h("section", { class: "verdict", "aria-label": "Verdict" }, h("p", { class: "lead" }, told.verdict)),
+      told.backtest ? verdict(backtest, told.task) : h("section", { class: "verdict", "aria-label": "Verdict" }, h("p", { class: "lead" }, told.verdict)),
       h("p", { class: "actions" }, button, h("a", { class: "button", href: `#/patterns?q=${encodeURIComponent(query ?? "")}` }, "Look for patterns in it"), kept),
       wrong,
-      reasons,
       told.backtest ? section("How good it is", h("p", { class: "quiet" }, meaning(backtest.metric) ? `${metric(backtest.metric)}: ${meaning(backtest.metric)}.` : null), leaderboard(backtest), trust(backtest, warnings)) : null,
+      first.total
+        ? section("Predictions", h("p", { class: "quiet" }, [`${some(first.total, "prediction")}${rows[0]?.cutoff ? ` as of ${time(rows[0].cutoff)}` : ""}, the highest first.`, "Choose one to see its reasons."].join(" ")), predictions({ key, fetch, link: address }, 10))
+        : h("p", { class: "note" }, "There is nobody to predict for: no entity fits the question at its moment."),
+      told.drivers?.length ? section("What it rests on", h("p", { class: "quiet" }, "The share of what moves the predictions."), drivers(told.drivers), features) : null,
       drawn,
-      told.drivers?.length ? section("What it rests on", h("p", { class: "quiet" }, "The share of what moves the predictions."), drivers(told.drivers)) : null,
-      batch ? section("Predictions", h("p", { class: "quiet" }, [told.meaning ? sentence(told.meaning) : "", rows[0]?.cutoff ? `As of ${time(rows[0].cutoff)}.` : "", "Choose one to see its reasons."].filter(Boolean).join(" ")), batch) : null,
     ),
   );
-  if (entity) explain(reasons, { id, entity, rows, key, kind, left });
-  try {
-    const list = await get(`/api/jobs/${part(id)}/plots`, { signal: left });
-    const found = list.plots ?? list;
-    if (found.length) show(drawn, section("Plots", plots(found, `/api/jobs/${part(id)}/plots`)));
-  } catch (fault_) {
-    if (fault_.name !== "AbortError" && fault_.status !== 404 && fault_.status !== 401) show(drawn, fault(fault_));
-  }
+  get(`/api/jobs/${part(id)}/plots`).then(
+    ({ plots: list }) => {
+      const root = `/api/jobs/${part(id)}/plots`;
+      const about = list.filter((plot) => ABOUT_FEATURES.test(plot.name));
+      const others = list.filter((plot) => !about.includes(plot));
+      if (others.length) show(drawn, section("Plots", plots(others, root)));
+      if (about.length) show(features, h("details", {}, h("summary", {}, "How the prediction goes with each"), plots(about, root)));
+    },
+    (fault_) => fault_.status !== 401 && show(drawn, fault(fault_)),
+  );
+  return (entity, left) => explain({ id, entity, rows, key, kind: backtest.kind, left });
 }
 
-/** The reasons of one entity of an answer: with the rows behind them where they can be read, else those that came with it. */
-async function explain(place, { id, entity, rows, key, kind, left }) {
-  place.hidden = false;
+/**
+ * The reasons of one entity of an answer, in a sheet beside it: with the rows behind them where those can be
+ * read, else the reasons that came with the answer.
+ */
+async function explain({ id, entity, rows, key, kind, left }) {
   const row = rows.find((each) => key.map((name) => String(each[name])).join("/") === entity);
-  const title = h("div", { class: "head" }, h("h2", {}, `Why: ${entity}`), h("a", { href: `#/ask/${part(id)}`, class: "small" }, "Close"));
-  show(place, title, loading("Looking for the rows behind it"));
-  place.focus({ preventScroll: true });
-  place.scrollIntoView({ block: "start" });
+  const body = h("div", { class: "view", "aria-live": "polite" }, loading("Looking for the rows behind it"));
+  const close = h("button", { type: "button", class: "small", onclick: () => dialog.close() }, "Close");
+  const dialog = h("dialog", { class: "sheet", "aria-labelledby": "why", id: "reasons" }, h("div", { class: "head" }, h("h2", { id: "why", tabindex: "-1" }, `Why: ${entity}`), close), body);
+  const opener = document.activeElement;
+  document.body.append(dialog);
+  dialog.showModal();
+  dialog.querySelector("h2").focus();
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    if (!left.aborted) location.hash = `#/ask/${part(id)}`;
+    if (opener?.isConnected) opener.focus();
+  });
+  left.addEventListener("abort", () => dialog.remove());
   const held = row ? key.map((name) => row[name]) : entity.split("/").map((text) => (/^-?\d{1,15}$/.test(text) ? Number(text) : text));
   try {
     const told = await post(`/api/jobs/${part(id)}/explain`, { entity: held.length === 1 ? held[0] : held }, { signal: left });
-    show(place, title, entityView(told));
+    show(body, entityView(told));
   } catch (fault_) {
     if (fault_.name === "AbortError" || fault_.status === 401) return;
     const known = row?.reasons?.length
       ? [h("p", { class: "big" }, shownScore(kind, row.probability ?? row.prediction)), section("Reasons", h("ul", { class: "bullets" }, row.reasons.map((each) => h("li", {}, typeof each === "string" ? each : each.text))))]
       : null;
-    show(place, title, known, fault(fault_));
+    show(body, known, fault(fault_));
   }
 }

@@ -105,7 +105,7 @@ function graph(shown, chosen) {
         { href: `#/schema/${encodeURIComponent(name)}`, "aria-current": name === chosen ? "true" : null, class: t.left ? "ignored" : null, "aria-label": `${name}, ${some(t.rows, "row")}, ${t.left ? "left out" : t.time ? `time ${t.time}` : "no time of its own"}` },
         s("title", {}, name),
         s("rect", { x, y, width: WIDE, height: TALL, rx: 9, class: "box" }),
-        s("text", { x: x + 12, y: y + 23, class: "title" }, fits(name, 20)),
+        s("text", { x: x + 12, y: y + 23, class: "title" }, fits(name, 18)),
         s("text", { x: x + 12, y: y + 43, class: "under" }, fits(time, 19)),
         s("text", { x: x + WIDE - 10, y: y + 43, class: "under", "text-anchor": "end" }, short(t.rows)),
       );
