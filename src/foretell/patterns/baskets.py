@@ -29,6 +29,7 @@ from foretell.schema.model import DType, Link, Schema, Semantic, Table
 
 LINES = 1_000_000  # of a larger table no baskets are made
 LEAST = 300  # transactions
+LINE_UP = 0.35  # of the mean size, its deviation: teams of eleven are no baskets that somebody filled
 MOST_ALIKE = 0.5  # of a thing's lines that have one value of another column: then it is of that kind
 NAMED = 0.8  # of things, that a column with their names tells apart
 
@@ -95,7 +96,8 @@ def _baskets(
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     pairs = np.unique(np.stack([rank[place], codes.astype(np.int64)], axis=1), axis=0)
-    if len(chosen) < LEAST or len(pairs) < 1.5 * len(chosen):
+    sizes = np.bincount(pairs[:, 0], minlength=len(chosen))
+    if len(chosen) < LEAST or sizes.mean() < 1.5 or sizes.std() < LINE_UP * sizes.mean():
         return None
     return Baskets(
         name=table,

@@ -10,7 +10,7 @@ from sqlglot import exp
 from foretell.core.time import Instant
 from foretell.features.describe import words
 from foretell.patterns.contents import contents
-from foretell.patterns.naming import free, of_parent
+from foretell.patterns.naming import free, of_parent, who_of
 from foretell.patterns.planned import Planned, is_known, kinds_of, typed
 from foretell.patterns.positions import positions
 from foretell.patterns.rows import Path, RowsOf
@@ -83,7 +83,7 @@ def columns_of(
         if parent.time_column is not None and not few and link.name not in {k.name for k in made.time_links}:
             born = made.value(path, parent.time_column)
             age = template("(EPOCH_US(b) - EPOCH_US(a)) / 86400000000", a=born, b=made.time)
-            title = f"days since {of_parent(schema, path, parent.time_column)}"
+            title = f"days since the {who_of(schema, path)}'s {words(parent.time_column)}"
             yield Planned(
                 free(_column_name(path, f"{parent.time_column} age"), taken), title, parent.name, age, False
             )

@@ -46,7 +46,7 @@ from foretell.store import Store
 TABLES = 5  # looked at where none is named
 LEAST_ROWS = 200
 EARLY = 0.6  # of a table's rows
-MINING = 0.6  # of what time is left once everything is read
+MINING = 0.5  # of what time is left once everything is read
 FROZEN = 60
 ODDITIES = 9
 KEPT = 40  # of a miner's candidates, the strongest

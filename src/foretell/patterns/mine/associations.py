@@ -166,6 +166,8 @@ def mine_associations(baskets: Baskets, *, seconds: float, seed: int) -> Mined:
     still = sparse.triu(lately.T @ lately, k=1).tocsr()
     enough = both.data >= LEAST_BOTH
     a, b, together = both.row[enough], both.col[enough], both.data[enough].astype(np.float64)
+    if not len(a):
+        return Mined((), searched)
     expected = items[a] * items[b] / moments
     lift = together / expected
     z = np.log(np.maximum(lift, 1e-9)) / np.sqrt(1 / together + 1 / items[a] + 1 / items[b])
