@@ -200,12 +200,11 @@ def _measured_apart(
     """The measure for each value of a column that mostly settles it: readings of different things."""
     for attribute in attributes:
         values = attribute.values
-        if attribute.clock or not isinstance(values, Categorical) or not LEAST_PARTS <= len(values.categories) <= PARTS:
+        if attribute.clock or not isinstance(values, Categorical):
             continue
-        if (
-            attribute.title in ("month", "weekday")
-            or _settled_by(whole.values[early], values.codes[early]) < SETTLES
-        ):
+        if not LEAST_PARTS <= len(values.categories) <= PARTS:
+            continue
+        if _settled_by(whole.values[early], values.codes[early]) < SETTLES:
             continue
         found: list[tuple[Outcome, exp.Expr]] = []
         for k, text in enumerate(values.categories):

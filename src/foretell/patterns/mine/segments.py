@@ -37,6 +37,7 @@ LEAST_Z = 4.0
 LEAST_MOVE = 0.05  # of the others' figure
 OUTCOMES = 3
 MOST_GROUPS = 6
+DIGITS = 9  # that figures are compared to: the last ones hang on the order in which rows are added up
 PER_GROUP = 2  # figures in which a group is told apart
 MOST_ENTITIES = 20_000  # that groups are made of
 BLOCKS = 12  # of the later part
@@ -52,7 +53,8 @@ class Limit:
 
     def holds(self, of: Floats) -> Bools:
         with np.errstate(invalid="ignore"):
-            return np.asarray(of >= self.value if self.least else of < self.value)
+            held = np.round(of, DIGITS)
+            return np.asarray(held >= self.value if self.least else held < self.value)
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,7 @@ class Segment:
             if of is None:
                 read = f"CAST({name(limit.figure)} AS DOUBLE)"
                 of = f"avg({read}) FILTER (isfinite({read}))"
-            bound = f"{of} {'>=' if limit.least else '<'} {number(limit.value)}"
+            bound = f"round({of}, {DIGITS}) {'>=' if limit.least else '<'} {number(limit.value)}"
             tests.append(f"coalesce({bound}, FALSE)")
         steps = {
             "people": f"SELECT entity, {' AND '.join(tests)} AS inside FROM sheet\n"
