@@ -24,7 +24,9 @@ DAY = np.timedelta64(1, "D")
 
 def chromium() -> str | None:
     """Where the browser is: FORETELL_CHROMIUM, or on the path."""
-    found = os.environ.get("FORETELL_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    found = (
+        os.environ.get("FORETELL_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    )
     return found if found and Path(found).exists() else None
 
 
@@ -34,13 +36,17 @@ def make_shop(path: Path, *, customers: int = 150, days: int = 240) -> Path:
     start = np.datetime64("2024-01-01T00:00:00", "us")
     rates = rng.gamma(1.2, 0.05, customers)
     stops = np.where(rng.random(customers) < 0.4, rng.integers(30, days, customers), days)
-    bought = [(c, d) for d in range(days) for c in np.flatnonzero((rng.random(customers) < rates) & (d < stops))]
+    bought = [
+        (c, d) for d in range(days) for c in np.flatnonzero((rng.random(customers) < rates) & (d < stops))
+    ]
     who, when = (np.array(side) for side in zip(*bought))
     orders = pa.table(
         {
             "order_id": np.arange(len(who)) + 1,
             "customer_id": who + 1,
-            "ordered_at": start + when * DAY + rng.integers(0, 86_400_000_000, len(who)).astype("timedelta64[us]"),
+            "ordered_at": start
+            + when * DAY
+            + rng.integers(0, 86_400_000_000, len(who)).astype("timedelta64[us]"),
             "amount": rng.gamma(2.0, 20.0, len(who)).round(2),
             "channel": rng.choice(["web", "shop", HOSTILE], len(who)),
         }
@@ -59,7 +65,9 @@ def make_shop(path: Path, *, customers: int = 150, days: int = 240) -> Path:
         connection.execute("CREATE TABLE orders AS SELECT * FROM o")
         connection.execute("ALTER TABLE customers ADD PRIMARY KEY (customer_id)")
         connection.execute("ALTER TABLE orders ADD PRIMARY KEY (order_id)")
-        connection.execute(f'CREATE TABLE "{HOSTILE}" AS SELECT range AS id, range % 7 AS "{HOSTILE}" FROM range(40)')
+        connection.execute(
+            f'CREATE TABLE "{HOSTILE}" AS SELECT range AS id, range % 7 AS "{HOSTILE}" FROM range(40)'
+        )
     return path
 
 
@@ -67,7 +75,15 @@ def make_shop(path: Path, *, customers: int = 150, days: int = 240) -> Path:
 def served(folder: Path) -> Iterator[str]:
     """The address of a server over a shop in the folder; it ends with the block."""
     make_shop(folder / "shop.duckdb")
-    command = [sys.executable, "-c", "from foretell.cli.app import main; main()", "serve", "shop.duckdb", "--port", "0"]
+    command = [
+        sys.executable,
+        "-c",
+        "from foretell.cli.app import main; main()",
+        "serve",
+        "shop.duckdb",
+        "--port",
+        "0",
+    ]
     settings = {**os.environ, "FORETELL_TOKEN": SECRET, "OMP_NUM_THREADS": "1", "FORETELL_CACHE": "off"}
     said = folder / "said.txt"
     with said.open("w") as out:

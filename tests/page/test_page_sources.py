@@ -7,7 +7,11 @@ from importlib import resources
 
 import pytest
 
-PAGE = {f.name: f.read_text("utf-8") for f in (resources.files("foretell.server") / "page").iterdir() if f.is_file()}
+PAGE = {
+    f.name: f.read_text("utf-8")
+    for f in (resources.files("foretell.server") / "page").iterdir()
+    if f.is_file()
+}
 MARKUP = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\s*\(|new Function|DOMParser|srcdoc|createContextualFragment"
 )
@@ -22,7 +26,9 @@ def test_no_source_makes_markup_of_text() -> None:
 
 def test_nothing_comes_from_elsewhere() -> None:
     assert {n: ELSEWHERE.findall(text) for n, text in PAGE.items() if ELSEWHERE.search(text)} == {}
-    assert ELSEWHERE.search('import "https://cdn.example.org/a.js"') and ELSEWHERE.search("//cdn.example.org/x")
+    assert ELSEWHERE.search('import "https://cdn.example.org/a.js"') and ELSEWHERE.search(
+        "//cdn.example.org/x"
+    )
 
 
 def test_nothing_is_inline() -> None:
@@ -45,5 +51,9 @@ def test_what_is_imported_is_exported_and_used(name: str) -> None:
             there, _, here = given.strip().partition(" as ")
             if not there:
                 continue
-            assert re.search(rf"export (?:async )?(?:function|const|class|let) {re.escape(there)}\b", PAGE[module]), given
-            assert len(re.findall(rf"\b{re.escape(here or there)}\b", text)) > 1, f"{given.strip()} is not used"
+            assert re.search(
+                rf"export (?:async )?(?:function|const|class|let) {re.escape(there)}\b", PAGE[module]
+            ), given
+            assert len(re.findall(rf"\b{re.escape(here or there)}\b", text)) > 1, (
+                f"{given.strip()} is not used"
+            )

@@ -143,7 +143,10 @@ def test_a_query_is_mended_asked_and_read_by_keyboard(visit: Visit) -> None:
     visit.look("progress")
     page.locator(".verdict .lead").wait_for()
     assert "baseline" in page.locator(".verdict .lead").inner_text()
-    page.get_by_role("region", name="Plots", exact=True).locator("img").first.wait_for()
+    plot = page.get_by_role("region", name="Plots", exact=True).locator("img").first
+    plot.wait_for(state="attached")
+    plot.scroll_into_view_if_needed()
+    page.wait_for_function("[...document.images].some(i => i.naturalWidth > 100)")
     visit.look("answer")
     visit.tab_to("tbody a[href*='#/ask/']")
     visit.press("Enter")
