@@ -704,7 +704,7 @@ def slow(world: World, tally: Tally, kind: str, until: threading.Event) -> None:
             if not until.is_set():
                 tally.cut[kind] += 1
                 tally.longest[kind] = max(lasted, tally.longest.get(kind, 0.0))
-        time.sleep(0.05)
+        until.wait(1.0)
 
 
 def _drip(link: socket.socket, data: bytes, until: threading.Event) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -143,6 +145,9 @@ def serve(
     """Serve until a signal says stop: SIGINT or SIGTERM."""
     confine()
     sys.setswitchinterval(SWITCH_SECONDS)
+    if threading.current_thread() is threading.main_thread():
+        # uvicorn raises a signal once more when it has stopped: as an exception it lets us tidy up.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     service.holding.start()
     try:
         server = make_server(guarded(service, token, place.hosts(), place.port))
