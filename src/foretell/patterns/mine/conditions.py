@@ -164,7 +164,7 @@ def _edges(numbers: Floats) -> tuple[list[float], list[float] | None]:
         return [limit(a, b) for a, b in pairwise(different)], different.tolist()
     edges: list[float] = []
     for k in range(1, EDGES):
-        edge = _near(known, len(known) * k // EDGES)
+        edge = near(known, len(known) * k // EDGES)
         if edge is None:
             continue
         if not edges or edge > edges[-1]:
@@ -172,7 +172,7 @@ def _edges(numbers: Floats) -> tuple[list[float], list[float] | None]:
     return edges, None
 
 
-def _near(known: Floats, place: int) -> float | None:
+def near(known: Floats, place: int) -> float | None:
     """A short number near a place of sorted ones; None where no smaller number lies before it.
 
     One that rows have must be exact in single precision too, which some columns are read in.

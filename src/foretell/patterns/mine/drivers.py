@@ -17,7 +17,7 @@ from foretell.core.random import generator
 from foretell.features.matrix import Categorical, Floats, Instants
 from foretell.patterns.candidate import Candidate, Mined, Sample
 from foretell.patterns.finding import Kind, Measured
-from foretell.patterns.mine.conditions import Condition, limit, plain
+from foretell.patterns.mine.conditions import Condition, near, plain
 from foretell.patterns.mine.contrasts import Contrasts
 from foretell.patterns.mine.groups import Ground, ground
 from foretell.patterns.mine.phrases import value
@@ -75,8 +75,9 @@ class Driver:
         title = self.attribute.title
         one, other = self.ground.means(Part.LATER, *self._ends)
         if self.attribute.is_numeric:
-            where = f"where {title} is {plain(self.top.low)} or more, the highest quarter of {rows_of(sheet)}"
-            others = f"{title} below {plain(self.bottom.high)}, the lowest quarter"
+            quarter = f"about the highest quarter of {rows_of(sheet)}"
+            where = f"where {title} is {plain(self.top.low)} or more, {quarter}"
+            others = f"{title} below {plain(self.bottom.high)}, about the lowest quarter"
         else:
             where = f"among {rows_of(sheet)} with {title} {value(self.top.category or '')}"
             others = f"{title} {value(self.bottom.category or '')}, the furthest apart"
@@ -154,16 +155,15 @@ def _ends(attribute: Attribute, rows: Ints, contrasts: Contrasts) -> tuple[Condi
     known = np.sort(numbers[np.isfinite(numbers)])
     if len(known) < 4 * LEAST_ROWS or len(known) < LEAST_SHARE * len(rows):
         return None
-    low, high = float(known[len(known) // 4]), float(known[len(known) * 3 // 4])
-    if low == high:
+    bottom_end, top_end = (near(known, len(known) * k // 4) for k in (1, 3))
+    if bottom_end is None or top_end is None or bottom_end > top_end:
         return None
-    above = np.searchsorted(known, low, side="right")
-    below = np.searchsorted(known, high) - 1
-    if above >= len(known) or below < 0:
-        return None
-    bottom_end = limit(low, float(known[above]))
-    top_end = limit(float(known[below]), high)
-    if bottom_end > top_end or not _in_order(numbers, known, contrasts.y):
+    sizes = np.searchsorted(known, bottom_end), len(known) - np.searchsorted(known, top_end)
+    if (
+        min(sizes) < len(known) / 10
+        or max(sizes) > len(known) / 2
+        or not _in_order(numbers, known, contrasts.y)
+    ):
         return None
     return Condition(attribute.name, low=top_end), Condition(attribute.name, high=bottom_end)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import TypeAlias
 
@@ -46,6 +46,7 @@ ROWS = 200_000  # early ones that are searched
 WORK = 20_000_000  # values read per length and outcome: it sets the width of the beam
 WIDEST = 300
 NARROWEST = 30
+AT_ONCE = 4_000  # rows: of more, attributes are counted one by one
 
 
 Picks: TypeAlias = tuple[tuple[int, int], ...]
@@ -296,11 +297,19 @@ class _Board:
 
     def sums(self, rows: Ints | None, y: Floats) -> tuple[Floats, Floats]:
         """(conditions,) rows and sums of `y` where each condition holds among `rows`, or among all."""
-        codes = self.codes if rows is None else self.codes[:, rows]
-        flat = codes.ravel()
-        weights = np.broadcast_to(y, codes.shape).ravel()
-        n = np.concatenate([[0.0], np.cumsum(np.bincount(flat, minlength=self.size))])
-        s = np.concatenate([[0.0], np.cumsum(np.bincount(flat, weights=weights, minlength=self.size))])
+        counts, totals = np.zeros(self.size), np.zeros(self.size)
+        if len(y) > AT_ONCE:
+            for codes in self.codes:
+                held = codes if rows is None else codes[rows]
+                counts += np.bincount(held, minlength=self.size)
+                totals += np.bincount(held, weights=y, minlength=self.size)
+        else:
+            codes = self.codes if rows is None else self.codes[:, rows]
+            flat = codes.ravel()
+            counts = counts + np.bincount(flat, minlength=self.size)
+            weights = np.broadcast_to(y, codes.shape).ravel()
+            totals = totals + np.bincount(flat, weights=weights, minlength=self.size)
+        n, s = (np.concatenate([[0.0], np.cumsum(held)]) for held in (counts, totals))
         return n[self.high] - n[self.low], s[self.high] - s[self.low]
 
 
@@ -455,11 +464,15 @@ def _candidates(
     """With the strength that the error of confirmation gives on all early rows."""
     out: list[Subgroup] = []
     for group, twins in kept:
-        for one in (group, *twins):
-            conditions = tuple(table[a].conditions[k] for a, k in one.picks)
-            plain = Subgroup(about, conditions, 0.0)
-            z = estimate(plain.sample(Part.EARLY)).z()
-            strength = abs(z) - PER_CONDITION * (len(conditions) - 1)
-            if strength >= LEAST_Z:
-                out.append(Subgroup(about, conditions, strength))
+        plain = Subgroup(about, _conditions(group, table), 0.0)
+        strength = abs(estimate(plain.sample(Part.EARLY)).z()) - PER_CONDITION * (len(group.picks) - 1)
+        if strength < LEAST_Z:
+            continue
+        out.append(replace(plain, strength=strength))
+        for twin in twins:  # named with it, never instead of it
+            out.append(Subgroup(about, _conditions(twin, table), min(strength, max(LEAST_Z, twin.quality))))
     return out
+
+
+def _conditions(group: _Group, table: Sequence[Coded]) -> tuple[Condition, ...]:
+    return tuple(table[a].conditions[k] for a, k in group.picks)
