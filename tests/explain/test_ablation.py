@@ -34,6 +34,8 @@ from foretell.models.net.recipe import Recipe
 from foretell.prediction.around import graph_of, surrounded
 from foretell.prediction.history import features_at
 from foretell.prediction.learn import Budget
+from foretell.report.explaining import explanation_view
+from foretell.report.layout import to_text
 from foretell.task.model import Task, TaskKind
 
 pytest.importorskip("torch")
@@ -157,6 +159,14 @@ def test_trees_and_net_are_read_side_by_side(world: World) -> None:
     paths = {p.key: p for p in told.paths}
     assert paths[VISITS].net_share == pytest.approx(1.0) and paths[VISITS].columns > 0
     assert paths[NOTES].net_share == 0.0
+
+
+def test_a_model_of_nothing_but_nets_rests_on_paths(world: World) -> None:
+    told = explained(nets(world), world.features, world.task, world.data, metric="auroc", seconds=3.0)
+    assert told.explanation.stories == () and told.explanation.nets == 1.0
+    assert [d.text for d in told.drivers] == ["visits"]
+    shown = to_text(explanation_view("…", told.explanation), width=80)
+    assert "nothing that is read as a column" in shown and "By path, for trees and for nets" in shown
 
 
 def test_of_one_row_the_path_is_worth_the_net_s_part(world: World) -> None:

@@ -76,6 +76,11 @@ def test_too_few_who_are_alike_are_no_support() -> None:
     assert hints(peers(visits_apart=True), FEATURES) == ()
 
 
+def test_where_nothing_else_is_read_nobody_is_alike_in_it() -> None:
+    assert hints(replace(peers(), weights={"orders.recency.all": 0.85, "born": 0.15}), FEATURES)
+    assert hints(replace(peers(), weights={"orders.recency.all": 0.95, "born": 0.05}), FEATURES) == ()
+
+
 def test_an_unsure_difference_is_no_hint() -> None:
     assert hints(peers(effect=-0.5, noise=0.1), FEATURES)
     assert hints(peers(effect=-0.02, noise=1.0), FEATURES) == ()

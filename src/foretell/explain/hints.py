@@ -28,6 +28,8 @@ Mask = npt.NDArray[np.bool_]
 FEWEST_ALIKE, FEWEST_SIDE = 40, 15
 ALIKE = 0.12
 """Entities are alike whose ranks in all else differ by no more than this in the weighted mean."""
+LEAST = 0.1
+"""This share of the model must be something that they are alike in."""
 RECENT = 100
 """Days: what lies further back is no longer lately."""
 SURE = 3.0
@@ -92,7 +94,9 @@ def alike(X: Matrix, weights: Mapping[str, float], besides: set[int]) -> Mask:
             continue
         distance += weight * _apart(X, i)
         total += weight
-    near = distance <= ALIKE * total if total else np.ones(X.rows, dtype=np.bool_)
+    if total < LEAST * sum(weights.values()):  # there is next to nothing to be alike in
+        return np.zeros(X.rows, dtype=np.bool_)
+    near = distance <= ALIKE * total
     near[0] = False
     return np.asarray(near)
 

@@ -97,9 +97,14 @@ def explained(
         nets=sum(w for w, f in zip(fitted.weights, fitted.families) if f == Family.NET),
         remarks=remarks(stories, used),
     )
-    return Overall(
-        _with_nets(explanation, fitted, features, task, test, seconds, seed), main_reasons(stories, speaking)
-    )
+    whole = _with_nets(explanation, fitted, features, task, test, seconds, seed)
+    return Overall(whole, main_reasons(stories, speaking) or _reasons_of_nets(whole))
+
+
+def _reasons_of_nets(explanation: Explanation) -> tuple[Driver, ...]:
+    """The paths that nets rest on, where nothing else is in the model."""
+    paths = sorted(explanation.paths, key=lambda p: -(p.net_share or 0.0))
+    return tuple(Driver(p.key, p.text, p.net_share, "") for p in paths[:8] if p.net_share)
 
 
 _STORY, _TABLE = "story ", "table "
@@ -130,7 +135,7 @@ def _asked(
     )
     spent = SHARES["shuffling"] * seconds
     # Where a row is dear (trees of fifty classes), fewer groups are shuffled, not fewer rows.
-    groups_afforded = int(spent / (score_seconds(fitted) * SHUFFLES * 4 * FEWEST) / 2)
+    groups_afforded = int(spent / max(score_seconds(fitted) * SHUFFLES * 4 * FEWEST, 1e-9) / 2)
     checked = int(np.clip(groups_afforded, FEWEST_CHECKED, CHECKED))
     groups = {f"{_STORY}{s.key}": by_story[s.key] for s in stories[:checked]}
     groups |= {f"{_TABLE}{t.key}": by_table[t.key] for t in tables[:checked]}
