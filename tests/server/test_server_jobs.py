@@ -14,6 +14,7 @@ from server_world import BUYS, Served, client_of, served
 
 from foretell.core.errors import DataError
 from foretell.core.progress import Progress
+from foretell.server.events import MOST_STREAMS
 from foretell.server.faults import BusyError, ConflictError, NotFoundError
 from foretell.server.jobs import MOST_KEPT, MOST_RESULTS, MOST_WAITING, Job, Jobs, Outcome, State
 
@@ -91,6 +92,16 @@ def test_slips_are_told_before_anything_waits(world: Served) -> None:
     assert world.post("/api/jobs", {"kind": "sql", "query": "SELECT 1"}, 422)["error"] == "PayloadError"
     assert world.post("/api/jobs", {"kind": "ask", "query": BUYS, "time_limit": 10**9}, 422)
     assert world.post("/api/jobs", {"kind": "ask", "query": BUYS, "path": "/etc/passwd"}, 422)
+
+
+def test_watchers_are_counted_while_they_watch(world: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = world.service.jobs.submit("ask", {}, lambda p: Outcome({}))
+    wait_for(job, State.DONE)
+    for _ in range(3):
+        assert "event: end" in world.client.get(f"/api/jobs/{job.id}/events").text
+    assert world.service.streams.open == 0
+    monkeypatch.setattr(world.service.streams, "open", MOST_STREAMS)
+    assert world.get(f"/api/jobs/{job.id}/events", 429)["error"] == "BusyError"
 
 
 def test_a_job_that_runs_is_cancelled_at_its_next_word(world: Served) -> None:

@@ -23,13 +23,14 @@ class Streams:
     def __init__(self) -> None:
         self.open = 0
 
-    def enter(self) -> None:
+    def refuse_too_many(self) -> None:
+        """A BusyError where no further stream may be opened."""
         if self.open >= MOST_STREAMS:
             raise BusyError(f"{MOST_STREAMS} clients are watching jobs already", mend="close one of them")
-        self.open += 1
 
     async def events(self, job: Job, tell: Callable[[Job], dict[str, Any]]) -> AsyncIterator[bytes]:
-        """The job's state each time that it changes, until it has ended. To be preceded by `enter`."""
+        """The job's state each time that it changes, until it has ended."""
+        self.open += 1  # only now: a stream that nobody ever reads from does not count
         try:
             clock = asyncio.get_running_loop().time
             began = spoken = clock()

@@ -50,7 +50,7 @@ def cancel(here: Here, id: Id) -> dict[str, Any]:
 async def events(here: Here, id: Id) -> Response:
     """The job's progress as it comes: events `progress`, and `end` as the last."""
     found = here.jobs.job(id)
-    here.streams.enter()
+    here.streams.refuse_too_many()
     return StreamingResponse(here.streams.events(found, here.job), media_type="text/event-stream")
 
 
