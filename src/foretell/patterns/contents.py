@@ -62,6 +62,29 @@ def contents(cursor: Any, schema: Schema, made: RowsOf, split: Instant, taken: s
             yield Planned(name, title, link.child, total, False, outcome=True, attribute=False)
 
 
+def is_first_seen(cursor: Any, schema: Schema, table: str) -> bool:
+    """Whether a table's time is that of the first row that points at it: a thing that was seen, no event."""
+    source = schema.table(table)
+    if source.time_column is None:
+        return False
+    for link in schema.links_down(table):
+        if link.child == table or schema.table(link.child).time_column is None:
+            continue
+        rows = RowsOf(schema, link.child)
+        asked = text_of(
+            rows.select({"theirs": rows.value((link,), source.time_column), "k": rows.key((link,))})
+        )
+        firsts = (
+            f'WITH sheet AS (\n{asked}\n), firsts AS (SELECT min("time") = any_value(theirs) AS same,\n'
+            'count(*) FILTER ("time" <> theirs) AS after FROM sheet WHERE theirs IS NOT NULL GROUP BY k)\n'
+            "SELECT count(*), count(*) FILTER (same), count(*) FILTER (after > 0) FROM firsts"
+        )
+        ((parents, same, later),) = cursor.execute(firsts).fetchall()
+        if parents and same >= AT_ONCE * parents and later >= 0.1 * parents:
+            return True
+    return False
+
+
 def came_with(cursor: Any, schema: Schema, link: Link, split: Instant) -> bool:
     """Whether rows that point at a parent come with it: their time is its, but for a few."""
     child, parent = schema.table(link.child), schema.table(link.parent)

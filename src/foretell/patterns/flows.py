@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from sqlglot import exp
 from foretell.core.time import Instant
 from foretell.features.describe import words
 from foretell.patterns.clusters import has_repeats
+from foretell.patterns.contents import came_with
 from foretell.patterns.mine.inputs import Durations, Stream
 from foretell.patterns.mine.statement import equals, moment
 from foretell.patterns.naming import singular_of
@@ -39,6 +41,7 @@ def stream_of(cursor: Any, schema: Schema, entity: str, split: Instant, end: Ins
             links[link.child] = link
     if not links or any(has_repeats(cursor, schema, entity, k.parent_columns) for k in links.values()):
         return None
+    links = {name: k for name, k in links.items() if not _told_by_others(cursor, schema, name, links, split)}
     parts = [_events(cursor, schema, link, split, end) for link in links.values()]
     source = "\nUNION ALL\n".join(part for part, _ in parts)
     labels = {type_: label for _, told in parts for type_, label in told.items()}
@@ -56,6 +59,17 @@ def stream_of(cursor: Any, schema: Schema, entity: str, split: Instant, end: Ins
     codes = np.array([place[t] for t in found["type"].to_pylist()], dtype=np.int32)
     times = np.asarray(found["time"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy())
     return Stream(entity, words(entity), times, entities, codes, types, tuple(labels.values()), split, source)
+
+
+def _told_by_others(
+    cursor: Any, schema: Schema, name: str, among: Mapping[str, Link], split: Instant
+) -> bool:
+    """Whether a table's events come with those of another, or are themselves what others point at."""
+    with_another = any(
+        k.parent in among and came_with(cursor, schema, k, split) for k in schema.links_up(name)
+    )
+    pointing = (k for k in schema.links_down(name) if k.child in among and k.child != name)
+    return with_another or any(not came_with(cursor, schema, k, split) for k in pointing)
 
 
 def _events(

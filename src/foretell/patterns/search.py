@@ -23,6 +23,7 @@ from foretell.patterns.baskets import baskets_of
 from foretell.patterns.candidate import Candidate, Mined
 from foretell.patterns.clusters import entity_of, paths_up
 from foretell.patterns.confirm import confirm
+from foretell.patterns.contents import is_first_seen
 from foretell.patterns.finding import Kind, Oddity, Patterns
 from foretell.patterns.flows import durations_of, stream_of
 from foretell.patterns.mine.associations import mine_associations
@@ -82,9 +83,9 @@ def find_patterns(
     `end` gives the last instant that a table knows of. A table without a time is a DataError.
     """
     started = time.monotonic()
-    chosen = [table] if table is not None else main_tables(schema)
     if table is not None:
         _refuse_timeless(schema, table)
+    chosen = [table] if table is not None else main_tables(store, schema)
     if not chosen:
         note = f"no table has a time and {LEAST_ROWS} rows or more, so there is no history to look at"
         return Patterns(title, (), notes=(note,))
@@ -108,13 +109,16 @@ def patterns_of_target(
     return replace(told, findings=tuple(asked.narrowed(f) for f in told.findings))
 
 
-def main_tables(schema: Schema) -> list[str]:
+def main_tables(store: Store, schema: Schema) -> list[str]:
     """The tables whose rows happen: timed ones that point at others, the largest first.
 
-    Where none points at another, all that have a time.
+    Where none points at another, all that have a time. A table whose time is that of the first row pointing
+    at it holds things that were seen, and is passed over where there are others.
     """
+    cursor = store.cursor()
     timed = [t for t in schema.tables if not t.ignored and t.rows >= LEAST_ROWS and schema.is_timed(t.name)]
     pointing = [t for t in timed if schema.links_up(t.name)]
+    pointing = [t for t in pointing if not is_first_seen(cursor, schema, t.name)] or pointing
     ranked = sorted(pointing or timed, key=lambda t: (t.time_column is None, -t.rows, t.name))
     return [t.name for t in ranked[:TABLES]]
 
