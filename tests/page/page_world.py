@@ -1,4 +1,4 @@
-"""A small shop with hostile names, its server as a process of its own, and a browser that writes down what it meets."""
+"""A small shop with hostile names, its server as a process of its own, and what a browser meets there."""
 
 from __future__ import annotations
 
@@ -125,11 +125,12 @@ class Witness:
             self.alarms.append(url)
 
 
-def grave(page: Any) -> list[str]:
-    """What axe finds of serious or critical faults."""
+def grave(page: Any, *rules: str) -> list[str]:
+    """What axe finds of serious or critical faults; by these rules alone where some are named."""
     from axe_playwright_python.sync_playwright import Axe
 
-    told = Axe().run(page).response["violations"]
+    options = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else None
+    told = Axe().run(page, options=options).response["violations"]
     return [
         f"{v['id']}: {v['help']}: {[n['target'] for n in v['nodes']][:3]}"
         for v in told

@@ -56,7 +56,8 @@ class Visit:
             self.page.set_viewport_size({"width": wide, "height": tall})
             self.page.wait_for_timeout(150)
             if look != "phone":
-                self.seen[f"{name} {look}"] = world.grave(self.page)
+                rules = ("color-contrast",) if look == "dark" else ()
+                self.seen[f"{name} {look}"] = world.grave(self.page, *rules)
             else:
                 spilt = self.page.evaluate("document.documentElement.scrollWidth")
                 assert spilt <= wide, f"{name} is {spilt} wide on a phone"
@@ -135,6 +136,8 @@ def test_a_query_is_mended_asked_and_read_by_keyboard(visit: Visit) -> None:
     visit.look("ask")
     visit.tab_to("#limit")
     page.keyboard.type("10")
+    visit.tab_to("#model")
+    page.keyboard.type("trees")
     visit.tab_to("button.primary")
     visit.press("Enter")
     bar = page.get_by_role("progressbar")

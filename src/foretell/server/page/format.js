@@ -17,7 +17,7 @@ export function number(x) {
   if (size >= 100) return x.toFixed(1);
   if (size >= 1) return x.toFixed(2);
   if (size >= 0.001 || size === 0) return x.toFixed(3);
-  return x.toExponential(1);
+  return size >= 0.00005 ? x.toFixed(4) : x.toExponential(1);
 }
 
 export const signed = (x) => (x === null || x === undefined ? "–" : (x > 0 ? "+" : x < 0 ? "−" : "") + number(Math.abs(x)));

@@ -98,8 +98,7 @@ function card(finding, told) {
     intervalLine(m),
     h(
       "p",
-      { class: "meta" },
-      h("span", {}, `${number(m.value)} (95% interval ${number(m.low)} to ${number(m.high)})`),
+      { class: "meta foot" },
       h("span", {}, `${count(m.support)} of ${count(m.population)} rows`),
       m.entities ? h("span", {}, some(m.entities, "entity", "entities")) : null,
       Number.isFinite(m.stability) ? h("span", {}, `held in ${percent(m.stability)} of periods`) : null,
@@ -165,7 +164,7 @@ function curve(told) {
     h("figcaption", { class: "strong" }, told.title),
     s(
       "svg",
-      { viewBox: `0 0 ${wide} ${tall}`, class: "curve", role: "img", "aria-label": `${told.title}: ${groups.map(([name, v]) => `${name} ${percent(v[v.length - 1])} after ${number(most)} days`).join("; ")}` },
+      { viewBox: `0 0 ${wide} ${tall}`, class: "curve wide", role: "img", "aria-label": `${told.title}: ${groups.map(([name, v]) => `${name} ${percent(v[v.length - 1])} after ${number(most)} days`).join("; ")}` },
       s("line", { x1: 44, x2: wide - 16, y1: y(0), y2: y(0), class: "base" }),
       groups.map(([, v], i) => s("polyline", { class: `late group-${i % 4}`, points: v.map((share, j) => `${x(told.days[j])},${y(share)}`).join(" ") })),
       s("text", { x: 38, y: y(top) + 4, "text-anchor": "end" }, percent(top)),

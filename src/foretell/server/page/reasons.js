@@ -9,7 +9,7 @@ const chance = (kind) => kind === "binary" || kind === "multiclass";
 /** A prediction as its kind is read. */
 export const told = (kind, x) => (typeof x !== "number" ? value(x) : chance(kind) ? percent(x, x < 0.0995 || x > 0.9 ? 1 : 0) : number(x));
 
-const moved = (kind, x) => (chance(kind) ? `${x > 0 ? "+" : "−"}${(100 * Math.abs(x)).toFixed(1)} points` : signed(x));
+const moved = (kind, x) => (chance(kind) && Math.abs(x) < 0.0005 ? "under 0.1 points" : chance(kind) ? `${x > 0 ? "+" : "−"}${(100 * Math.abs(x)).toFixed(1)} points` : signed(x));
 
 /** The rows that a reason rests on. */
 function cited(rows, total) {
