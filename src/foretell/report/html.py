@@ -283,7 +283,7 @@ def _card(model: Model, more: Extras) -> Section:
     if left:
         blocks.append(Fold("Features left out", (Points(left),)))
     used = tuple(f.description for f in model.features.features)
-    blocks.append(Fold(f"The {plural(len(used), 'feature')} in use", (Points(used[:400]),)))
+    blocks.append(Fold(f"The {plural(len(used), 'feature')} in use", (Points(used[:400]),), printed=False))
     blocks.append(Part("To make it again", (Code(_again(model, more, recipe)),)))
     if more.history:
         done = [

@@ -86,11 +86,11 @@ class Drawings:
 
 @dataclass(frozen=True)
 class Fold:
-    """Blocks under a line that opens them."""
+    """Blocks under a line that opens them. On paper they are open, or where not `printed` left out."""
 
     summary: str
     blocks: tuple[Any, ...]
-    opened: bool = False
+    printed: bool = True
     kind = "fold"
 
 

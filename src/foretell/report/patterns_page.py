@@ -61,7 +61,7 @@ def _headline(found: Finding, place: int) -> tuple[Any, ...]:
         figures,
         drawings([replace(finding_plot(found, place), title="The figure over time")]),
         *also,
-        Fold("The SQL that gives the figure again", (Code(found.sql),)),
+        Fold("The SQL that gives the figure again", (Code(found.sql),), printed=False),
     )
 
 
