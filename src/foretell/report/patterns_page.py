@@ -52,7 +52,7 @@ def _headline(found: Finding, place: int) -> tuple[Any, ...]:
     m = found.measured
     figures = grid(
         "The later part of history alone",
-        ("figure:", "95% interval", "without it:", "rows:", "of:", "adjusted p:", "periods that agree:"),
+        ("figure:", "95% interval", "if nothing:", "rows:", "of:", "adjusted p:", "periods that agree:"),
         [(number(m.value), f"{number(m.low)} to {number(m.high)}", number(m.null), f"{m.support:,}",
           f"{m.population:,}", f"{m.adjusted:.2g}", share(m.stability))],
     )  # fmt: skip
