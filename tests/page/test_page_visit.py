@@ -142,7 +142,7 @@ def test_a_query_is_mended_asked_and_read_by_keyboard(visit: Visit) -> None:
     visit.press("Enter")
     bar = page.get_by_role("progressbar")
     bar.wait_for()
-    page.locator(".stages li").first.wait_for()
+    page.wait_for_function("document.querySelectorAll('.stages li').length > 1")
     visit.look("progress")
     page.locator(".verdict .lead").wait_for()
     assert "baseline" in page.locator(".verdict .lead").inner_text()

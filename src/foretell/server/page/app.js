@@ -66,7 +66,7 @@ async function go() {
     }
   } catch (fault) {
     if (leave.signal.aborted || fault.name === "AbortError" || fault.status === 401) return;
-    show(main, faultNote(fault, { again: go }));
+    show(main, h("h1", {}, "This cannot be shown"), faultNote(fault, { again: fault.status === 404 ? undefined : go }));
   }
 }
 

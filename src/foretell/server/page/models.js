@@ -126,7 +126,7 @@ function overview(place, model, { left }, again) {
     section("The question", h("pre", { class: "query", tabindex: "0", "aria-label": "The query" }, h("code", {}, model.query ?? ""))),
   );
   if (model.champion)
-    get(`/api/models/${part(model.name)}/versions/${model.champion}`, { signal: left }).then(
+    get(`/api/models/${part(model.name)}/backtest`, { signal: left }).then(
       ({ backtest }) => {
         if (backtest?.baselines) show(good, section("How good the champion is", h("p", { class: "quiet" }, `${metric(backtest.metric)}${meaning(backtest.metric) ? `: ${meaning(backtest.metric)}` : ""}.`), leaderboard(backtest), trust(backtest)));
       },

@@ -79,9 +79,9 @@ function intervalLine(m) {
   );
 }
 
-/** How much of the series is the early part: the cut of its sheet, else two thirds. */
-function split(finding, cuts) {
-  const cut = cuts?.[finding.sheet];
+/** How much of the series is the early part, as the words about its rows tell. */
+function split(finding, spans) {
+  const cut = /to (\d{4}-\d\d-\d\d), confirmed/.exec(spans?.[finding.sheet] ?? "")?.[1];
   if (!cut || !finding.series?.length) return null;
   const at = finding.series.findIndex(([t]) => t >= cut);
   return at < 0 ? null : at / finding.series.length;
@@ -94,7 +94,7 @@ function card(finding, told) {
     {},
     h("p", { class: "meta" }, h("span", { class: "tag accent" }, KINDS[finding.kind] ?? finding.kind), finding.sheet ? h("span", {}, finding.sheet) : null),
     h("p", { class: "told" }, sentence(finding.sentence)),
-    finding.series?.length > 1 ? sparkline(finding.series, { label: "per period", split: split(finding, told.cuts) }) : null,
+    finding.series?.length > 1 ? sparkline(finding.series, { label: "per period", split: split(finding, told.spans) }) : null,
     intervalLine(m),
     h(
       "p",

@@ -3,7 +3,7 @@
 import { call, over, part } from "./api.js";
 import { fresh, h, say, show } from "./dom.js";
 import { seconds } from "./format.js";
-import { fault, sentence, toast } from "./parts.js";
+import { fault, toast } from "./parts.js";
 
 /** A job's progress, until it is over. */
 export function progress(job, { cancelled = () => {} } = {}) {
@@ -42,8 +42,8 @@ export function progress(job, { cancelled = () => {} } = {}) {
       const text = now.state === "queued" ? "Waiting for its turn" : (now.stage || "Starting");
       if (stages[stages.length - 1] !== text) {
         stages.push(text);
-        show(list, stages.slice(-12).map((each) => h("li", {}, each)));
-        show(stage, sentence(text));
+        show(list, stages.length > 1 ? stages.slice(-12).map((each) => h("li", {}, each)) : null);
+        show(stage, `${text.charAt(0).toUpperCase()}${text.slice(1)} …`);
         say(text);
       }
       if (typeof now.seconds === "number") begun = performance.now() - 1000 * now.seconds;

@@ -71,6 +71,13 @@ def rollback(here: Here, name: Name) -> dict[str, Any]:
     return here.registry.standing(name).to_dict()
 
 
+@router.get("/{name}/backtest")
+def backtest(here: Here, name: Name) -> dict[str, Any]:
+    """The champion's test in full: every rule's score, the folds, the curves."""
+    champion = here.registry.version(here.model(name))
+    return {"version": champion.number, "backtest": here.loaded(champion).backtest}
+
+
 @router.get("/{name}/explanation")
 def explanation(here: Here, name: Name) -> dict[str, Any]:
     """What the champion rests on; null where an earlier release made it."""
