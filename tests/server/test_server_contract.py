@@ -18,7 +18,7 @@ from foretell.server.token import Token
 schemathesis = pytest.importorskip("schemathesis")
 
 HEADERS = {"Authorization": f"Bearer {SECRET}", "Host": f"127.0.0.1:{PORT}"}
-EXAMPLES = 12  # for each operation
+EXAMPLES = 8  # for each operation
 BOUNDED = settings(
     max_examples=EXAMPLES,
     deadline=None,
