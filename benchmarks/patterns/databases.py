@@ -41,8 +41,9 @@ def main() -> int:
         told = results[name]
         wrong += len(told["not_reproduced"])
         print(
-            f"{name:14} {told['seconds']:6.1f} s  {told['searched']:>9,} looked at, {told['frozen']} frozen, "
-            f"{told['headlines']} headlines; {told['reproduced']} of {told['findings']} come again by SQL"
+            f"{name:14} {told['seconds']:6.1f} s ({told['cpu_seconds']:.0f} s of CPU, load {told['load']:.0f})  "
+            f"{told['searched']:>9,} looked at, {told['frozen']} frozen, {told['headlines']} headlines; "
+            f"{told['reproduced']} of {told['findings']} come again by SQL"
         )
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
@@ -50,18 +51,22 @@ def main() -> int:
 
 
 def looked_at(folder: Path, time_limit: float) -> dict[str, Any]:
-    """One database: seconds of opening and of `patterns`, its headlines, and what did not come again."""
+    """One database: what `patterns` took, its headlines, and what did not come again.
+
+    `load` is the machine's meanwhile, whoever else works on it.
+    """
     start = time.perf_counter()
     with foretell.connect(str(folder), threads=2) as database:
         opened = time.perf_counter() - start
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         told = database.patterns(time_limit=time_limit)
-        seconds = time.perf_counter() - start
+        seconds, cpu = time.perf_counter() - start, time.process_time() - busy
         cursor = database.opened.store.cursor()
         failed = [f.key for f in told.findings if not comes_again(cursor, f)]
     return {
         "opened": round(opened, 1),
         "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu, 1),
         "load": round(os.getloadavg()[0], 1),
         "searched": told.searched,
         "frozen": told.frozen,

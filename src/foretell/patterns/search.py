@@ -158,6 +158,7 @@ def read(
             made.durations += [found] if found is not None else []
     if streams:
         parents = {k.parent for t in tables for p in paths_up(schema, t, 1) for k in p}
+        parents = {p for p in parents if not schema.links_up(p)}  # who goes through events, not an event
         for parent in sorted(parents):
             stream = stream_of(cursor, schema, parent, split, max(ends.values()))
             made.streams += [stream] if stream is not None else []
