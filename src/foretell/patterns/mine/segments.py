@@ -34,6 +34,7 @@ LEAST_EVENTS = 3  # early rows of an entity that is grouped at all
 LEAST_STABLE = 0.7  # adjusted Rand index between halves
 LEAST_LIKE = 0.7  # F1 of the plain words against the group
 LEAST_Z = 4.0
+LEAST_LASTING = 3.0  # in rows that did not pick the entities
 LEAST_MOVE = 0.05  # of the others' figure
 OUTCOMES = 3
 MOST_GROUPS = 6
@@ -281,12 +282,42 @@ def mine_segments(sheet: Sheet, *, seconds: float, seed: int) -> Mined:
             sample = candidate.sample(Part.EARLY)
             z = _strength(sample)
             if z >= LEAST_Z:
+                z = min(z, _lasting(candidate, float(_apart(sample.sums.sum(axis=0)))))
+            if z >= LEAST_LASTING:
                 others = float(sample.sums[:, 3].sum() / sample.sums[:, 2].sum())
                 apart.append(replace(candidate, strength=z, least=LEAST_MOVE * abs(others)))
         apart.sort(key=lambda c: -c.strength)
         found.extend(apart[:PER_GROUP])
     found.sort(key=lambda c: -c.strength)
     return Mined(tuple(found), searched)
+
+
+def _lasting(segment: Segment, early: float) -> float:
+    """|z| of the difference in the second half of the early part, between those whom the first half puts into
+    the segment and the others; 0 where it lies on the other side.
+
+    Who is picked for a figure has it extreme in the same rows, by chance alone.
+    """
+    sheet = segment.sheet
+    start, known = _bounds(sheet, Part.EARLY)
+    middle = (start + known) // 2
+    half = replace(sheet.take(sheet.part(Part.EARLY)), split=middle, gap=0)
+    behaviour = behaviour_of(half)
+    if behaviour is None:
+        return 0.0
+    shorter = (middle - start) / max(1, known - start)
+    limits = []
+    for limit in segment.limits:
+        if limit.figure == "rows":
+            limit = replace(limit, value=limit.value * shorter)
+        elif limit.figure == "since":
+            limit = replace(limit, value=limit.value - (known - middle) / DAY)
+        if limit.figure not in behaviour.figures:
+            return 0.0
+        limits.append(limit)
+    sample = replace(segment, behaviour=behaviour, limits=tuple(limits)).sample(Part.LATER)
+    later = float(_apart(sample.sums.sum(axis=0)))
+    return _strength(sample) if later * early > 0 else 0.0
 
 
 def behaviour_of(sheet: Sheet) -> Behaviour | None:

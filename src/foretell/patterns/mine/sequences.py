@@ -32,6 +32,7 @@ LEAST_FOLLOWED = 20
 LEAST_Z = 4.0
 LEAST_MOVE = 0.02  # between the shares after and before
 KEPT = 15
+PER_THEN = 3  # things that one type of event follows
 SPANS = 24  # windows in the early part, at least: errors of fewer cannot be told
 SURE = 0.98  # what nearly always follows is how the events are defined
 FAR = np.iinfo(np.int64).max
@@ -199,7 +200,7 @@ def mine_sequences(stream: Stream, *, seconds: float, seed: int) -> Mined:
     step_of = DAY if not (stream.times[known] % DAY).any() else 1
     windows = [w for w in WINDOWS if w >= step_of and w * SPANS <= stop - start]
     places = [np.flatnonzero(codes == k) for k in range(len(stream.types))]
-    found: list[Candidate] = []
+    found: list[Sequence] = []
     searched = 0
     for first, at in enumerate(places):
         if len(at) < LEAST_EVENTS:
@@ -219,7 +220,13 @@ def mine_sequences(stream: Stream, *, seconds: float, seed: int) -> Mined:
             if best is not None:
                 found.append(best)
     found.sort(key=lambda c: -c.strength)
-    return Mined(tuple(found[:KEPT]), searched)
+    kept: list[Candidate] = []
+    used: dict[int, int] = {}
+    for candidate in found:
+        used[candidate.then] = used.get(candidate.then, 0) + 1
+        if used[candidate.then] <= PER_THEN:
+            kept.append(candidate)
+    return Mined(tuple(kept[:KEPT]), searched)
 
 
 def _strength(
@@ -241,6 +248,8 @@ def _strength(
     share, difference = followed.mean(), more.mean()
     usual = _usual(walk, at[keep], others, start, stop, window).mean()
     if followed.sum() < LEAST_FOLLOWED or difference < LEAST_MOVE or share > SURE or share < 1.2 * usual:
+        return 0.0
+    if not preceded.any():  # the one cannot come before the other: a step of a process, and no news
         return 0.0
     centred = more - difference
     errors = []
