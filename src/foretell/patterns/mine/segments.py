@@ -458,7 +458,10 @@ def _plain_words(behaviour: Behaviour, group: Bools) -> tuple[Limit, ...]:
             both = one.holds(behaviour.figures[one.figure]) & other.holds(behaviour.figures[other.figure])
             score = _f1(both, group)
             if score > best[0] + 0.03:
-                best = score, tuple(sorted((one, other), key=lambda x: (x.figure, x.value)))
+                best = (
+                    score,
+                    tuple(sorted((one, other), key=lambda x: (x.figure != "rows", x.figure, x.value))),
+                )
     inside = int(behaviour.member(best[1]).sum())
     few = min(inside, len(group) - inside) < LEAST_MEMBERS
     return () if best[0] < LEAST_LIKE or few else best[1]
@@ -507,13 +510,13 @@ def _words(limit: Limit, sheet: Sheet) -> str:
         case "rows", False:
             return f"fewer than {figure(np.ceil(limit.value))} {sheet.title}"
         case "lately", True:
-            return f"none for the last {days}"
+            return f"no {sheet.title} for the last {days}"
         case "lately", False:
-            return f"one in the last {days}"
+            return f"{sheet.title} in the last {days}"
         case "since", True:
-            return f"the first one at least {days} before"
+            return f"the first of their {sheet.title} at least {days} before"
         case "since", False:
-            return f"the first one less than {days} before"
+            return f"the first of their {sheet.title} less than {days} before"
     outcome = sheet.outcome(limit.figure)
     held = figure(limit.value, outcome.share)
     what = f"a share of {outcome.title}" if outcome.share else f"a mean {outcome.title}"
