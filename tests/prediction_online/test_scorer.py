@@ -43,7 +43,7 @@ def learned() -> Iterator[Learned]:
     with connect(tables) as db:
         lapse = db.query("PREDICT COUNT(orders.*, 0, 14, days) = 0 FOR EACH customers.id")
         spend = db.query("PREDICT SUM(orders.amount, 0, 14, days) FOR EACH customers.id")
-        yield Learned(lapse.fit(time_limit=6), spend.fit(time_limit=6), tables)
+        yield Learned(lapse.fit(time_limit=3), spend.fit(time_limit=3), tables)
 
 
 def batch(model: Model, target: Any) -> dict[Any, dict[str, Any]]:
@@ -194,7 +194,7 @@ def hostile() -> tuple[dict[str, pa.Table], Model]:
     made = {"customers": tables["customers"], HOSTILE: orders}
     with connect(made) as db:
         question = db.query(f'PREDICT COUNT("{HOSTILE}".*, 0, 14, days) = 0 FOR EACH customers.id')
-        return made, question.fit(time_limit=3)
+        return made, question.fit(time_limit=2)
 
 
 @pytest.mark.parametrize("write", EVERY)

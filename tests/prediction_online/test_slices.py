@@ -22,7 +22,7 @@ from foretell.sources.rows import Reader, open_rows
 from foretell.task.model import Task
 from foretell.testing.random_databases import RandomDatabase, make_database, make_task
 
-SEEDS = range(18)
+SEEDS = range(20, 34)
 ENTITIES = 3
 
 
@@ -113,6 +113,6 @@ def test_a_slice_gives_what_the_whole_database_gives(seed: int) -> None:
 
 
 def test_a_missing_hop_is_seen() -> None:
-    found = [n for seed in range(16) if (n := differing(seed, without=True)) is not None]
+    found = [n for seed in range(20, 34) if (n := differing(seed, without=True)) is not None]
     assert len(found) >= 5
     assert sum(n > 0 for n in found) >= 0.6 * len(found)
