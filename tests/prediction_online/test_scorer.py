@@ -204,3 +204,16 @@ def test_names_with_anything_in_them_are_read(write: Any, hostile: Any, tmp_path
         wanted = batch(model, target)
         with model.scorer(target) as scorer:
             assert same(scorer.score(7, as_of=CUTOFF), wanted[7])
+
+
+def test_an_old_copy_is_renewed_behind_the_callers_back(learned: Learned) -> None:
+    with Scorer(learned.lapse, learned.tables, renew=0.0) as scorer:
+        split = next(iter(scorer._splits.values()))
+        if split.copied is None:
+            pytest.skip("nothing of this model reads everybody")
+        first = split.copied.read_at
+        before = scorer.score(7, as_of=CUTOFF)
+        assert split.copied._renewing is not None
+        split.copied._renewing.join()
+        assert split.copied.read_at > first
+        assert scorer.score(7, as_of=CUTOFF).values == before.values

@@ -6,12 +6,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from foretell.core.errors import DataError
+from foretell.core.errors import DataError, ForetellError
 from foretell.core.progress import QUIET
 from foretell.core.time import Instant
 from foretell.discovery.conform import conform
@@ -143,8 +144,13 @@ class Copied:
     def _renew_behind(self) -> None:
         with self._lock:
             if self._renewing is None or not self._renewing.is_alive():
-                self._renewing = threading.Thread(target=self.renew, name="foretell-copy", daemon=True)
+                self._renewing = threading.Thread(target=self._try, name="foretell-copy", daemon=True)
                 self._renewing.start()
+
+    def _try(self) -> None:
+        """Renew the copy; where the database cannot be read the old one stays, and its age tells."""
+        with suppress(ForetellError):
+            self.renew()
 
     def _read(self) -> Copy:
         now = self._clock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self, TypeAlias, overload
@@ -443,6 +443,10 @@ class Scorer:
         while self._readers:
             self._readers.pop().close()
         self._benches.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # it may not have come as far as to hold anything
+            self.close()
 
     def __enter__(self) -> Self:
         return self
