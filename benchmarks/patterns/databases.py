@@ -41,7 +41,7 @@ def main() -> int:
         told = results[name]
         wrong += len(told["not_reproduced"])
         print(
-            f"{name:14} {told['seconds']:6.1f} s, of CPU {told['cpu_seconds']:.0f} s, load {told['load']:.0f}; "
+            f"{name:14} {told['seconds']:6.1f} s, CPU {told['cpu_seconds']:.0f} s, load {told['load']:.0f}; "
             f"{told['searched']:>9,} looked at, {told['frozen']} frozen, {told['headlines']} headlines; "
             f"{told['reproduced']} of {told['findings']} come again by SQL"
         )

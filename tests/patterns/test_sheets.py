@@ -18,6 +18,7 @@ from foretell.core.progress import QUIET
 from foretell.core.time import DAY, format_instant
 from foretell.features.matrix import Categorical
 from foretell.patterns import search
+from foretell.patterns.contents import is_first_seen
 from foretell.patterns.sheet import Attribute, Outcome, Part, Sheet
 from foretell.patterns.tables import table_sheet
 from foretell.pipeline import Database
@@ -214,3 +215,61 @@ def test_parts_do_not_meet(orders: Sheet) -> None:
     assert not (early & later).any() and (early | later).all()
     gapped = replace(orders, gap=30 * DAY)
     assert gapped.part(Part.EARLY).sum() < early.sum()
+
+
+def matches_and_goals() -> dict[str, pa.Table]:
+    """Goals of a match come in the order of their minutes; readings are of three unlike things."""
+    rng = np.random.default_rng(5)
+    n = 300
+    at = START + np.arange(n) * DAY
+    minutes = np.sort(rng.integers(1, 90, (n, 4)), axis=1)
+    thing = rng.choice(["heat", "dust", "noise"], 4 * n)
+    return {
+        "matches": pa.table({"match_id": np.arange(n), "played": pa.array(at, pa.timestamp("us"))}),
+        "goals": pa.table(
+            {
+                "goal_id": np.arange(4 * n),
+                "match_id": np.repeat(np.arange(n), 4),
+                "played": pa.array(np.repeat(at, 4), pa.timestamp("us")),
+                "minute": minutes.ravel(),
+                "speed": rng.normal(90, 9, 4 * n).round(1),
+                "thing": thing,
+                "reading": rng.normal(size=4 * n) + 4.0 * (thing == "heat") + 8.0 * (thing == "noise"),
+            }
+        ),
+    }
+
+
+def test_a_number_that_runs_along_describes_a_row_and_unlike_readings_are_told_apart() -> None:
+    with foretell.connect(matches_and_goals()) as database:
+        sheet = sheet_of(database, "goals", START + 180 * DAY)
+        same_as_source(sheet, database.opened.store.cursor())
+        whole = sheet_of(database, "matches", START + 180 * DAY)
+    assert "minute" in {a.name for a in sheet.attributes}
+    outcomes = {o.name for o in sheet.outcomes}
+    assert "speed" in outcomes and "minute" not in outcomes and "reading" not in outcomes
+    assert {f"reading of {t}" for t in ("heat", "dust", "noise")} <= outcomes
+    assert "goals minute" not in {o.name for o in whole.outcomes}
+    assert "goals speed" in {o.name for o in whole.outcomes}
+
+
+def test_things_that_were_seen_are_no_main_table() -> None:
+    frames = dict(FRAMES)
+    first = np.full(120, START + 500 * DAY)
+    np.minimum.at(
+        first,
+        frames["orders"]["customer_id"].to_numpy(),
+        frames["orders"]["ordered_at"].cast(pa.int64()).to_numpy(),
+    )
+    frames["regions"] = pa.table({"region_id": np.arange(5), "label": [f"region {k}" for k in range(5)]})
+    frames["customers"] = pa.table(
+        {
+            "customer_id": np.arange(120),
+            "region_id": np.arange(120) % 5,
+            "first_order": pa.array(first, pa.timestamp("us")),
+        }
+    )
+    with foretell.connect(frames) as database:
+        cursor = database.opened.store.cursor()
+        assert is_first_seen(cursor, database.schema, "customers")
+        assert not is_first_seen(cursor, database.schema, "orders")  # its lines come with it
