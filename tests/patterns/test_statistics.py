@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -15,7 +17,9 @@ from foretell.patterns.statistics import (
     clustered,
     estimate,
     figure,
+    given_early,
     holm,
+    in_common,
     interval,
     left_out,
 )
@@ -124,6 +128,43 @@ def test_a_group_in_which_nothing_happened_is_not_sure_of_it() -> None:
     held = estimate(Sample(sums, apart, who, when, 120, 4000, floor=floor))
     assert bare.p() < 0.001
     assert 0.05 < held.p() < 0.5
+
+
+def test_what_was_chosen_for_its_chance_is_not_confirmed_by_the_same_chance() -> None:
+    """Customers keep their ways: of 25 marks that mean nothing, the best of the early part is best again."""
+    plain, given = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        ways = rng.normal(size=150)
+        who, when = np.repeat(np.arange(150), 8), rng.integers(0, 30, 1200)
+        y = [ways[who] + 0.7 * rng.normal(size=1200) for _ in range(2)]
+        best = None
+        for mark in (rng.random((25, 150)) < 0.3).astype(np.float64)[:, who]:
+            one, two = (
+                Sample(np.stack([mark, mark * v, 1 - mark, (1 - mark) * v], axis=1), apart, who, when, 9, 9)
+                for v in y
+            )
+            early = estimate(one)
+            if best is None or abs(early.z()) > abs(best[0].z()):
+                best = early, one, two
+        assert best is not None
+        early, one, two = best
+        later, side = estimate(two), np.sign(early.z())
+        common = in_common(one, two, early, later)
+        assert 0.6 < common <= 0.95
+        plain.append(stats.norm.sf(side * later.z()))
+        given.append(stats.norm.sf(side * given_early(early.z(), later.z(), common)))
+    assert np.mean(np.array(plain) < 0.05) > 0.4
+    assert np.mean(np.array(given) < 0.05) < 0.15
+
+
+def test_others_who_come_later_share_no_chance() -> None:
+    rng = np.random.default_rng(16)
+    one = contrast(rng, people=60, dates=40)
+    new = contrast(rng, people=60, dates=40)
+    other = replace(new, entities=new.entities + 1000)
+    assert in_common(one, other, estimate(one), estimate(other)) == 0.0
+    assert in_common(one, new, estimate(one), estimate(new)) < 0.6
 
 
 def test_sums_are_clustered_like_a_loop_does() -> None:

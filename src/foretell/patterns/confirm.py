@@ -1,5 +1,8 @@
 """Confirmation: the list of candidates is frozen on the early part, then the later part judges it, once.
 
+Entities that have rows in both parts bring their chance along, so that the later part alone would confirm
+what the early part was searched for: tests are of the later figure given the early one (`given_early`).
+
 `freeze` asks candidates for early rows and early figures alone, and `judge` takes a list that is frozen. All
 that were frozen count as tests, whatever comes of them.
 
@@ -16,6 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from scipy.stats import norm
 
 from foretell.core.time import Instant
 from foretell.features.matrix import Floats
@@ -23,7 +27,16 @@ from foretell.patterns.candidate import Candidate, Mined, Sample
 from foretell.patterns.collapse import Kept
 from foretell.patterns.finding import Finding, Kind, Measured, Status
 from foretell.patterns.sheet import Part
-from foretell.patterns.statistics import Estimate, benjamini_hochberg, estimate, figure, holm, interval
+from foretell.patterns.statistics import (
+    Estimate,
+    benjamini_hochberg,
+    estimate,
+    figure,
+    given_early,
+    holm,
+    in_common,
+    interval,
+)
 from foretell.patterns.trivial import whole
 
 HEADLINE = 0.05
@@ -119,13 +132,15 @@ def in_turns(early: Sequence[Early]) -> Iterator[Early]:
 
 @dataclass(frozen=True)
 class _Later:
-    """A frozen statement with what the later part says."""
+    """A frozen statement with what the later part says; `common` is the chance that both parts share."""
 
     source: Source
     candidate: Candidate
     chosen: Chosen
     sample: Sample
     estimate: Estimate
+    before: float  # z of the early figure
+    common: float
 
     @property
     def side(self) -> float:
@@ -141,7 +156,9 @@ class _Later:
     def p(self) -> float:
         """One-sided, for the tests: the list was frozen with the side on which a figure lies."""
         half = self.estimate.p(self.sample.null) / 2
-        return half if self.distance > 0 else 1.0 - half
+        plain = half if self.distance > 0 else 1.0 - half
+        beyond = given_early(self.before, self.estimate.z(self.sample.null), self.common)
+        return max(plain, float(norm.sf(self.side * beyond)))
 
     @property
     def matters(self) -> bool:
@@ -154,7 +171,13 @@ def judge(chosen: Sequence[tuple[Source, Candidate, Chosen]], *, seed: int) -> l
     later = []
     for source, candidate, held in chosen:
         sample = candidate.sample(Part.LATER)
-        later.append(_Later(source, candidate, held, sample, estimate(sample)))
+        known = estimate(sample)
+        before, common = 0.0, 0.0
+        if candidate.kind not in SIDELESS and known.freedom > 0:
+            early = candidate.sample(Part.EARLY)
+            told = estimate(early)
+            before, common = told.z(early.null), in_common(early, sample, told, known)
+        later.append(_Later(source, candidate, held, sample, known, before, common))
     p = np.array([x.p for x in later], dtype=np.float64)
     findings = [
         _finding(x, float(a), float(b), seed) for x, a, b in zip(later, holm(p), benjamini_hochberg(p))
