@@ -77,9 +77,9 @@ def test_models_versions_and_promotions(shop: Path, tmp_path: Path) -> None:
         assert (told["champion"], told["challenger"], len(told["versions"])) == (1, 3, 3)
         assert own.get("/api/models")["models"][0]["name"] == "churn"
         assert own.get("/api/models/churn/versions/2")["query"].startswith("PREDICT")
-        with ThreadPoolExecutor(6) as pool:
-            body = {"version": 2, "epoch": told["epoch"]}
-            calls = [pool.submit(own.client.post, "/api/models/churn/promote", json=body) for _ in range(6)]
+        body = {"version": 2, "epoch": told["epoch"]}
+        with own.client as client, ThreadPoolExecutor(6) as pool:  # one loop for all of them, as in a server
+            calls = [pool.submit(client.post, "/api/models/churn/promote", json=body) for _ in range(6)]
             statuses = sorted(c.result().status_code for c in calls)
         assert statuses == [200, *[409] * 5]
         assert own.post("/api/models/churn/rollback")["champion"] == 1

@@ -57,18 +57,26 @@ def version(here: Here, name: Name, number: Number) -> dict[str, Any]:
 
 
 @router.post("/{name}/promote", responses=told(StandingTold))
-def promote(here: Here, name: Name, asked: Promote) -> dict[str, Any]:
+async def promote(here: Here, name: Name, asked: Promote) -> dict[str, Any]:
     """Make a version the champion; a conflict where the model was changed after `epoch`."""
-    here.model(name)
-    here.registry.promote(Reference(name, asked.version), epoch=asked.epoch, reason="asked for on the page")
-    return here.registry.standing(name).to_dict()
+
+    def work() -> dict[str, Any]:
+        version = Reference(here.model(name), asked.version)
+        here.registry.promote(version, epoch=asked.epoch, reason="asked for on the page")
+        return here.registry.standing(name).to_dict()
+
+    return await here.changing.run(work)
 
 
 @router.post("/{name}/rollback", responses=told(StandingTold))
-def rollback(here: Here, name: Name) -> dict[str, Any]:
+async def rollback(here: Here, name: Name) -> dict[str, Any]:
     """Make the champion before this one the champion again."""
-    here.registry.rollback(here.model(name), reason="asked for on the page")
-    return here.registry.standing(name).to_dict()
+
+    def work() -> dict[str, Any]:
+        here.registry.rollback(here.model(name), reason="asked for on the page")
+        return here.registry.standing(name).to_dict()
+
+    return await here.changing.run(work)
 
 
 @router.get("/{name}/backtest")
