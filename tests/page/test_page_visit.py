@@ -142,14 +142,18 @@ def test_a_query_is_mended_asked_and_read_by_keyboard(visit: Visit) -> None:
     visit.press("Enter")
     bar = page.get_by_role("progressbar")
     bar.wait_for()
-    page.wait_for_function("document.querySelectorAll('.stages li').length > 1")
     visit.look("progress")
     page.locator(".verdict .lead").wait_for()
     assert "baseline" in page.locator(".verdict .lead").inner_text()
     plot = page.get_by_role("region", name="Plots", exact=True).locator("img").first
     plot.wait_for(state="attached")
     plot.scroll_into_view_if_needed()
-    page.wait_for_function("[...document.images].some(i => i.naturalWidth > 100)")
+    for _ in range(100):
+        if page.evaluate("[...document.images].some(i => i.naturalWidth > 100)"):
+            break
+        page.wait_for_timeout(100)
+    else:
+        raise AssertionError("no plot was drawn")
     visit.look("answer")
     visit.tab_to("tbody a[href*='#/ask/']")
     visit.press("Enter")
@@ -157,7 +161,7 @@ def test_a_query_is_mended_asked_and_read_by_keyboard(visit: Visit) -> None:
     assert re.search(r"Without (this row|these \d+ rows) it would be", page.locator("dialog").inner_text())
     visit.look("reasons")
     visit.press("Escape")
-    page.wait_for_function("!document.querySelector('dialog')")
+    page.locator("dialog").wait_for(state="detached")
     assert page.evaluate("document.activeElement.matches('tbody a')")
 
 
@@ -186,7 +190,7 @@ def test_an_answer_is_kept_and_a_version_promoted(visit: Visit) -> None:
     for part in ("explanation", "grades", "monitoring", "predictions", "history"):
         visit.go(f"/models/churn/{part}")
         page.locator(f".tabs a[aria-current][href$='{part}']").wait_for()
-        page.wait_for_function("!document.querySelector('.loading')")
+        page.locator(".loading").first.wait_for(state="detached")
         visit.look(f"model-{part}")
     visit.go("/models/churn/score/7")
     page.locator("#scored .big").wait_for()
