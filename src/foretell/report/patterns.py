@@ -135,9 +135,8 @@ def headline_sql(told: Patterns, *, top: int = 20) -> str:
     parts = ["-- Run each in DuckDB, with the database attached and in use; the figure is its last result."]
     for number, found in enumerate(told.headlines[:top], 1):
         m = found.measured
-        parts.append(
-            f"-- {number}. {_shown(found.sentence)}\n-- value {m.value!r}, support {m.support}\n{found.sql.strip()}"
-        )
+        figure = f"-- value {m.value!r}, support {m.support}"
+        parts.append(f"-- {number}. {_shown(found.sentence)}\n{figure}\n{found.sql.strip()}")
     return "\n\n".join(parts) + "\n"
 
 
