@@ -77,16 +77,21 @@ def clustered(sums: Floats, clusters: Ints) -> Floats:
     >>> clustered(np.array([[1.0], [2.0], [4.0]]), np.array([5, 0, 5])).tolist()
     [[2.0], [5.0]]
     """
+    return by_cluster(sums, clusters)[1]
+
+
+def by_cluster(sums: Floats, clusters: Ints) -> tuple[Ints, Floats]:
+    """The clusters that are there, ascending, and their sums."""
     if not len(sums):
-        return sums
+        return clusters, sums
     low = int(clusters.min())
     if int(clusters.max()) - low > 4 * len(clusters) + 1000:
-        _, codes = np.unique(clusters, return_inverse=True)
+        names, codes = np.unique(clusters, return_inverse=True)
     else:
-        codes = clusters - low
-    there = np.bincount(codes) > 0
-    columns = [np.bincount(codes, weights=c)[there] for c in sums.T]
-    return np.stack(columns, axis=1)
+        there = np.bincount(clusters - low) > 0
+        names = np.flatnonzero(there) + low
+        codes = (np.cumsum(there) - 1)[clusters - low]
+    return names, np.stack([np.bincount(codes, weights=c) for c in sums.T], axis=1)
 
 
 def left_out(sample: Sample, groups: Floats) -> tuple[float, float]:
@@ -158,8 +163,7 @@ def in_common(early: Sample, later: Sample, before: Estimate, after: Estimate) -
 
 def _pulls(sample: Sample, clusters: Ints) -> tuple[Ints, Floats]:
     """Clusters, and how much the figure moves without each."""
-    ids, codes = np.unique(clusters, return_inverse=True)
-    groups = np.stack([np.bincount(codes, weights=c) for c in sample.sums.T], axis=1)
+    ids, groups = by_cluster(sample.sums, clusters)
     total = groups.sum(axis=0)
     with np.errstate(all="ignore"):
         return ids, np.nan_to_num(sample.finish(total) - sample.finish(total - groups))
