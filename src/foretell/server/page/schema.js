@@ -125,6 +125,18 @@ const legend = () =>
     h("span", {}, "An arrow leads from a row to the row that it belongs to. Choose a table to look closer."),
   );
 
+/** Bring the table that is chosen into the drawing's part that is seen. */
+function centre(drawn) {
+  const box = drawn.querySelector("a[aria-current] rect");
+  if (!box) return;
+  drawn.scrollTo(Number(box.getAttribute("x")) - (drawn.clientWidth - WIDE) / 2, Number(box.getAttribute("y")) - (drawn.clientHeight - TALL) / 2);
+}
+
+function toLookAt(notes) {
+  const list = (some_) => h("ul", { class: "bullets" }, some_.map((note) => h("li", {}, note)));
+  return section("To look at", list(notes.slice(0, 8)), notes.length > 8 ? h("details", {}, h("summary", {}, `${count(notes.length - 8)} more`), list(notes.slice(8))) : null);
+}
+
 function overview(shown) {
   return table(
     "Tables",
@@ -347,12 +359,13 @@ export const schema = {
           h("div", {}, held.tables.length ? graph(shown, chosen?.name) : null, legend()),
           chosen ? inspector(shown, chosen, redraw) : null,
         ),
-        notes.length ? section("To look at", h("ul", { class: "bullets" }, notes.map((note) => h("li", {}, typeof note === "string" ? note : note.text ?? note.message)))) : null,
+        notes.length ? toLookAt(notes) : null,
         held.tables.length ? section("All tables", overview(shown)) : null,
         unsaved(redraw),
       );
       const drawn = place.querySelector(".graph");
       if (at && drawn) drawn.scrollTo(...at);
+      else if (drawn) requestAnimationFrame(() => centre(drawn));
       if (focus) document.getElementById(focus)?.focus({ preventScroll: false });
     };
     redraw();
