@@ -36,6 +36,7 @@ class Service:
     streams: Streams = field(default_factory=Streams)
     shelf: Shelf = field(default_factory=Shelf)
     drawing: Lane = field(default_factory=lambda: Lane(1, 64))  # the drawing tool is one
+    reading: Lane = field(default_factory=lambda: Lane(3, 256))  # queries, which may be meant to cost much
     changing: Lane = field(default_factory=lambda: Lane(2, 64))  # the registry has one writer at a time
     asking: Lane = field(default_factory=lambda: Lane(4, 64))  # scores, reasons, previews, corrections
 

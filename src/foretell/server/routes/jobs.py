@@ -29,13 +29,13 @@ def ask(here: Here, asked: Annotated[JobAsked, Body()]) -> dict[str, Any]:
 
 
 @router.get("", responses=told(JobsTold))
-def jobs(here: Here) -> dict[str, Any]:
+async def jobs(here: Here) -> dict[str, Any]:
     """The jobs that are remembered, the latest first."""
     return {"jobs": [here.job(j) for j in here.jobs.list()]}
 
 
 @router.get("/{id}", responses=told(JobTold))
-def job(here: Here, id: Id) -> dict[str, Any]:
+async def job(here: Here, id: Id) -> dict[str, Any]:
     """How far a job is."""
     return here.job(here.jobs.job(id))
 

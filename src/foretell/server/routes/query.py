@@ -14,15 +14,19 @@ from foretell.query.parser import parse
 from foretell.server.answers import CheckTold, SuggestionsTold, told
 from foretell.server.completion import complete as completed
 from foretell.server.payloads import Query, QueryAt
-from foretell.server.service import Here
+from foretell.server.service import Here, Service
 from foretell.task.bind import bind
 
 router = APIRouter(tags=["query"], prefix="/query")
 
 
 @router.post("/check", responses=told(CheckTold))
-def check(here: Here, asked: Query) -> dict[str, Any]:
+async def check(here: Here, asked: Query) -> dict[str, Any]:
     """What a query means; an error says where it is at fault (`start` and `end`, in characters)."""
+    return await here.reading.run(lambda: _meaning(here, asked))
+
+
+def _meaning(here: Service, asked: Query) -> dict[str, Any]:
     task = bind(parse(asked.query), here.holding.schema)
     return {
         "description": describe_task(task),
@@ -34,19 +38,20 @@ def check(here: Here, asked: Query) -> dict[str, Any]:
 
 
 @router.post("/judge")
-def judge(here: Here, asked: Query) -> dict[str, Any]:
+async def judge(here: Here, asked: Query) -> dict[str, Any]:
     """As `check`, for one who asks at every key: a query at fault is an answer too, told as `fault`."""
     _ = here.holding.schema  # where that cannot be had, it is an error here as well
     try:
-        return {**check(here, asked), "fault": None}
+        return {**await here.reading.run(lambda: _meaning(here, asked)), "fault": None}
     except ForetellError as error:
         return {"fault": here.veil.error(error)}
 
 
 @router.post("/complete", responses=told(SuggestionsTold))
-def complete(here: Here, asked: QueryAt) -> dict[str, Any]:
+async def complete(here: Here, asked: QueryAt) -> dict[str, Any]:
     """What may stand at the caret."""
-    found = completed(asked.query, asked.position, here.holding.schema, here.values.of)
+    schema, values = here.holding.schema, here.values.of
+    found = await here.reading.run(lambda: completed(asked.query, asked.position, schema, values))
     return {"suggestions": [asdict(s) for s in found]}
 
 

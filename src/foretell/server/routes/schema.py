@@ -33,7 +33,7 @@ def about(here: Here) -> dict[str, Any]:
 
 
 @router.get("/schema", responses=told(SchemaTold))
-def schema(here: Here) -> dict[str, Any]:
+async def schema(here: Here) -> dict[str, Any]:
     """Tables, columns and links, each with why it is believed."""
     return shown_schema(here)
 
