@@ -148,7 +148,7 @@ def in_common(early: Sample, later: Sample, before: Estimate, after: Estimate) -
     """The correlation of two parts' errors that comes from entities, and other things, with rows in both.
 
     A customer's ways do not change at the split: what chance did to the early part through them it does to
-    the later part again. 0 where nothing is shared; at most 0.95.
+    the later part again. 0 where nothing is shared, or clusters are no more alike than rows; at most 0.95.
     """
     scale = before.error * after.error
     if not np.isfinite(scale) or scale <= 0:
@@ -157,8 +157,14 @@ def in_common(early: Sample, later: Sample, before: Estimate, after: Estimate) -
     for one, other in zip((early.entities, *early.others), (later.entities, *later.others)):
         (ids, pull), (others, push) = _pulls(early, one), _pulls(later, other)
         _, left, right = np.intersect1d(ids, others, assume_unique=True, return_indices=True)
-        covariance += max(0.0, float(pull[left] @ push[right]))
+        most = _beyond_rows(early, pull) * _beyond_rows(later, push)
+        covariance += min(max(0.0, float(pull[left] @ push[right])), float(np.sqrt(most)))
     return min(0.95, covariance / scale)
+
+
+def _beyond_rows(sample: Sample, pulls: Floats) -> float:
+    """The variance that clusters have beyond that of their rows: only this can come again."""
+    return max(0.0, float(pulls @ pulls) - left_out(sample, sample.sums)[0])
 
 
 def _pulls(sample: Sample, clusters: Ints) -> tuple[Ints, Floats]:
