@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from foretell.core.jsonable import jsonable
 from foretell.core.random import generator
@@ -101,6 +100,8 @@ class _Draws:
 
     def sums(self, place: Ints, size: int, values: Floats) -> tuple[Floats, Floats]:
         """(DRAWS, size) rows drawn at each place, and the sums of their values."""
+        from scipy.sparse import csr_matrix  # where it is used: reading a model's file needs no SciPy
+
         shape = (self.drawn.shape[1], size)
         each = (np.ones(len(place)), values)
         rows, held = (csr_matrix((v, (self.member, place)), shape) for v in each)  # (entities, size), summed

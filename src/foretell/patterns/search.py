@@ -46,7 +46,7 @@ from foretell.store import Store
 
 TABLES = 5  # looked at where none is named
 LEAST_ROWS = 200
-EARLY = 0.6  # of a table's rows
+EARLY = 0.5  # of a table's rows
 MINING = 0.5  # of what time is left once everything is read
 FROZEN = 60
 ODDITIES = 9
@@ -166,7 +166,7 @@ def read(
 
 
 def split_of(cursor: Any, schema: Schema, ends: dict[str, Instant]) -> Instant | None:
-    """The first instant of the later part: a day by which three fifths of the rows of most tables lie."""
+    """The first instant of the later part: a day by which half of the rows of most tables lie."""
     found = []
     for name, end in ends.items():
         source = text_of(RowsOf(schema, name).select({}))

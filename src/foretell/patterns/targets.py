@@ -36,7 +36,7 @@ from foretell.task.model import Task, TaskKind
 ROWS = 60_000  # of more, only some cutoffs are taken, evenly spread
 FEATURES = 24
 CLASSES = 6
-EARLY = 0.6  # of the rows
+EARLY = 0.5  # of the rows
 LATER = 12  # cutoffs at least, where there are twice as many: fewer carry no claim
 MEASURES = ("count", "recency", "sum", "mean", "tenure", "distinct", "last_category")
 
