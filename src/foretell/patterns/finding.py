@@ -70,7 +70,7 @@ class Finding:
     measured: Measured
     series: tuple[tuple[Instant, float], ...]
     sql: str
-    also: tuple[str, ...] = ()  # statements of nearly the same rows that it stands for
+    also: tuple[str, ...] = ()  # keys of statements of nearly the same rows that it stands for
 
     def to_dict(self) -> dict[str, Any]:
         held = asdict(self)

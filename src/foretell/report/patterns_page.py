@@ -56,7 +56,8 @@ def _headline(found: Finding, place: int) -> tuple[Any, ...]:
         [(number(m.value), f"{number(m.low)} to {number(m.high)}", number(m.null), f"{m.support:,}",
           f"{m.population:,}", f"{m.adjusted:.2g}", share(m.stability))],
     )  # fmt: skip
-    also = (Fold("Said of nearly the same rows", (Points(found.also),)),) if found.also else ()
+    stands = f"Stands for {plural(len(found.also), 'other statement')} of nearly the same rows."
+    also = (Words(stands),) if found.also else ()
     return (
         figures,
         drawings([replace(finding_plot(found, place), title="The figure over time")]),

@@ -79,9 +79,9 @@ function intervalLine(m) {
   );
 }
 
-/** How much of the series is the early part, as the words about its rows tell. */
-function split(finding, spans) {
-  const cut = /to (\d{4}-\d\d-\d\d), confirmed/.exec(spans?.[finding.sheet] ?? "")?.[1];
+/** How much of the series is the early part. */
+function split(finding, splits) {
+  const cut = splits?.[finding.sheet];
   if (!cut || !finding.series?.length) return null;
   const at = finding.series.findIndex(([t]) => t >= cut);
   return at < 0 ? null : at / finding.series.length;
@@ -94,7 +94,7 @@ function card(finding, told) {
     {},
     h("p", { class: "meta" }, h("span", { class: "tag accent" }, KINDS[finding.kind] ?? finding.kind), finding.sheet ? h("span", {}, finding.sheet) : null),
     h("p", { class: "told" }, sentence(finding.sentence)),
-    finding.series?.length > 1 ? sparkline(finding.series, { label: "per period", split: split(finding, told.spans) }) : null,
+    finding.series?.length > 1 ? sparkline(finding.series, { label: "per period", split: split(finding, told.splits) }) : null,
     intervalLine(m),
     h(
       "p",
@@ -103,7 +103,7 @@ function card(finding, told) {
       m.entities ? h("span", {}, some(m.entities, "entity", "entities")) : null,
       Number.isFinite(m.stability) ? h("span", {}, `held in ${percent(m.stability)} of periods`) : null,
     ),
-    finding.also?.length ? h("details", {}, h("summary", {}, `${some(finding.also.length, "other statement")} of nearly the same rows`), h("ul", { class: "bullets small" }, finding.also.map((each) => h("li", {}, each)))) : null,
+    finding.also?.length ? h("p", { class: "quiet small" }, `Stands for ${some(finding.also.length, "other statement")} of nearly the same rows.`) : null,
     finding.sql ? sql(finding.sql) : null,
   );
 }
