@@ -102,7 +102,7 @@ def history(series: Sequence[tuple[Instant, float]], split: Instant | None) -> s
 def sure(found: Finding) -> str:
     """How far the later part bears a statement out, in one line."""
     m = found.measured
-    steady = "" if np.isnan(m.stability) else f", so in {share(m.stability)} of periods"
+    steady = "" if np.isnan(m.stability) else f", on this side in {share(m.stability)} of periods"
     chance = "p < 0.0001" if m.adjusted < 0.0001 else f"p = {m.adjusted:.2g}"
     return (
         f"{found.kind.value}: later {amount(m.value)} ({amount(m.low)} to {amount(m.high)}), "
