@@ -18,7 +18,8 @@ from foretell.patterns.sheet import Attribute, Bools, Ints, Outcome
 
 WHOLE = 0.95  # of the rows: a group of more is everybody
 CONSTANT = 0.995  # of the rows have one value
-SETTLED = 0.98  # of the outcome's variance, told by the attribute
+SETTLED = 0.9  # of the outcome's variance, told by the attribute: beyond, the two are one measured twice
+TOGETHER = 0.98  # rank correlation with the outcome
 FOLLOWS = 0.995  # of the rows have the attribute that the outcome settles
 IDENTIFIES = 0.9  # different values per row
 TIME = 0.98  # rank correlation with the time
@@ -134,7 +135,7 @@ def _defines(attribute: Attribute, held: Column, outcome: Outcome, y: Floats) ->
     if not outcome.share:
         if held.numbers is not None:
             known = np.isfinite(held.numbers)
-            if known.sum() > 20 and abs(_ranked(held.numbers[known], y[known])) >= SETTLED:
+            if known.sum() > 20 and abs(_ranked(held.numbers[known], y[known])) >= TOGETHER:
                 return "it rises and falls with the outcome as one"
         if _follows(held, y):
             return "it follows from the outcome"
