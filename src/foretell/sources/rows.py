@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, Protocol, TypeAlias, cast
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from foretell.core.errors import SchemaError, UsageError
+from foretell.core.text import did_you_mean
 from foretell.schema.model import DType, Table
 from foretell.sources.base import Source
 
@@ -55,6 +56,35 @@ class Reader(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def known_table(name: str, live: Iterable[str]) -> None:
+    """Refuse a table of the model's that the database does not have any more."""
+    if name not in (there := list(live)):
+        raise SchemaError(
+            f"table {name!r} is missing: it was there when the model was trained",
+            mend=did_you_mean(name, there),
+        )
+
+
+def known_columns(table: str, names: Iterable[str], live: Iterable[str]) -> None:
+    """Refuse columns of the model's that the table does not have any more."""
+    there = list(live)
+    for name in names:
+        if name not in there:
+            raise SchemaError(
+                f"column {table}.{name} is missing: it was there when the model was trained",
+                mend=did_you_mean(name, there),
+            )
+
+
+def escaped(sql: str) -> str:
+    """SQL for a driver that fills in values at per cent signs, in which such a sign stands for itself.
+
+    >>> escaped('"5% off"')
+    '"5%% off"'
+    """
+    return sql.replace("%", "%%")
 
 
 def fitted(table: Table, columns: Sequence[str], found: pa.Table) -> pa.Table:

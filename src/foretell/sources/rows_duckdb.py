@@ -11,15 +11,14 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from foretell.core.errors import SchemaError, SourceError
-from foretell.core.text import did_you_mean
+from foretell.core.errors import SourceError
 from foretell.schema.model import DType, Table
 from foretell.sources.base import RawColumn, RawTable
 from foretell.sources.duckdb import DuckDBSnapshot, DuckDBSource, open_read_only, portable
 from foretell.sources.files import FilesSnapshot, FilesSource
 from foretell.sources.frames import FramesSnapshot, FramesSource
 from foretell.sources.naming import quote
-from foretell.sources.rows import ARROW, Keys, fitted
+from foretell.sources.rows import ARROW, Keys, fitted, known_columns, known_table
 
 FEW = 50
 """So many keys are written into a statement; more are joined with."""
@@ -53,12 +52,7 @@ def select(
     most: int,
 ) -> pa.Table:
     """The rows of `place`, as SQL writes it, that have one of the keys, and with the types of the schema."""
-    for name in (*columns, *by):
-        if name not in raw:
-            raise SchemaError(
-                f"column {table.name}.{name} is missing: it was there when the model was trained",
-                mend=did_you_mean(name, list(raw)),
-            )
+    known_columns(table.name, (*columns, *by), raw)
     chosen = ", ".join(portable(raw[c]) for c in columns) or "1"
     sides = [_compared(raw[c], table.column(c).dtype) for c in by]
     left = sides[0] if len(sides) == 1 else f"({', '.join(sides)})"
@@ -113,11 +107,7 @@ class _Placed:
         return ends(self.connection, self.places[table.name], raw, table, column)
 
     def _table(self, table: Table) -> RawTable:
-        if table.name not in self.tables:
-            raise SchemaError(
-                f"table {table.name!r} is missing: it was there when the model was trained",
-                mend=did_you_mean(table.name, list(self.tables)),
-            )
+        known_table(table.name, self.tables)
         return self.tables[table.name]
 
     def failed(self, name: str, error: Exception) -> SourceError:

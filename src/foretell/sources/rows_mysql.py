@@ -8,13 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from foretell.core.errors import SchemaError
-from foretell.core.text import did_you_mean
 from foretell.schema.model import DType, Table
 from foretell.sources.arrow import text_array
 from foretell.sources.mysql import MySQLSnapshot, MySQLSource
 from foretell.sources.naming import quote
-from foretell.sources.rows import Keys, fitted
+from foretell.sources.rows import Keys, escaped, fitted, known_columns, known_table
 
 
 class MySQLRows:
@@ -55,14 +53,14 @@ class MySQLRows:
     ) -> pa.Table:
         self._known(table, [*columns, *by])
         values = [list(dict.fromkeys(k[i] for k in keys)) for i in range(len(by))]
-        tests = [f"{_escaped(quote(c, '`'))} IN ({', '.join(['%s'] * len(v))})" for c, v in zip(by, values)]
+        tests = [f"{escaped(quote(c, '`'))} IN ({', '.join(['%s'] * len(v))})" for c, v in zip(by, values)]
         bound = [_bound(v) for part in values for v in part]
-        query = f"FROM {_escaped(quote(table.name, '`'))} WHERE {' AND '.join(tests)} LIMIT {int(most)}"
+        query = f"FROM {escaped(quote(table.name, '`'))} WHERE {' AND '.join(tests)} LIMIT {int(most)}"
         return self._read(table, columns, query, bound, "{}")
 
     def ends(self, table: Table, column: str) -> pa.Table:
         self._known(table, [column])
-        place = f"FROM {_escaped(quote(table.name, '`'))}"
+        place = f"FROM {escaped(quote(table.name, '`'))}"
         parts = [self._read(table, [column], place, [], f"{which}({{}})") for which in ("MIN", "MAX")]
         return pa.concat_tables(parts)
 
@@ -73,7 +71,7 @@ class MySQLRows:
             c: self._opened().column_plan(table.name, c, table.column(c).dtype is DType.BOOLEAN)
             for c in columns
         }
-        chosen = ", ".join(_escaped(form.replace("{}", plans[c].sql)) for c in columns) or "1"
+        chosen = ", ".join(escaped(form.replace("{}", plans[c].sql)) for c in columns) or "1"
         found = self._run(f"SELECT {chosen} {rest}", values)
         arrays = [plans[c].read(text_array([row[i] for row in found])[0]) for i, c in enumerate(columns)]
         return fitted(table, columns, pa.Table.from_arrays(arrays, names=list(columns)))
@@ -85,28 +83,13 @@ class MySQLRows:
 
     def _known(self, table: Table, columns: Sequence[str]) -> None:
         tables = {t.name: t for t in self._opened().tables}
-        if table.name not in tables:
-            raise SchemaError(
-                f"table {table.name!r} is missing: it was there when the model was trained",
-                mend=did_you_mean(table.name, list(tables)),
-            )
-        live = [c.name for c in tables[table.name].columns]
-        for name in columns:
-            if name not in live:
-                raise SchemaError(
-                    f"column {table.name}.{name} is missing: it was there when the model was trained",
-                    mend=did_you_mean(name, live),
-                )
+        known_table(table.name, tables)
+        known_columns(table.name, columns, [c.name for c in tables[table.name].columns])
 
     def close(self) -> None:
         if self._snapshot is not None:
             self._snapshot.close()
             self._snapshot = None
-
-
-def _escaped(sql: str) -> str:
-    """SQL in which a per cent sign stands for itself."""
-    return sql.replace("%", "%%")
 
 
 def _bound(value: Any) -> Any:

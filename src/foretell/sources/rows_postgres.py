@@ -9,12 +9,10 @@ from uuid import UUID
 
 import pyarrow as pa
 
-from foretell.core.errors import SchemaError
-from foretell.core.text import did_you_mean
 from foretell.schema.model import DType, Table
 from foretell.sources.naming import quote
 from foretell.sources.postgres import PostgresSnapshot, PostgresSource
-from foretell.sources.rows import Keys, fitted
+from foretell.sources.rows import Keys, escaped, fitted, known_table
 
 _WHOLE = ("int2", "int4", "int8", "oid", "numeric")
 _COMPARED = {
@@ -68,7 +66,7 @@ class PostgresRows:
         for i, name in enumerate(by):
             kind, dtype = types[name][0], table.column(name).dtype
             own = kind if kind in _COMPARED.get(dtype, ()) else "text"
-            side = _escaped(quote(name))
+            side = escaped(quote(name))
             sides.append((side if own == kind else f"{side}::text", own))
             values.append([_spelt(k[i]) for k in keys])
         if any(own == "uuid" for _, own in sides):
@@ -83,7 +81,7 @@ class PostgresRows:
         else:
             listed = ", ".join(f"%s::text[]::{own}[]" for _, own in sides)
             where = f"({', '.join(s for s, _ in sides)}) IN (SELECT * FROM unnest({listed}))"
-        chosen = ", ".join(_escaped(types[c][1].sql.replace("{c}", quote(c))) for c in columns) or "1"
+        chosen = ", ".join(escaped(types[c][1].sql.replace("{c}", quote(c))) for c in columns) or "1"
         return self._read(
             table, columns, f"SELECT {chosen} FROM {place} WHERE {where} LIMIT %s", [*values, most]
         )
@@ -91,7 +89,7 @@ class PostgresRows:
     def ends(self, table: Table, column: str) -> pa.Table:
         place, types = self._place(table)
         end = [types[column][1].sql.replace("{c}", f"{which}({quote(column)})") for which in ("min", "max")]
-        query = " UNION ALL ".join(f"SELECT {_escaped(e)} FROM {place}" for e in end)
+        query = " UNION ALL ".join(f"SELECT {escaped(e)} FROM {place}" for e in end)
         return self._read(table, [column], query, [])
 
     def _read(self, table: Table, columns: Sequence[str], query: str, values: Sequence[Any]) -> pa.Table:
@@ -106,24 +104,15 @@ class PostgresRows:
 
     def _place(self, table: Table) -> tuple[str, dict[str, Any]]:
         places, types = self._opened().places, self._opened().types
-        if table.name not in places:
-            raise SchemaError(
-                f"table {table.name!r} is missing: it was there when the model was trained",
-                mend=did_you_mean(table.name, list(places)),
-            )
+        known_table(table.name, places)
         schema, inner = places[table.name]
-        place = _escaped(f"{quote(schema)}.{quote(inner)}")
+        place = escaped(f"{quote(schema)}.{quote(inner)}")
         return place, {name: (kind, how) for name, kind, how in types[table.name]}
 
     def close(self) -> None:
         if self._snapshot is not None:
             self._snapshot.close()
             self._snapshot = None
-
-
-def _escaped(sql: str) -> str:
-    """SQL in which a per cent sign stands for itself."""
-    return sql.replace("%", "%%")
 
 
 def _spelt(value: Any) -> str:
