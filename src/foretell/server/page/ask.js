@@ -1,11 +1,11 @@
 // Ask: write a query, see what it means and its labels, run it, and read the answer.
 
-import { Fault, get, over, part, post, watch } from "./api.js";
-import { fresh, h, s, say, settled, show } from "./dom.js";
+import { Fault, get, over, part, post } from "./api.js";
+import { fresh, h, s, settled, show } from "./dom.js";
 import { count, day, number, percent, quoted, some, value } from "./format.js";
 import { editor, marker } from "./editor.js";
 import { confirm, fault, loading, section, sentence, table, toast } from "./parts.js";
-import { ended, progress } from "./progress.js";
+import { attend, ended } from "./progress.js";
 import { answer } from "./result.js";
 import { settledSchema } from "./schema.js";
 
@@ -281,24 +281,7 @@ async function follow(place, { path: [id, ...keys], left }) {
     return "The answer";
   }
   show(title, "Working on it");
-  const shown = progress(id);
-  show(body, shown.element);
-  shown.tell(job);
-  const stop = watch(
-    id,
-    (now) => {
-      shown.tell(now);
-      if (over(now)) {
-        say(now.state === "done" ? "The answer is there" : `The job ${now.state}`);
-        finish(now);
-      }
-    },
-    (told) => show(body, fault(told)),
-  );
-  left.addEventListener("abort", () => {
-    stop();
-    shown.stop();
-  });
+  attend(body, id, job, { left, said: "The answer is there", finish });
   return "Working on it";
 }
 

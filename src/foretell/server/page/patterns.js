@@ -1,10 +1,10 @@
 // Patterns: what the later part of history confirmed, what it did not, and what ended.
 
-import { get, over, part, post, watch } from "./api.js";
-import { h, s, say, show } from "./dom.js";
+import { get, over, part, post } from "./api.js";
+import { h, s, show } from "./dom.js";
 import { count, day, number, percent, some } from "./format.js";
 import { empty, fault, loading, plots, section, sentence, sparkline, sql, table } from "./parts.js";
-import { ended, progress } from "./progress.js";
+import { attend, ended } from "./progress.js";
 import { question } from "./ask.js";
 import { settledSchema } from "./schema.js";
 
@@ -203,23 +203,7 @@ async function follow(place, { path: [id], left }) {
     await finish(job);
     return "Patterns";
   }
-  const shown = progress(id);
-  show(body, shown.element);
-  shown.tell(job);
-  const stop = watch(
-    id,
-    (now) => {
-      shown.tell(now);
-      if (!over(now)) return;
-      say(now.state === "done" ? "The patterns are there" : `The job ${now.state}`);
-      finish(now);
-    },
-    (told) => show(body, fault(told)),
-  );
-  left.addEventListener("abort", () => {
-    stop();
-    shown.stop();
-  });
+  attend(body, id, job, { left, said: "The patterns are there", finish });
   return "Looking for patterns";
 }
 

@@ -1,6 +1,6 @@
 // A job on its way: its stage, how far it is, and stopping it; and what is said of one that gives no result.
 
-import { call, over, part } from "./api.js";
+import { call, over, part, watch } from "./api.js";
 import { fresh, h, say, show } from "./dom.js";
 import { seconds } from "./format.js";
 import { fault, toast } from "./parts.js";
@@ -60,6 +60,27 @@ export function progress(job, { cancelled = () => {} } = {}) {
       clearInterval(ticking);
     },
   };
+}
+
+/** A job's progress in `body` until it is over: then `said` is told to who listens, and `finish` shows the rest. */
+export function attend(body, id, job, { left, said, finish }) {
+  const shown = progress(id);
+  show(body, shown.element);
+  shown.tell(job);
+  const stop = watch(
+    id,
+    (now) => {
+      shown.tell(now);
+      if (!over(now)) return;
+      say(now.state === "done" ? said : `The job ${now.state}`);
+      finish(now);
+    },
+    (told) => show(body, fault(told)),
+  );
+  left.addEventListener("abort", () => {
+    stop();
+    shown.stop();
+  });
 }
 
 /** What became of a job that gives no result. */
